@@ -1,0 +1,28 @@
+//! Everything of Fleetscope that does no I/O: bytes and objects in, series and desired state out.
+//!
+//! ```text
+//! ring-buffer bytes  -> records -> tasks::Tracker (rules, attribution) -> series::Registry -> expose (text, OpenMetrics, protobuf)
+//! Pods, AgentFleets  -> pods, api -----------------^
+//! AgentFleets        -> api (defaults, CEL, conditions) -> the operator's and the CLI's decisions
+//! ```
+//!
+//! # Layout
+//! - [`api`]: the custom resources: spec, status, CEL rules, defaults, conditions
+//! - [`metrics`]: the one table of metrics: name, type, unit, help, labels, buckets
+//! - [`series`]: series under a cap: counters, gauges, histograms; expiry; snapshots
+//! - [`expose`]: content negotiation and the encoders of Prometheus' exposition formats
+//! - [`records`]: bytes of the ring buffer, parsed
+//! - [`cgroup`]: cgroup paths of container runtimes: which pod, which container
+//! - [`pods`]: what of a Pod is kept, its agents' status, its workload
+//! - [`tasks`]: task rules, exit classification, and the tracker that turns records into series
+//!
+//! Nothing here reads a clock, a file, a socket, the environment or a random source: they are arguments (`clippy.toml` holds it to that).
+
+pub mod api;
+pub mod cgroup;
+pub mod expose;
+pub mod metrics;
+pub mod pods;
+pub mod records;
+pub mod series;
+pub mod tasks;

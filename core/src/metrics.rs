@@ -1,0 +1,172 @@
+//! The one table of metrics: exporter, docs, tests and the CLI read names, types, help and labels here and nowhere else.
+//!
+//! Names follow Prometheus' conventions (base units, `_total` on counters); labels are bounded: enums, names from rules
+//! under a cap, or the identity labels. No process id, argument, user or session is ever a label.
+
+/// Labels of identity that every series of a fleet carries before its own, in this order.
+pub const IDENTITY_LABELS: [&str; 5] = ["namespace", "fleet", "pod", "container", "workload"];
+
+/// Stands for what has no name of its own: beyond a cap, or not known.
+pub const OTHER: &str = "_OTHER";
+
+/// What a metric is.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub enum Kind {
+    /// Only grows.
+    Counter,
+    /// Goes up and down.
+    Gauge,
+    /// Constant 1; the labels carry the information.
+    Info,
+    /// Counts of observations by upper bound, with their sum. The bounds are in the metric's unit, without `+Inf`.
+    Histogram(&'static [f64]),
+}
+
+/// Whom a metric's series belong to.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Scope {
+    /// A container of a fleet: carries [`IDENTITY_LABELS`], is filtered by `/metrics?namespace=..&fleet=..`.
+    Fleet,
+    /// The node agent itself.
+    NodeAgent,
+    /// The operator itself.
+    Operator,
+}
+
+/// One metric.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Metric {
+    /// Its name as exposed in text format 0.0.4, with unit and `_total`.
+    pub name: &'static str,
+    /// What it is.
+    pub kind: Kind,
+    /// Whom its series belong to.
+    pub scope: Scope,
+    /// Unit as in OpenMetrics' `# UNIT` line, empty if it has none.
+    pub unit: &'static str,
+    /// One sentence.
+    pub help: &'static str,
+    /// Its own labels, after those of identity, sorted.
+    pub labels: &'static [&'static str],
+}
+
+/// Bounds of [`TASK_DURATION`]: tasks run from milliseconds to hours.
+pub const TASK_BOUNDS: [f64; 14] = [0.01, 0.05, 0.1, 0.5, 1.0, 5.0, 15.0, 30.0, 60.0, 120.0, 300.0, 600.0, 1800.0, 7200.0];
+/// Bounds of [`RUNQUEUE_LATENCY`]: 1 us to about 4 s, each four times the one before; the last is a power of four like the others.
+pub const RUNQUEUE_BOUNDS: [f64; 12] = [
+    0.000_001, 0.000_004, 0.000_016, 0.000_064, 0.000_256, 0.001_024, 0.004_096, 0.016_384, 0.065_536, 0.262_144, 1.048_576,
+    4.194_304,
+];
+/// Bounds of [`AGENT_DEPLOYMENT_DURATION`].
+pub const DEPLOYMENT_BOUNDS: [f64; 11] = [0.5, 1.0, 2.5, 5.0, 10.0, 20.0, 30.0, 60.0, 120.0, 300.0, 600.0];
+/// Bounds of durations of our own work.
+pub const SELF_BOUNDS: [f64; 12] = [0.000_5, 0.001, 0.002_5, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 5.0];
+
+macro_rules! metrics {
+    ($($(#[$doc:meta])* $id:ident = $kind:expr, $scope:ident, $name:literal, $unit:literal, [$($label:literal),*], $help:literal;)*) => {
+        $($(#[$doc])* pub const $id: Metric = Metric {
+            name: $name, kind: $kind, scope: Scope::$scope, unit: $unit, help: $help, labels: &[$($label),*],
+        };)*
+        /// All of them, in the order of the documentation.
+        pub const ALL: &[&Metric] = &[$(&$id),*];
+    };
+}
+
+use Kind::{Counter, Gauge, Histogram, Info};
+
+metrics! {
+    /// Task durations.
+    TASK_DURATION = Histogram(&TASK_BOUNDS), Fleet, "fleetscope_task_duration_seconds", "seconds", ["group", "result", "task"],
+        "Wall time of finished tasks, from the start of the process to the exit of its last thread.";
+    /// Finished tasks.
+    TASKS = Counter, Fleet, "fleetscope_tasks_total", "", ["exit", "group", "result", "task"],
+        "Finished tasks by result and by how the process ended.";
+    /// Running tasks.
+    TASKS_RUNNING = Gauge, Fleet, "fleetscope_tasks_running", "", ["group", "task"],
+        "Tasks that run now, those that started before the node agent included.";
+    /// Run-queue waits.
+    RUNQUEUE_LATENCY = Histogram(&RUNQUEUE_BOUNDS), Fleet, "fleetscope_runqueue_latency_seconds", "seconds", [],
+        "How long runnable threads waited for a processor.";
+    /// Agents by status; pod and container are empty.
+    AGENTS = Gauge, Fleet, "fleetscope_agents", "", ["status"],
+        "Agents (pods) of the fleet on this node by status: discovered, running, stopped, failed.";
+    /// Container starts.
+    AGENT_STARTS = Counter, Fleet, "fleetscope_agent_starts_total", "", ["result"],
+        "Starts of agent containers, by result: success, failure.";
+    /// Container stops.
+    AGENT_STOPS = Counter, Fleet, "fleetscope_agent_stops_total", "", ["result"],
+        "Ends of agent containers, by result: success, failure.";
+    /// Container restarts.
+    AGENT_RESTARTS = Counter, Fleet, "fleetscope_agent_restarts_total", "", [],
+        "Restarts of agent containers by the kubelet.";
+    /// Container failures.
+    AGENT_FAILURES = Counter, Fleet, "fleetscope_agent_failures_total", "", ["reason"],
+        "Failures of agent containers by reason: oom, exit_code, signal, port_conflict, image, probe, other.";
+    /// What an agent is.
+    AGENT_INFO = Info, Fleet, "fleetscope_agent_info", "", ["image", "node"],
+        "The agent's image and node.";
+    /// CPU time.
+    AGENT_CPU = Counter, Fleet, "fleetscope_agent_cpu_seconds_total", "seconds", [],
+        "CPU time that the container used.";
+    /// Memory.
+    AGENT_MEMORY = Gauge, Fleet, "fleetscope_agent_memory_bytes", "bytes", [],
+        "Memory that the container uses without inactive file cache (working set).";
+    /// Threads.
+    AGENT_THREADS = Gauge, Fleet, "fleetscope_agent_threads", "", [],
+        "Threads in the container.";
+    /// Processes.
+    AGENT_PROCESSES = Gauge, Fleet, "fleetscope_agent_processes", "", [],
+        "Processes in the container.";
+    /// File descriptors.
+    AGENT_OPEN_FDS = Gauge, Fleet, "fleetscope_agent_open_fds", "", [],
+        "Open file descriptors of the container's processes (kernel 6.2 and later).";
+    /// Listening sockets.
+    AGENT_LISTENING_SOCKETS = Gauge, Fleet, "fleetscope_agent_listening_sockets", "", [],
+        "Listening TCP sockets of the container's pod.";
+    /// Uptime.
+    AGENT_UPTIME = Gauge, Fleet, "fleetscope_agent_uptime_seconds", "seconds", [],
+        "Time since the container started.";
+
+    /// Version of the node agent or the operator.
+    BUILD_INFO = Info, NodeAgent, "fleetscope_build_info", "", ["component", "version"],
+        "Version of this Fleetscope component.";
+    /// State of every probe.
+    PROBE_INFO = Info, NodeAgent, "fleetscope_probe_info", "", ["mode", "probe", "reason", "state"],
+        "State of each probe: attached, off, unsupported or failed, with the reason.";
+    /// Losses.
+    EVENTS_LOST = Counter, NodeAgent, "fleetscope_events_lost_total", "", ["reason"],
+        "Kernel events that could not be used in full, by reason. What is deferred is not lost and not here.";
+    /// Records that took the detour.
+    EVENTS_DEFERRED = Counter, NodeAgent, "fleetscope_events_deferred_total", "", ["kind"],
+        "Kernel events that the ring buffer had no room for and that arrived by the second way: an exec has no arguments then.";
+    /// Events seen.
+    EVENTS = Counter, NodeAgent, "fleetscope_events_total", "", ["kind"],
+        "Kernel events that were read.";
+    /// Series held.
+    SERIES = Gauge, NodeAgent, "fleetscope_series", "", ["metric"],
+        "Series that are held per metric.";
+    /// Series refused.
+    SERIES_DROPPED = Counter, NodeAgent, "fleetscope_series_dropped_total", "", ["metric", "reason"],
+        "Observations whose own series was refused and that were counted under _OTHER instead, by metric and reason.";
+    /// Run time of the programs.
+    BPF_RUN_TIME = Counter, NodeAgent, "fleetscope_bpf_run_time_seconds_total", "seconds", ["program"],
+        "Time spent in each eBPF program; only while kernel.bpf_stats_enabled is 1.";
+    /// Runs of the programs.
+    BPF_RUNS = Counter, NodeAgent, "fleetscope_bpf_runs_total", "", ["program"],
+        "Runs of each eBPF program; only while kernel.bpf_stats_enabled is 1.";
+    /// Scrape durations.
+    SCRAPE_DURATION = Histogram(&SELF_BOUNDS), NodeAgent, "fleetscope_scrape_duration_seconds", "seconds", [],
+        "Time to answer a scrape of /metrics.";
+    /// Own memory.
+    SELF_MEMORY = Gauge, NodeAgent, "fleetscope_process_resident_memory_bytes", "bytes", [],
+        "Resident memory of the node agent.";
+    /// Own CPU.
+    SELF_CPU = Counter, NodeAgent, "fleetscope_process_cpu_seconds_total", "seconds", [],
+        "CPU time of the node agent.";
+    /// State of the watches.
+    WATCH_ERRORS = Counter, NodeAgent, "fleetscope_watch_errors_total", "", ["kind"],
+        "Errors of the watches of the Kubernetes API, by kind of object.";
+    /// Tracked containers.
+    CONTAINERS = Gauge, NodeAgent, "fleetscope_containers", "", ["state"],
+        "Containers of this node that are known: tracked (of a fleet), ignored, pending (identity not known yet).";
+}
