@@ -1,0 +1,71 @@
+{{- /* What the node agent's container and the test's check of the same probes have in common. */ -}}
+
+{{- define "fleetscope.nodeAgent.args" -}}
+- --log-level={{ .Values.nodeAgent.logLevel }}
+- --log-format={{ .Values.nodeAgent.logFormat }}
+- --runqueue={{ .Values.nodeAgent.runqueue }}
+- --ring-bytes={{ int64 .Values.nodeAgent.ringBytes }}
+- --series-grace={{ .Values.nodeAgent.seriesGrace }}
+- --pending-timeout={{ .Values.nodeAgent.pendingTimeout }}
+- --max-series={{ int64 .Values.nodeAgent.maxSeries }}
+- --max-series-per-fleet={{ int64 .Values.nodeAgent.maxSeriesPerFleet }}
+{{- end -}}
+
+{{- define "fleetscope.nodeAgent.env" -}}
+- name: NODE_NAME
+  valueFrom:
+    fieldRef:
+      fieldPath: spec.nodeName
+- name: POD_NAME
+  valueFrom:
+    fieldRef:
+      fieldPath: metadata.name
+- name: POD_NAMESPACE
+  valueFrom:
+    fieldRef:
+      fieldPath: metadata.namespace
+- name: POD_UID
+  valueFrom:
+    fieldRef:
+      fieldPath: metadata.uid
+{{- end -}}
+
+{{- /*
+User 0 without any capability but these two: container runtimes give a non-root user's process no ambient capabilities, so that the
+added ones would not be effective. BPF loads the programs and reads their maps, PERFMON lets them follow kernel pointers.
+*/ -}}
+{{- define "fleetscope.nodeAgent.securityContext" -}}
+allowPrivilegeEscalation: false
+capabilities:
+  add: [BPF, PERFMON]
+  drop: [ALL]
+privileged: false
+readOnlyRootFilesystem: true
+runAsGroup: 0
+runAsUser: 0
+seccompProfile:
+  type: RuntimeDefault
+{{- end -}}
+
+{{- /* HostToContainer: a hierarchy or process mount that the host makes later is seen too, nothing goes the other way. */ -}}
+{{- define "fleetscope.nodeAgent.volumeMounts" -}}
+- name: cgroup
+  mountPath: /host/sys/fs/cgroup
+  mountPropagation: HostToContainer
+  readOnly: true
+- name: proc
+  mountPath: /host/proc
+  mountPropagation: HostToContainer
+  readOnly: true
+{{- end -}}
+
+{{- define "fleetscope.nodeAgent.volumes" -}}
+- name: cgroup
+  hostPath:
+    path: /sys/fs/cgroup
+    type: Directory
+- name: proc
+  hostPath:
+    path: /proc
+    type: Directory
+{{- end -}}
