@@ -1,12 +1,17 @@
 //! `AgentFleet`: which pods are a fleet, which of their processes are tasks, and how the fleet's series are scraped.
+//!
+//! Each limit stands in the schema, as a bound or as a CEL rule, so the API server refuses a faulty fleet. A field that a
+//! newer version may know is skipped when a fleet is read, so that agents of one version and fleets of the next get along;
+//! that a user's file has no unknown field is for the API server, and [`super::admission`] offline, to say.
+#![expect(unreachable_pub, reason = "kube's KubeSchema derives each struct a second time, inside a function")]
 
 use std::collections::BTreeMap;
 
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::{Condition, LabelSelector};
-use kube::KubeSchema;
-use kube::core::{ListMerge, Rule};
-use kube::CustomResource;
+use kube::{CustomResource, KubeSchema};
 use serde::{Deserialize, Serialize};
+
+use super::schema;
 
 /// A fleet of agents: pods of one namespace whose tasks are observed together.
 #[derive(CustomResource, KubeSchema, Clone, Debug, Default, Deserialize, PartialEq, Serialize)]
@@ -35,10 +40,11 @@ use serde::{Deserialize, Serialize};
     printcolumn(name = "Suspended", type_ = "boolean", json_path = ".spec.suspend", priority = 1),
     printcolumn(name = "Age", type_ = "date", json_path = ".metadata.creationTimestamp")
 )]
-#[serde(rename_all = "camelCase", deny_unknown_fields)]
+#[serde(rename_all = "camelCase")]
 pub struct AgentFleetSpec {
     /// Labels of the pods that are the fleet's agents, in the fleet's own namespace. A pod that several fleets select
     /// belongs to the oldest of them. Required; an empty selector selects every pod of the namespace.
+    #[schemars(schema_with = "schema::selector")]
     pub selector: LabelSelector,
     /// Stops observing: no task of the fleet is recorded, and what was generated for it is removed. Default false.
     #[serde(default)]
@@ -53,7 +59,7 @@ pub struct AgentFleetSpec {
 
 /// Which processes are tasks, and how their exit codes read.
 #[derive(KubeSchema, Clone, Debug, Deserialize, PartialEq, Serialize)]
-#[serde(rename_all = "camelCase", deny_unknown_fields)]
+#[serde(rename_all = "camelCase")]
 pub struct TasksSpec {
     /// Rules in order; the first that matches a process names it. A process that no rule matches is a task named after
     /// its executable, in the group `other`. Default none.
@@ -92,7 +98,7 @@ pub enum Unmatched {
 
 /// One task rule: which processes it matches, and what they are called.
 #[derive(KubeSchema, Clone, Debug, Default, Deserialize, PartialEq, Serialize)]
-#[serde(rename_all = "camelCase", deny_unknown_fields)]
+#[serde(rename_all = "camelCase")]
 #[x_kube(validation = Rule::new("self.ignore || (has(self.name) && self.name.size() > 0)")
     .message("a rule names its tasks: set name, or ignore: true").field_path(".name"))]
 #[x_kube(validation = Rule::new("!self.ignore || !has(self.name) || self.name.size() == 0")
@@ -111,7 +117,7 @@ pub struct TaskRule {
     pub matches: TaskMatch,
     /// Value of the label `result` by how the process ended: an exit code (`0` to `255`), a signal (`sigkill`,
     /// `sigterm`, ...), `oom`, or `*` for all else. Results are lower-case words such as `success`, `failed`,
-    /// `conflict`. Default `0`: success, `*`: failed.
+    /// `conflict`. What is not named here: `0` is success, all else failed. Default none.
     #[serde(default)]
     #[schemars(length(max = 64))]
     #[x_kube(validation = Rule::new("self.all(k, k.matches('^([*]|oom|sig[a-z0-9]{2,8}|[0-9]|[1-9][0-9]|1[0-9][0-9]|2[0-4][0-9]|25[0-5])$'))")
@@ -133,7 +139,7 @@ pub struct ResultName(#[schemars(length(min = 1, max = 32), regex(pattern = r"^[
 
 /// Which processes a rule matches.
 #[derive(KubeSchema, Clone, Debug, Default, Deserialize, PartialEq, Serialize)]
-#[serde(rename_all = "camelCase", deny_unknown_fields)]
+#[serde(rename_all = "camelCase")]
 pub struct TaskMatch {
     /// Base name of the executable, for example `git`, `python3`, or a script's own name when it is run by its `#!` line.
     /// A `*` at the end matches any ending: `python*`. Required.
@@ -148,9 +154,9 @@ pub struct TaskMatch {
 
 /// How Prometheus scrapes the fleet's series from the node agents.
 #[derive(KubeSchema, Clone, Debug, Deserialize, PartialEq, Serialize)]
-#[serde(rename_all = "camelCase", deny_unknown_fields)]
+#[serde(rename_all = "camelCase")]
 #[x_kube(validation = Rule::new("duration(self.scrapeTimeout) <= duration(self.interval)")
-    .message("scrapeTimeout must not be longer than interval").field_path(".scrapeTimeout"))]
+    .message("scrapeTimeout (default 10s) must not be longer than interval").field_path(".scrapeTimeout"))]
 pub struct ScrapeSpec {
     /// Which object the operator makes: `Auto` (a PodMonitor where that kind is installed, else a ServiceMonitor, else
     /// the plain scrape configuration in a ConfigMap), `PodMonitor`, `ServiceMonitor`, `ConfigMap`, or `None`. Default Auto.
@@ -170,7 +176,10 @@ pub struct ScrapeSpec {
     /// operator puts on all monitors. Default none.
     #[serde(default)]
     #[schemars(length(max = 16))]
-    #[x_kube(validation = Rule::new("self.all(k, self[k].size() <= 63 && k.size() <= 253)").message("label keys have at most 253 characters, values at most 63"))]
+    #[x_kube(validation = Rule::new("self.all(k, k.matches('^([a-z0-9]([-a-z0-9.]{0,251}[a-z0-9])?/)?[A-Za-z0-9]([-A-Za-z0-9_.]{0,61}[A-Za-z0-9])?$'))")
+        .message("keys are label keys: an optional DNS prefix and /, then at most 63 letters, digits, and - _ . inside"))]
+    #[x_kube(validation = Rule::new("!self.exists(k, k.startsWith('fleetscope.io/') || k.startsWith('app.kubernetes.io/'))")
+        .message("labels of fleetscope.io/ and app.kubernetes.io/ are the operator's own"))]
     pub labels: BTreeMap<String, LabelValue>,
     /// Most samples that Prometheus accepts from one node agent for this fleet; beyond it the scrape fails as a whole. 0
     /// is no limit. Default 50000.
@@ -225,15 +234,16 @@ pub enum ScrapeOutput {
 }
 
 /// What the operator observed.
-#[derive(Clone, Debug, Default, Deserialize, PartialEq, Serialize, KubeSchema)]
+#[derive(Clone, Debug, Default, Deserialize, PartialEq, Serialize, schemars::JsonSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct AgentFleetStatus {
     /// The `metadata.generation` that this status is about.
     #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(range(min = 0))]
     pub observed_generation: Option<i64>,
     /// Ready, Accepted, Programmed, NodesReady, Degraded.
-    #[serde(default)]
-    #[x_kube(merge_strategy = ListMerge::Map(vec!["type".into()]))]
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    #[schemars(schema_with = "schema::conditions")]
     pub conditions: Vec<Condition>,
     /// The fleet's agents, by state. One pod is one agent.
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -243,6 +253,7 @@ pub struct AgentFleetStatus {
     pub nodes: Option<NodesStatus>,
     /// Node agents that serve the fleet's series: what a Prometheus that selects the monitor shows as targets.
     #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(range(min = 0))]
     pub targets: Option<i32>,
     /// The object that carries the scrape configuration.
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -254,14 +265,19 @@ pub struct AgentFleetStatus {
 #[serde(rename_all = "camelCase")]
 pub struct AgentsStatus {
     /// All of them.
+    #[schemars(range(min = 0))]
     pub total: i32,
     /// Not running yet.
+    #[schemars(range(min = 0))]
     pub discovered: i32,
     /// Running.
+    #[schemars(range(min = 0))]
     pub running: i32,
     /// Ended without failure.
+    #[schemars(range(min = 0))]
     pub stopped: i32,
     /// Ended with a failure, or crashing.
+    #[schemars(range(min = 0))]
     pub failed: i32,
 }
 
@@ -270,10 +286,13 @@ pub struct AgentsStatus {
 #[serde(rename_all = "camelCase")]
 pub struct NodesStatus {
     /// Nodes with pods of the fleet.
+    #[schemars(range(min = 0))]
     pub total: i32,
     /// Those of them whose node agent is ready.
+    #[schemars(range(min = 0))]
     pub covered: i32,
     /// `covered/total`, for the printer column.
+    #[schemars(length(max = 32))]
     pub summary: String,
 }
 
@@ -282,7 +301,9 @@ pub struct NodesStatus {
 #[serde(rename_all = "camelCase")]
 pub struct ObjectStatus {
     /// Its kind.
+    #[schemars(length(max = 63))]
     pub kind: String,
     /// Its name, in the fleet's namespace.
+    #[schemars(length(max = 253))]
     pub name: String,
 }

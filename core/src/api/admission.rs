@@ -1,0 +1,181 @@
+//! What the API server checks when an object is applied, offline: unknown fields, types, bounds, patterns, defaults, CEL.
+//!
+//! For `fleetscope render -f` and for tests. In: a CRD and an object as JSON. Out: the object with its defaults, or every
+//! fault with its path. It knows the keywords that our CRDs use; a keyword that it does not know is itself a fault, so a
+//! CRD cannot outgrow it in silence.
+
+use k8s_openapi::apiextensions_apiserver::pkg::apis::apiextensions::v1::CustomResourceDefinition;
+use kube::core::cel::{Validator, apply_defaults};
+use regex::Regex;
+use serde_json::{Map, Value};
+
+use super::{AgentFleet, crds};
+
+/// One thing that is wrong with an object.
+#[derive(Clone, Debug, Eq, PartialEq, Ord, PartialOrd)]
+pub struct Fault {
+    /// Where, for example `spec.tasks.rules[0].name`; empty for the object itself.
+    pub path: String,
+    /// What, in lower case.
+    pub message: String,
+}
+
+/// An object was refused.
+#[derive(Clone, Debug, Eq, PartialEq, thiserror::Error)]
+#[error("failed to accept {kind}: {}", list(faults))]
+pub struct Refused {
+    /// The object's kind, as it says.
+    pub kind: String,
+    /// All faults, at least one.
+    pub faults: Vec<Fault>,
+}
+
+/// Checks an `AgentFleet` as the API server would, and reads it with its defaults.
+pub fn admit_fleet(object: &Value) -> Result<AgentFleet, Refused> {
+    let crds = crds();
+    let crd = crds.iter().find(|crd| crd.spec.names.kind == "AgentFleet").expect("crds() lists AgentFleet");
+    let object = admit(crd, object)?;
+    serde_json::from_value(object).map_err(|error| {
+        refused("AgentFleet", vec![Fault { path: String::new(), message: error.to_string() }])
+    })
+}
+
+/// Checks an object against the first version of a CRD and gives it back with its defaults.
+pub fn admit(crd: &CustomResourceDefinition, object: &Value) -> Result<Value, Refused> {
+    let kind = &crd.spec.names.kind;
+    let version = &crd.spec.versions[0];
+    let mut faults = Vec::new();
+    for (field, wanted) in [("apiVersion", format!("{}/{}", crd.spec.group, version.name)), ("kind", kind.clone())] {
+        if object.get(field).and_then(Value::as_str) != Some(&wanted) {
+            faults.push(Fault { path: field.to_owned(), message: format!("must be {wanted}") });
+        }
+    }
+    if !object.pointer("/metadata/name").is_some_and(Value::is_string) {
+        faults.push(Fault { path: "metadata.name".to_owned(), message: "required".to_owned() });
+    }
+    let schema = version.schema.as_ref().and_then(|s| s.open_api_v3_schema.as_ref());
+    let schema = serde_json::to_value(schema).expect("a schema of strings, numbers and maps is JSON");
+    let object = apply_defaults(&schema, object);
+    check(&schema, &object, &mut String::new(), true, &mut faults);
+    // The API server too evaluates CEL only on an object of the right shape.
+    if faults.is_empty()
+        && let Err(errors) = Validator::new().validate(&schema, &object, None)
+    {
+        faults.extend(errors.iter().map(|e| Fault { path: e.field_path.clone(), message: e.message.clone() }));
+    }
+    if faults.is_empty() { Ok(object) } else { Err(refused(kind, faults)) }
+}
+
+fn refused(kind: &str, mut faults: Vec<Fault>) -> Refused {
+    faults.sort();
+    faults.dedup();
+    Refused { kind: kind.to_owned(), faults }
+}
+
+fn list(faults: &[Fault]) -> String {
+    let lines: Vec<String> = faults
+        .iter()
+        .map(|f| if f.path.is_empty() { f.message.clone() } else { format!("{}: {}", f.path, f.message) })
+        .collect();
+    lines.join("; ")
+}
+
+fn check(schema: &Value, value: &Value, path: &mut String, root: bool, faults: &mut Vec<Fault>) {
+    let Some(schema) = schema.as_object() else { return };
+    let mut fault = |message: String| faults.push(Fault { path: path.clone(), message });
+    for (keyword, wanted) in schema {
+        match keyword.as_str() {
+            "type" => {
+                let right = match wanted.as_str() {
+                    Some("object") => value.is_object(),
+                    Some("array") => value.is_array(),
+                    Some("string") => value.is_string(),
+                    Some("boolean") => value.is_boolean(),
+                    Some("integer") => value.is_i64(),
+                    _ => false,
+                };
+                if !right {
+                    return fault(format!("must be of type {}", wanted.as_str().unwrap_or("?")));
+                }
+            }
+            "enum" if !wanted.as_array().is_some_and(|all| all.contains(value)) => {
+                fault(format!("must be one of {wanted}"));
+            }
+            "minimum" if value.as_f64() < wanted.as_f64() => fault(format!("must be at least {wanted}")),
+            "maximum" if value.as_f64() > wanted.as_f64() => fault(format!("must be at most {wanted}")),
+            "minLength" if length(value) < wanted.as_u64() => fault(format!("must have at least {wanted} characters")),
+            "maxLength" if length(value) > wanted.as_u64() => fault(format!("must have at most {wanted} characters")),
+            "maxItems" if length(value) > wanted.as_u64() => fault(format!("must have at most {wanted} items")),
+            "maxProperties" if length(value) > wanted.as_u64() => fault(format!("must have at most {wanted} keys")),
+            "pattern" if !matches(wanted, value) => fault(format!("must match {wanted}")),
+            "format" if wanted == "int32" && value.as_i64().is_none_or(|v| i32::try_from(v).is_err()) => {
+                fault("must be a number of 32 bits".to_owned());
+            }
+            "enum" | "minimum" | "maximum" | "minLength" | "maxLength" | "maxItems" | "maxProperties" | "pattern"
+            | "format" | "description" | "default" | "properties" | "required" | "items" | "additionalProperties" => {}
+            other if other.starts_with("x-kubernetes-") => {}
+            other => fault(format!("the schema's keyword {other} cannot be checked offline")),
+        }
+    }
+    match value {
+        Value::Object(fields) => check_object(schema, fields, path, root, faults),
+        Value::Array(items) => {
+            for (i, item) in items.iter().enumerate() {
+                within(path, &format!("[{i}]"), |path| check(&schema["items"], item, path, false, faults));
+            }
+        }
+        _ => {}
+    }
+}
+
+fn check_object(
+    schema: &Map<String, Value>,
+    fields: &Map<String, Value>,
+    path: &mut String,
+    root: bool,
+    faults: &mut Vec<Fault>,
+) {
+    for name in schema.get("required").and_then(Value::as_array).into_iter().flatten().filter_map(Value::as_str) {
+        if !fields.contains_key(name) {
+            within(path, &field(name), |path| faults.push(Fault { path: path.clone(), message: "required".to_owned() }));
+        }
+    }
+    for (name, value) in fields {
+        if root && matches!(name.as_str(), "apiVersion" | "kind" | "metadata") {
+            continue;
+        }
+        let inner = schema.get("properties").and_then(|all| all.get(name)).or(schema.get("additionalProperties"));
+        within(path, &field(name), |path| match inner {
+            Some(inner) => check(inner, value, path, false, faults),
+            None => faults.push(Fault { path: path.clone(), message: "unknown field".to_owned() }),
+        });
+    }
+}
+
+/// Runs `f` with a longer path.
+fn within(path: &mut String, part: &str, f: impl FnOnce(&mut String)) {
+    let before = path.len();
+    path.push_str(if before == 0 { part.trim_start_matches('.') } else { part });
+    f(path);
+    path.truncate(before);
+}
+
+fn field(name: &str) -> String {
+    format!(".{name}")
+}
+
+/// Characters, items or keys.
+fn length(value: &Value) -> Option<u64> {
+    let length = match value {
+        Value::String(text) => text.chars().count(),
+        Value::Array(items) => items.len(),
+        Value::Object(fields) => fields.len(),
+        _ => return None,
+    };
+    u64::try_from(length).ok()
+}
+
+fn matches(pattern: &Value, value: &Value) -> bool {
+    let regex = pattern.as_str().and_then(|pattern| Regex::new(pattern).ok());
+    regex.is_some_and(|regex| value.as_str().is_some_and(|text| regex.is_match(text)))
+}
