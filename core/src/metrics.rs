@@ -9,6 +9,10 @@ pub const IDENTITY_LABELS: [&str; 5] = ["namespace", "fleet", "pod", "container"
 /// Stands for what has no name of its own: beyond a cap, or not known.
 pub const OTHER: &str = "_OTHER";
 
+/// Labels whose values the observed programs choose. All others have a set of values that is known beforehand, so they stay
+/// true when a cap folds series together.
+pub const OPEN_LABELS: [&str; 3] = ["group", "image", "task"];
+
 /// What a metric is.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub enum Kind {
@@ -46,8 +50,10 @@ pub struct Metric {
     pub unit: &'static str,
     /// One sentence.
     pub help: &'static str,
-    /// Its own labels, after those of identity, sorted.
+    /// Its own labels, after those of identity, sorted. Those of [`OPEN_LABELS`] give way first when a cap is reached.
     pub labels: &'static [&'static str],
+    /// Its place in [`ALL`].
+    pub(crate) index: usize,
 }
 
 /// Bounds of [`TASK_DURATION`]: tasks run from milliseconds to hours.
@@ -64,8 +70,11 @@ pub const SELF_BOUNDS: [f64; 12] = [0.000_5, 0.001, 0.002_5, 0.005, 0.01, 0.025,
 
 macro_rules! metrics {
     ($($(#[$doc:meta])* $id:ident = $kind:expr, $scope:ident, $name:literal, $unit:literal, [$($label:literal),*], $help:literal;)*) => {
+        #[expect(non_camel_case_types, clippy::upper_case_acronyms, reason = "these variants only number the constants below")]
+        enum Index { $($id),* }
         $($(#[$doc])* pub const $id: Metric = Metric {
             name: $name, kind: $kind, scope: Scope::$scope, unit: $unit, help: $help, labels: &[$($label),*],
+            index: Index::$id as usize,
         };)*
         /// All of them, in the order of the documentation.
         pub const ALL: &[&Metric] = &[$(&$id),*];
@@ -147,7 +156,7 @@ metrics! {
         "Series that are held per metric.";
     /// Series refused.
     SERIES_DROPPED = Counter, NodeAgent, "fleetscope_series_dropped_total", "", ["metric", "reason"],
-        "Observations whose own series was refused and that were counted under _OTHER instead, by metric and reason.";
+        "Observations that did not reach their own series, by reason: cap or total (counted under _OTHER instead), full, value or labels (refused).";
     /// Run time of the programs.
     BPF_RUN_TIME = Counter, NodeAgent, "fleetscope_bpf_run_time_seconds_total", "seconds", ["program"],
         "Time spent in each eBPF program; only while kernel.bpf_stats_enabled is 1.";

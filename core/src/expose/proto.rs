@@ -1,0 +1,111 @@
+//! Prometheus' `io.prometheus.client` messages, as far as they are used here.
+//!
+//! After `io/prometheus/client/metrics.proto` of `prometheus/client_model`: the same numbers and types; fields that are never
+//! written (exemplars, summaries, native histograms, timestamps) are left out, and skipped when read.
+
+/// Name and value of a label.
+#[derive(Clone, PartialEq, prost::Message)]
+pub struct LabelPair {
+    /// Its name.
+    #[prost(string, optional, tag = "1")]
+    pub name: Option<String>,
+    /// Its value.
+    #[prost(string, optional, tag = "2")]
+    pub value: Option<String>,
+}
+
+/// What a metric is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, prost::Enumeration)]
+#[repr(i32)]
+pub enum MetricType {
+    /// Only grows.
+    Counter = 0,
+    /// Goes up and down.
+    Gauge = 1,
+    /// Never written.
+    Summary = 2,
+    /// Never written.
+    Untyped = 3,
+    /// Cumulative buckets.
+    Histogram = 4,
+    /// Never written.
+    GaugeHistogram = 5,
+}
+
+/// A gauge's number.
+#[derive(Clone, Copy, PartialEq, prost::Message)]
+pub struct Gauge {
+    /// The number.
+    #[prost(double, optional, tag = "1")]
+    pub value: Option<f64>,
+}
+
+/// A counter's number.
+#[derive(Clone, Copy, PartialEq, prost::Message)]
+pub struct Counter {
+    /// The number.
+    #[prost(double, optional, tag = "1")]
+    pub value: Option<f64>,
+}
+
+/// A histogram with classic buckets.
+#[derive(Clone, PartialEq, prost::Message)]
+pub struct Histogram {
+    /// Number of observations.
+    #[prost(uint64, optional, tag = "1")]
+    pub sample_count: Option<u64>,
+    /// Their sum.
+    #[prost(double, optional, tag = "2")]
+    pub sample_sum: Option<f64>,
+    /// By rising bound, without `+Inf`, which is `sample_count`.
+    #[prost(message, repeated, tag = "3")]
+    pub bucket: Vec<Bucket>,
+}
+
+/// A bucket of a histogram.
+#[derive(Clone, Copy, PartialEq, prost::Message)]
+pub struct Bucket {
+    /// Observations up to the bound, those of lower buckets included.
+    #[prost(uint64, optional, tag = "1")]
+    pub cumulative_count: Option<u64>,
+    /// The bound; it belongs to the bucket.
+    #[prost(double, optional, tag = "2")]
+    pub upper_bound: Option<f64>,
+}
+
+/// One series.
+#[derive(Clone, PartialEq, prost::Message)]
+pub struct Metric {
+    /// Its labels.
+    #[prost(message, repeated, tag = "1")]
+    pub label: Vec<LabelPair>,
+    /// Set for a gauge.
+    #[prost(message, optional, tag = "2")]
+    pub gauge: Option<Gauge>,
+    /// Set for a counter.
+    #[prost(message, optional, tag = "3")]
+    pub counter: Option<Counter>,
+    /// Set for a histogram.
+    #[prost(message, optional, tag = "7")]
+    pub histogram: Option<Histogram>,
+}
+
+/// All series of a metric.
+#[derive(Clone, PartialEq, prost::Message)]
+pub struct MetricFamily {
+    /// The metric's name, with `_total`.
+    #[prost(string, optional, tag = "1")]
+    pub name: Option<String>,
+    /// Its help.
+    #[prost(string, optional, tag = "2")]
+    pub help: Option<String>,
+    /// A [`MetricType`].
+    #[prost(enumeration = "MetricType", optional, tag = "3")]
+    pub r#type: Option<i32>,
+    /// Its series.
+    #[prost(message, repeated, tag = "4")]
+    pub metric: Vec<Metric>,
+    /// Its unit, if it has one.
+    #[prost(string, optional, tag = "5")]
+    pub unit: Option<String>,
+}

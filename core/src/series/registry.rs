@@ -1,0 +1,380 @@
+//! The registry: every observation comes in here.
+
+use std::borrow::Cow;
+use std::hash::{BuildHasher as _, RandomState};
+use std::sync::Arc;
+
+use super::entry::{Entries, Entry, slot};
+use super::identity::{Id, Identities, Identity, SELF};
+use super::overflow::{Refusal, Rung};
+use super::snapshot::{Family, Filter, Selection, Series, Snapshot};
+use super::value::{Change, Value};
+use crate::metrics::{ALL, Kind, Metric, SERIES, SERIES_DROPPED, Scope};
+
+/// How many series may be held. Folded series come on top: at most 3/8 more, and one per metric.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Limits {
+    /// Series of one metric in one fleet.
+    pub per_metric_and_fleet: usize,
+    /// Series of all metrics and fleets.
+    pub total: usize,
+}
+
+/// All series of a process. Not shared by itself: put it behind a lock, and hold that for an observation or a [`Registry::snapshot`] only.
+#[derive(Debug)]
+pub struct Registry {
+    limits: Limits,
+    hasher: RandomState,
+    identities: Identities,
+    /// By [`Metric::index`].
+    entries: Vec<Entries>,
+    /// By [`Metric::index`] and [`Refusal`].
+    refused: Vec<[u64; Refusal::ALL.len()]>,
+    /// Series of all metrics.
+    series: usize,
+    /// Remembered shares of folded series of all metrics.
+    shares: usize,
+}
+
+// === impl Limits ===
+
+impl Default for Limits {
+    fn default() -> Self {
+        Self { per_metric_and_fleet: 2_000, total: 200_000 }
+    }
+}
+
+// === impl Registry ===
+
+impl Registry {
+    /// An empty registry.
+    pub fn new(limits: Limits) -> Self {
+        Self {
+            limits,
+            hasher: RandomState::new(),
+            identities: Identities::new(),
+            entries: ALL.iter().map(|_| Entries::default()).collect(),
+            refused: vec![[0; Refusal::ALL.len()]; ALL.len()],
+            series: 0,
+            shares: 0,
+        }
+    }
+
+    /// Adds `by` to a counter (not negative) or to a gauge. `labels` are the values of [`Metric::labels`], in their order.
+    ///
+    /// `id` is for metrics of scope [`Scope::Fleet`]; without one these count under `_OTHER`. Others take none.
+    pub fn add(&mut self, metric: &'static Metric, id: Option<&Arc<Identity>>, labels: &[&str], by: f64) {
+        self.put(metric, id, labels, &Change::Add(by));
+    }
+
+    /// Sets a gauge, an info (whatever `to` is, it shows 1), or a counter that is read as an absolute value.
+    ///
+    /// A counter that is set to less than before started again, as after a restart of what it counts.
+    pub fn set(&mut self, metric: &'static Metric, id: Option<&Arc<Identity>>, labels: &[&str], to: f64) {
+        self.put(metric, id, labels, &Change::Set(if metric.kind == Kind::Info { 1.0 } else { to }));
+    }
+
+    /// Counts one value, in the metric's unit and not negative, in a histogram.
+    pub fn observe(&mut self, metric: &'static Metric, id: Option<&Arc<Identity>>, labels: &[&str], value: f64) {
+        self.put(metric, id, labels, &Change::Observe(value));
+    }
+
+    /// Sets a histogram that is read as absolute values: `counts` per bucket, not cumulative, one more than there are bounds.
+    pub fn set_histogram(
+        &mut self,
+        metric: &'static Metric,
+        id: Option<&Arc<Identity>>,
+        labels: &[&str],
+        counts: &[u64],
+        sum: f64,
+    ) {
+        self.put(metric, id, labels, &Change::SetCounts(Cow::Borrowed(counts), sum));
+    }
+
+    /// Drops a series at once, and tells whether there was one. What was folded into it stays.
+    pub fn remove(&mut self, metric: &'static Metric, id: Option<&Arc<Identity>>, labels: &[&str]) -> bool {
+        let Some(id) = self.known(metric, id) else { return false };
+        let hash = self.hash(id, labels);
+        let entries = &mut self.entries[metric.index];
+        if let Some(entry) = entries.find_mut(hash, id, labels)
+            && entry.extra.is_some()
+        {
+            entry.value = Value::new(metric.kind);
+            return true;
+        }
+        let Some(entry) = entries.remove(hash, id, labels) else { return false };
+        self.forget(metric, &entry);
+        true
+    }
+
+    /// What a series holds; none if there is none of its own (it may be folded into another).
+    pub fn get(&self, metric: &'static Metric, id: Option<&Arc<Identity>>, labels: &[&str]) -> Option<Value> {
+        let id = self.known(metric, id)?;
+        let entry = self.entries[metric.index].find(self.hash(id, labels), id, labels)?;
+        entry.folded.is_none().then(|| entry.shown(metric.kind))
+    }
+
+    /// Marks all series of an identity to be dropped by the first [`Self::sweep`] at or after `drop_at`, in ns of the caller's clock.
+    pub fn retire(&mut self, id: &Arc<Identity>, drop_at: u64) {
+        if let Some(id) = self.identities.find(id) {
+            self.identities.set_drop_at(id, Some(drop_at));
+        }
+    }
+
+    /// Takes a [`Self::retire`] back.
+    pub fn revive(&mut self, id: &Arc<Identity>) {
+        if let Some(id) = self.identities.find(id) {
+            self.identities.set_drop_at(id, None);
+        }
+    }
+
+    /// Drops the series of identities whose time has come at `now`, in ns of the caller's clock, and of fleets that have none
+    /// left. Gives the number of dropped series.
+    pub fn sweep(&mut self, now: u64) -> usize {
+        let dropped = self.drop_marked(&self.identities.due(now));
+        dropped + self.drop_marked(&self.identities.orphans())
+    }
+
+    /// A consistent copy of what `filter` picks, with the registry's own series (`fleetscope_series`,
+    /// `fleetscope_series_dropped_total`) where its scope is not one fleet.
+    pub fn snapshot(&self, filter: &Filter) -> Snapshot {
+        let ranks = self.identities.ranks();
+        let wanted = match &filter.scope {
+            Selection::All | Selection::SelfOnly => None,
+            Selection::Fleet { namespace, fleet } => Some(
+                self.identities
+                    .marked(|member| *member.identity.namespace == **namespace && *member.identity.fleet == **fleet),
+            ),
+        };
+        let families = ALL.iter().filter(|metric| filter.takes_name(metric.name)).filter_map(|metric| {
+            match (&filter.scope, metric.scope) {
+                (Selection::SelfOnly, Scope::Fleet) | (Selection::Fleet { .. }, Scope::NodeAgent | Scope::Operator) => {
+                    return None;
+                }
+                _ => {}
+            }
+            let series = match metric.index {
+                index if index == SERIES.index => self.own_series(),
+                index if index == SERIES_DROPPED.index => self.own_refusals(),
+                index => self.copies(index, &ranks, wanted.as_deref()),
+            };
+            (!series.is_empty()).then(|| Family::new(metric, series))
+        });
+        Snapshot::new(families.collect())
+    }
+
+    fn copies(&self, index: usize, ranks: &[u32], wanted: Option<&[bool]>) -> Vec<Series> {
+        let kind = ALL[index].kind;
+        let takes = |entry: &&Entry| wanted.is_none_or(|wanted| wanted[slot(entry.id)]);
+        let mut copies = Vec::with_capacity(if wanted.is_none() { self.entries[index].series() } else { 0 });
+        copies.extend(self.entries[index].iter().filter(takes).map(|entry| {
+            let identity = (entry.id != SELF).then(|| Arc::clone(&self.identities[entry.id].identity));
+            Series::new(identity, Arc::clone(&entry.labels), entry.shown(kind), ranks[slot(entry.id)])
+        }));
+        copies
+    }
+
+    fn own_series(&self) -> Vec<Series> {
+        let held = ALL.iter().zip(&self.entries).filter(|(_, entries)| entries.series() > 0);
+        held.map(|(metric, entries)| Series::of_self(&[metric.name], as_number(entries.series() as u64))).collect()
+    }
+
+    /// All that are not zero, and those by cap of the fleets' metrics from zero on, so that a rate of them sees the first.
+    fn own_refusals(&self) -> Vec<Series> {
+        let mut series = Vec::new();
+        for (metric, refused) in ALL.iter().zip(&self.refused) {
+            let held = metric.scope == Scope::Fleet && self.entries[metric.index].series() > 0;
+            for (reason, count) in Refusal::ALL.into_iter().zip(refused) {
+                if *count > 0 || (held && reason == Refusal::Cap) {
+                    series.push(Series::of_self(&[metric.name, reason.as_str()], as_number(*count)));
+                }
+            }
+        }
+        series
+    }
+
+    fn put(&mut self, metric: &'static Metric, id: Option<&Arc<Identity>>, labels: &[&str], change: &Change<'_>) {
+        if let Err(refusal) = check(metric, id, labels, change) {
+            return self.refuse(metric, refusal);
+        }
+        let id = match (id, metric.scope) {
+            (Some(id), _) => self.identities.intern(id),
+            (None, Scope::Fleet) => self.identities.intern(&Arc::new(Identity::of_nobody())),
+            (None, Scope::NodeAgent | Scope::Operator) => SELF,
+        };
+        let hash = self.hash(id, labels);
+        match self.entries[metric.index].find_mut(hash, id, labels) {
+            Some(entry) if entry.folded.is_none() => {
+                if entry.value.apply(metric.kind, change).is_err() {
+                    self.refuse(metric, Refusal::Value);
+                }
+                return;
+            }
+            Some(_) => self.refuse(metric, Refusal::Cap),
+            None => {
+                let in_fleet = self.identities.held(id, metric.index).series;
+                let own = &self.identities[id].identity;
+                let by_name = |rung: &Rung| {
+                    rung.is_named_by(metric, own, labels) && rung.has_room(self.limits, in_fleet, self.series)
+                };
+                let refusal = if in_fleet >= self.limits.per_metric_and_fleet {
+                    Some(Refusal::Cap)
+                } else {
+                    (self.series >= self.limits.total).then_some(Refusal::Total)
+                };
+                match refusal {
+                    Some(refusal) if !Rung::ALL.iter().any(by_name) => self.refuse(metric, refusal),
+                    _ => {
+                        // A fresh value takes every number that passed the check.
+                        let _ = self.insert(metric, hash, id, labels).value.apply(metric.kind, change);
+                        return;
+                    }
+                }
+            }
+        }
+        self.overflow(metric, hash, id, labels, change);
+        self.identities.tidy(id);
+    }
+
+    /// Counts what has no series of its own.
+    ///
+    /// What adds is simply added. What is set replaces its own last value only, so that value is remembered as a share.
+    fn overflow(&mut self, metric: &'static Metric, hash: u64, id: Id, labels: &[&str], change: &Change<'_>) {
+        let kind = metric.kind;
+        let replaces = matches!(change, Change::Set(_) | Change::SetCounts(..)) && kind != Kind::Info;
+        if !replaces && kind != Kind::Gauge {
+            self.land(metric, id, labels, change);
+            return;
+        }
+        let mut share = match self.entries[metric.index].find(hash, id, labels) {
+            Some(entry) => (entry.value.clone(), entry.folded),
+            None if self.shares >= self.limits.total
+                || self.identities.held(id, metric.index).shares >= self.limits.per_metric_and_fleet =>
+            {
+                return self.refuse(metric, Refusal::Full);
+            }
+            None => (Value::new(kind), None),
+        };
+        let Ok(delta) = share.0.fold(kind, change) else { return self.refuse(metric, Refusal::Value) };
+        let known = share.1;
+        let rung = match known.filter(|rung| self.land_on(metric, id, labels, *rung, &delta, false)) {
+            Some(rung) => Some(rung),
+            // The first time, or the series that it was folded into was removed: all of it is new there.
+            None => self.land(metric, id, labels, &share.0.whole()),
+        };
+        let Some(rung) = rung else { return };
+        if let Some(entry) = self.entries[metric.index].find_mut(hash, id, labels) {
+            entry.value = share.0;
+            entry.folded = Some(rung);
+        } else {
+            self.entries[metric.index].insert(hash, id, labels, share.0, Some(rung));
+            self.identities.hold(id, metric.index, true);
+            self.shares += 1;
+        }
+    }
+
+    /// Applies a change to the first rung that has room, and tells which.
+    fn land(&mut self, metric: &'static Metric, id: Id, labels: &[&str], change: &Change<'_>) -> Option<Rung> {
+        let landed = Rung::ALL.into_iter().find(|rung| self.land_on(metric, id, labels, *rung, change, true));
+        if landed.is_none() {
+            self.refuse(metric, Refusal::Value);
+        }
+        landed
+    }
+
+    fn land_on(
+        &mut self,
+        metric: &'static Metric,
+        id: Id,
+        labels: &[&str],
+        rung: Rung,
+        change: &Change<'_>,
+        make: bool,
+    ) -> bool {
+        let Some(labels) = rung.labels(metric, labels) else { return false };
+        let own = &self.identities[id].identity;
+        let id = match rung.identity(own) {
+            Some(folded) if id != SELF => self.identities.intern(&Arc::new(folded)),
+            _ => id,
+        };
+        let hash = self.hash(id, &labels);
+        if let Some(entry) = self.entries[metric.index].find_mut(hash, id, &labels) {
+            return entry.folded.is_none() && entry.fold(metric.kind, change).is_ok();
+        }
+        let in_fleet = self.identities.held(id, metric.index).series;
+        if make && rung.has_room(self.limits, in_fleet, self.series) {
+            return self.insert(metric, hash, id, &labels).fold(metric.kind, change).is_ok();
+        }
+        self.identities.tidy(id);
+        false
+    }
+
+    fn insert(&mut self, metric: &Metric, hash: u64, id: Id, labels: &[&str]) -> &mut Entry {
+        self.identities.hold(id, metric.index, false);
+        self.series += 1;
+        self.entries[metric.index].insert(hash, id, labels, Value::new(metric.kind), None)
+    }
+
+    /// Settles the books after an entry was taken out. A folded gauge no longer counts; what only grows keeps what was counted.
+    fn forget(&mut self, metric: &'static Metric, entry: &Entry) {
+        if let (Some(rung), Kind::Gauge, Value::Number(number)) = (entry.folded, metric.kind, &entry.value) {
+            let labels: Vec<&str> = entry.labels.iter().map(|label| &**label).collect();
+            self.land_on(metric, entry.id, &labels, rung, &Change::Add(-number), false);
+        }
+        let share = entry.folded.is_some();
+        *(if share { &mut self.shares } else { &mut self.series }) -= 1;
+        self.identities.release(entry.id, metric.index, share);
+    }
+
+    fn drop_marked(&mut self, gone: &[bool]) -> usize {
+        if !gone.contains(&true) {
+            return 0;
+        }
+        let mut dropped = 0;
+        for metric in ALL {
+            for entry in self.entries[metric.index].remove_all(gone) {
+                dropped += usize::from(entry.folded.is_none());
+                self.forget(metric, &entry);
+            }
+        }
+        dropped
+    }
+
+    fn known(&self, metric: &Metric, id: Option<&Arc<Identity>>) -> Option<Id> {
+        match (id, metric.scope) {
+            (Some(id), _) => self.identities.find(id),
+            (None, Scope::Fleet) => self.identities.find(&Arc::new(Identity::of_nobody())),
+            (None, Scope::NodeAgent | Scope::Operator) => Some(SELF),
+        }
+    }
+
+    fn hash(&self, id: Id, labels: &[&str]) -> u64 {
+        self.hasher.hash_one((id, labels))
+    }
+
+    fn refuse(&mut self, metric: &Metric, refusal: Refusal) {
+        let count = &mut self.refused[metric.index][refusal as usize];
+        *count = count.saturating_add(1);
+    }
+}
+
+/// Whether an observation fits its metric, and its number can be counted.
+fn check(metric: &Metric, id: Option<&Arc<Identity>>, labels: &[&str], change: &Change<'_>) -> Result<(), Refusal> {
+    if labels.len() != metric.labels.len() || (id.is_some() && metric.scope != Scope::Fleet) {
+        return Err(Refusal::Labels);
+    }
+    let (number, may_fall) = match (metric.kind, change) {
+        (Kind::Gauge, Change::Add(number) | Change::Set(number)) => (*number, true),
+        (Kind::Counter, Change::Add(number) | Change::Set(number))
+        | (Kind::Info, Change::Set(number))
+        | (Kind::Histogram(_), Change::Observe(number)) => (*number, false),
+        (Kind::Histogram(bounds), Change::SetCounts(counts, sum)) if counts.len() == bounds.len() + 1 => (*sum, false),
+        _ => return Err(Refusal::Labels),
+    };
+    if number.is_finite() && (may_fall || number >= 0.0) { Ok(()) } else { Err(Refusal::Value) }
+}
+
+#[expect(clippy::cast_precision_loss, reason = "exact up to 2^53, far beyond what is counted here")]
+fn as_number(count: u64) -> f64 {
+    count as f64
+}

@@ -1,0 +1,162 @@
+//! A consistent copy of the series, to be encoded while observations go on.
+
+use std::sync::{Arc, OnceLock};
+
+use super::entry::Labels;
+use super::identity::Identity;
+use super::value::Value;
+use crate::metrics::{Kind, Metric};
+
+/// Which metrics' series are wanted.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub enum Selection {
+    /// All.
+    #[default]
+    All,
+    /// Those of the process itself: no metric of scope [`crate::metrics::Scope::Fleet`].
+    SelfOnly,
+    /// Those of one fleet.
+    Fleet {
+        /// Its namespace.
+        namespace: String,
+        /// Its name.
+        fleet: String,
+    },
+}
+
+/// Which series a snapshot takes.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Filter {
+    /// Whose series.
+    pub scope: Selection,
+    /// What the metrics' names start with; none for all.
+    pub name_prefix: Option<String>,
+}
+
+/// One series of a snapshot.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Series {
+    /// Whom it belongs to; none for series of the process itself.
+    pub identity: Option<Arc<Identity>>,
+    /// Values of the metric's own labels, in their order.
+    pub labels: Arc<[Box<str>]>,
+    /// What it holds.
+    pub value: Value,
+    rank: u32,
+}
+
+/// The series of one metric in a snapshot.
+#[derive(Clone, Debug)]
+pub struct Family {
+    /// Which metric.
+    pub metric: &'static Metric,
+    series: Vec<Series>,
+    order: OnceLock<Vec<u32>>,
+}
+
+/// A consistent copy of the series that a [`Filter`] picks, in the order of the metric table, then identity, then labels.
+///
+/// Taking it copies; sorting happens at the first read, so that it is never done under the registry's lock.
+#[derive(Clone, Debug)]
+pub struct Snapshot {
+    families: Vec<Family>,
+}
+
+// === impl Filter ===
+
+impl Filter {
+    pub(super) fn takes_name(&self, name: &str) -> bool {
+        self.name_prefix.as_ref().is_none_or(|prefix| name.starts_with(prefix.as_str()))
+    }
+}
+
+// === impl Series ===
+
+impl Series {
+    pub(super) fn new(identity: Option<Arc<Identity>>, labels: Labels, value: Value, rank: u32) -> Self {
+        Self { identity, labels, value, rank }
+    }
+
+    pub(super) fn of_self(labels: &[&str], number: f64) -> Self {
+        Self::new(None, labels.iter().map(|label| Box::from(*label)).collect(), Value::Number(number), 0)
+    }
+}
+
+// === impl Family ===
+
+impl Family {
+    pub(super) fn new(metric: &'static Metric, series: Vec<Series>) -> Self {
+        Self { metric, series, order: OnceLock::new() }
+    }
+
+    /// Its series, ordered by identity, then labels.
+    pub fn series(&self) -> impl Iterator<Item = &Series> {
+        let at = |place: u32| &self.series[super::entry::slot(place)];
+        let order = self.order.get_or_init(|| {
+            let mut order: Vec<u32> = (0..).take(self.series.len()).collect();
+            order.sort_unstable_by(|a, b| {
+                let (a, b) = (at(*a), at(*b));
+                a.rank.cmp(&b.rank).then_with(|| a.labels.cmp(&b.labels))
+            });
+            order
+        });
+        order.iter().map(move |place| at(*place))
+    }
+
+    /// Number of its series.
+    pub fn len(&self) -> usize {
+        self.series.len()
+    }
+
+    /// Whether it has none; a snapshot has no such family.
+    pub fn is_empty(&self) -> bool {
+        self.series.is_empty()
+    }
+}
+
+impl PartialEq for Family {
+    fn eq(&self, other: &Self) -> bool {
+        let same = |a: &Series, b: &Series| a.identity == b.identity && a.labels == b.labels && a.value == b.value;
+        self.metric == other.metric
+            && self.len() == other.len()
+            && self.series().zip(other.series()).all(|(a, b)| same(a, b))
+    }
+}
+
+// === impl Snapshot ===
+
+impl Snapshot {
+    pub(super) fn new(families: Vec<Family>) -> Self {
+        Self { families }
+    }
+
+    /// The metrics that have series, in the order of the metric table.
+    pub fn families(&self) -> &[Family] {
+        &self.families
+    }
+
+    /// Number of all series.
+    pub fn len(&self) -> usize {
+        self.families.iter().map(Family::len).sum()
+    }
+
+    /// Number of lines of text that its series take.
+    pub(crate) fn lines(&self) -> usize {
+        let per_series = |family: &Family| match family.metric.kind {
+            Kind::Histogram(bounds) => bounds.len() + 3,
+            Kind::Counter | Kind::Gauge | Kind::Info => 1,
+        };
+        self.families.iter().map(|family| family.len() * per_series(family)).sum()
+    }
+
+    /// Whether there is no series.
+    pub fn is_empty(&self) -> bool {
+        self.families.is_empty()
+    }
+}
+
+impl PartialEq for Snapshot {
+    fn eq(&self, other: &Self) -> bool {
+        self.families == other.families
+    }
+}

@@ -1,0 +1,116 @@
+//! What a series holds, and how an observation changes it.
+
+use std::borrow::Cow;
+
+use crate::metrics::Kind;
+
+/// What a series holds.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Value {
+    /// A counter, a gauge, or the constant 1 of an info. Always finite.
+    Number(f64),
+    /// A histogram.
+    Histogram {
+        /// Observations per bucket, not cumulative: one per bound, and one above the last.
+        counts: Box<[u64]>,
+        /// Sum of all observed values, in the metric's unit. Always finite.
+        sum: f64,
+    },
+}
+
+/// One observation.
+#[derive(Clone, Debug)]
+pub(super) enum Change<'a> {
+    Add(f64),
+    Set(f64),
+    Observe(f64),
+    SetCounts(Cow<'a, [u64]>, f64),
+    AddCounts(Cow<'a, [u64]>, f64),
+}
+
+/// The number is not finite, or a sum would not be.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct NotFinite;
+
+// === impl Value ===
+
+impl Value {
+    pub(super) fn new(kind: Kind) -> Self {
+        match kind {
+            Kind::Counter | Kind::Gauge | Kind::Info => Self::Number(0.0),
+            Kind::Histogram(bounds) => Self::Histogram { counts: vec![0; bounds.len() + 1].into(), sum: 0.0 },
+        }
+    }
+
+    /// Applies an observation that fits the metric's kind. Nothing changes when it fails.
+    pub(super) fn apply(&mut self, kind: Kind, change: &Change<'_>) -> Result<(), NotFinite> {
+        match (self, change) {
+            (Self::Number(number), Change::Add(by)) => *number = finite(*number + by)?,
+            (Self::Number(number), Change::Set(to)) => *number = finite(*to)?,
+            (Self::Histogram { counts, sum }, Change::Observe(value)) => {
+                let Kind::Histogram(bounds) = kind else { return Err(NotFinite) };
+                *sum = finite(*sum + value)?;
+                let bucket = &mut counts[bounds.partition_point(|bound| bound < value)];
+                *bucket = bucket.saturating_add(1);
+            }
+            (Self::Histogram { counts, sum }, Change::SetCounts(to, sum_to)) => {
+                *sum = finite(*sum_to)?;
+                counts.copy_from_slice(to);
+            }
+            (Self::Histogram { counts, sum }, Change::AddCounts(by, sum_by)) => {
+                *sum = finite(*sum + sum_by)?;
+                for (count, by) in counts.iter_mut().zip(&**by) {
+                    *count = count.saturating_add(*by);
+                }
+            }
+            _ => return Err(NotFinite),
+        }
+        Ok(())
+    }
+
+    /// Applies an observation to a share, and gives what changes by it in the series that the share is folded into.
+    ///
+    /// What only grows and yet shrank has started again from zero: all of the new value is new.
+    pub(super) fn fold(&mut self, kind: Kind, change: &Change<'_>) -> Result<Change<'static>, NotFinite> {
+        let before = self.clone();
+        self.apply(kind, change)?;
+        Ok(match (before, &*self) {
+            (Self::Number(before), Self::Number(now)) if kind == Kind::Counter && *now < before => Change::Add(*now),
+            (Self::Number(before), Self::Number(now)) => Change::Add(now - before),
+            (Self::Histogram { counts: before, sum: sum_before }, Self::Histogram { counts, sum }) => {
+                let grown: Option<Vec<u64>> =
+                    counts.iter().zip(&before).map(|(now, before)| now.checked_sub(*before)).collect();
+                match grown {
+                    Some(grown) if *sum >= sum_before => Change::AddCounts(Cow::Owned(grown), sum - sum_before),
+                    _ => self.whole(),
+                }
+            }
+            _ => return Err(NotFinite),
+        })
+    }
+
+    /// The sum of two of one metric, as large as a number can be.
+    pub(super) fn plus(&self, other: &Self) -> Self {
+        let largest = |sum: f64| sum.clamp(f64::MIN, f64::MAX);
+        match (self, other) {
+            (Self::Number(a), Self::Number(b)) => Self::Number(largest(a + b)),
+            (Self::Histogram { counts: a, sum }, Self::Histogram { counts: b, sum: more }) => Self::Histogram {
+                counts: a.iter().zip(b).map(|(a, b)| a.saturating_add(*b)).collect(),
+                sum: largest(sum + more),
+            },
+            _ => self.clone(),
+        }
+    }
+
+    /// All of it as one observation.
+    pub(super) fn whole(&self) -> Change<'static> {
+        match self {
+            Self::Number(number) => Change::Add(*number),
+            Self::Histogram { counts, sum } => Change::AddCounts(Cow::Owned(counts.to_vec()), *sum),
+        }
+    }
+}
+
+fn finite(number: f64) -> Result<f64, NotFinite> {
+    if number.is_finite() { Ok(number) } else { Err(NotFinite) }
+}
