@@ -14,12 +14,12 @@ fi
 
 # A clean end of the container runtime, so that the kept image store has no leftovers of containers.
 end_node() {
-  local k=$1 kind
+  local k=$1 t
   alive "containerd-$k" >/dev/null || return 0
-  for kind in tasks containers; do
-    in_node "$k" timeout 20 ctr -n k8s.io $kind ls -q 2>/dev/null |
-      while read -r t; do in_node "$k" timeout 20 ctr -n k8s.io $kind rm "$t" $([ $kind = tasks ] && echo --force) >/dev/null 2>&1; done
-  done
+  in_node "$k" timeout 20 ctr -n k8s.io tasks ls -q 2>/dev/null |
+    while read -r t; do in_node "$k" timeout 20 ctr -n k8s.io tasks rm --force "$t" >/dev/null 2>&1 </dev/null; done
+  in_node "$k" timeout 20 ctr -n k8s.io containers ls -q 2>/dev/null |
+    while read -r t; do in_node "$k" timeout 20 ctr -n k8s.io containers rm "$t" >/dev/null 2>&1 </dev/null; done
   kill -TERM "$(alive "containerd-$k")" 2>/dev/null
   ended() { ! alive "containerd-$k"; }
   until_true 50 ended

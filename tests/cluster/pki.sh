@@ -24,7 +24,7 @@ pki() {
   (
     umask 077
     mkdir -p "$STATE/pki"
-    cd "$STATE/pki"
+    cd "$STATE/pki" || exit 1
     rm -f ./*
     openssl req -x509 -newkey ec -pkeyopt ec_paramgen_curve:P-256 -nodes -keyout ca.key -out ca.crt -days 3650 -subj /CN=fleetscope-test-ca 2>/dev/null
     openssl genrsa -out sa.key 2048 2>/dev/null

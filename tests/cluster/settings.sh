@@ -80,11 +80,11 @@ need_up() { is_up || fail "cluster $CLUSTER is not up: make cluster-up (or tests
 # Ends every process in the cluster's own cgroup and nothing else, then removes link and cgroups. The namespaces and all
 # mounts and rules in them go with their last process.
 sweep() {
-  local name=$1 g=$CG/$1 h
+  local name=$1 g=$CG/$1 h p
   sweep_killed() {
     grep -q 'populated 1' "$g/cgroup.events" || return 0
     if [ -e "$g/cgroup.kill" ]; then echo 1 >"$g/cgroup.kill"; else
-      find "$g" -name cgroup.procs -exec cat {} + | xargs -r kill -KILL
+      find "$g" -name cgroup.procs -exec cat {} + | while read -r p; do kill -KILL "$p" 2>/dev/null; done
     fi
     return 1
   }
@@ -93,7 +93,7 @@ sweep() {
     for h in "$CG" /sys/fs/cgroup/*; do
       [ ! -d "$h/$name" ] || find "$h/$name" -depth -type d -exec rmdir {} + 2>/dev/null || left=1
     done
-    return $left
+    return "$left"
   }
   [ ! -d "$g" ] || until_true 150 sweep_killed || return 1
   ip link del "$name" 2>/dev/null || true

@@ -51,7 +51,7 @@ free_index() {
     [ -e "$n" ] && [ ! -d "$(cat "$n")" ] && sweep "fs${n##*/}" && rm -f "$n"
   done
   for n in $(cat "$STATE/index" 2>/dev/null) $(seq 250); do
-    [ ! -e "$TAKEN/$n" ] && [ ! -e "$CG/fs$n" ] && [ ! -e "/sys/class/net/fs$n" ] || continue
+    if [ -e "$TAKEN/$n" ] || [ -e "$CG/fs$n" ] || [ -e "/sys/class/net/fs$n" ]; then continue; fi
     for r in 254 244 96; do [ -z "$(ip -o route show root "10.$r.$n.0/24")" ] || continue 2; done
     echo "$n"
     return
