@@ -1,0 +1,26 @@
+//! The watch of all `AgentFleet` objects. The kind may be installed later than the agent.
+
+use std::convert::Infallible;
+use std::sync::Arc;
+
+use fleetscope_core::api::AgentFleet;
+use kube::runtime::watcher::Config;
+use kube::{Api, Client};
+use tokio::sync::mpsc::Sender;
+
+use crate::readiness::{Part, Readiness};
+use crate::watches::{Change, Watch};
+
+/// Changes of fleets, told apart by namespace and name.
+pub type FleetChange = Change<(String, String), AgentFleet>;
+
+/// Follows the fleets of all namespaces until the receiver is gone.
+pub async fn follow(client: Client, readiness: Arc<Readiness>, out: Sender<FleetChange>) {
+    let watch: Watch<AgentFleet, (String, String), AgentFleet, Infallible> = Watch {
+        kind: "AgentFleet",
+        part: Part::Fleets,
+        key: |meta| Some((meta.namespace.clone()?, meta.name.clone()?)),
+        view: |fleet| Ok(fleet.clone()),
+    };
+    watch.follow(Api::all(client), Config::default(), readiness, out).await;
+}
