@@ -1,0 +1,120 @@
+#!/usr/bin/env bash
+# Runs test suites one after another and sums up what their runners printed: scripts/suites.sh all | SUITE...
+# Suites: lint unit chart kernel operator e2e. A suite that this machine cannot run is skipped, with the reason. Of cargo's runners the
+# lines `test result: ...` count, of all others the last line `N passed, N failed, N skipped`. A test that cannot run
+# writes `name<tab>reason` to $FLEETSCOPE_SKIP_LOG and counts as skipped, not as passed. Logs: TARGET/test-logs.
+# KEEP=1 leaves the clusters of operator and e2e up; TEST is a filter that goes to cargo's runners.
+set -uo pipefail
+ROOT=$(cd "$(dirname "${BASH_SOURCE[0]}")/.." && pwd)
+cd "$ROOT" || exit 1
+. versions.env
+export FLEETSCOPE_CACHE=${FLEETSCOPE_CACHE:-${XDG_CACHE_HOME:-$HOME/.cache}/fleetscope}
+BIN=$FLEETSCOPE_CACHE/bin
+TARGET=${CARGO_TARGET_DIR:-$ROOT/target}
+LOGS=$TARGET/test-logs
+mkdir -p "$LOGS"
+export PATH=$BIN:$PATH FLEETSCOPE_EBPF_OBJECT=${FLEETSCOPE_EBPF_OBJECT:-$TARGET/ebpf/fleetscope.bpf.o}
+ARCH=$(uname -m | sed 's/x86_64/amd64/;s/aarch64/arm64/')
+TRIPLE=$(uname -m)-unknown-linux-gnu
+unset KUBECONFIG # only a cluster that is named on purpose is used
+
+suites=("$@")
+[ "${1:-all}" != all ] || suites=(lint unit chart kernel operator e2e)
+
+# ---- what a suite needs: prints the reason why it cannot run here
+lacks_capability() { (((0x$(sed -n 's/^CapEff:\t//p' /proc/self/status) >> $1 & 1) == 0)); }
+reason() {
+  case $1 in
+  chart) command -v helm >/dev/null || echo "helm is not installed (make setup)" ;;
+  kernel)
+    if [ ! -r /sys/kernel/btf/vmlinux ]; then echo "the kernel has no type information (/sys/kernel/btf/vmlinux)"; elif
+      lacks_capability 39 || lacks_capability 38; then echo "needs the capabilities BPF and PERFMON (root)"; elif
+      [ ! -s "$FLEETSCOPE_EBPF_OBJECT" ]; then echo "there is no eBPF object (make ebpf)"; fi
+    ;;
+  operator | e2e)
+    if [ "$1" = e2e ] && [ -n "${FLEETSCOPE_KUBECONFIG:-}" ]; then return; fi
+    if [ "$(id -u)" != 0 ]; then echo "the test cluster needs root, or name a cluster with FLEETSCOPE_KUBECONFIG"; elif
+      [ ! -x "$BIN/hyperkube" ]; then echo "the cluster's programs are not built (make setup)"; elif
+      [ "$1" = e2e ] && [ ! -s "$FLEETSCOPE_EBPF_OBJECT" ]; then echo "there is no eBPF object (make ebpf)"; elif
+      [ "$1" = e2e ] && ! command -v containerd >/dev/null; then echo "containerd is not installed (make setup)"; fi
+    ;;
+  esac
+}
+
+# ---- the suites
+cargo_test() { timeout -k 30 "${SUITE_LIMIT:-2400}" cargo test --locked --no-fail-fast "$@"; }
+ignored_too=(-- --include-ignored --test-threads=1)
+lint() { scripts/lint.sh; }
+unit() { cargo_test --workspace --exclude fleetscope-tests ${TEST:+"$TEST"}; }
+chart() { cargo_test -p fleetscope-tests --test chart ${TEST:+"$TEST"} -- --include-ignored; }
+kernel() { cargo_test -p fleetscope-tests --test kernel ${TEST:+"$TEST"} "${ignored_too[@]}"; }
+cluster() { # NAME NODES: up, and its environment
+  export FLEETSCOPE_CLUSTER=$1
+  NODES=$2 AUDIT=1 tests/cluster/up.sh && eval "$(tests/cluster/env.sh)"
+}
+cluster_end() { [ "${KEEP:-0}" = 1 ] || tests/cluster/down.sh; }
+operator() {
+  cargo_test -p fleetscope-operator --test apiserver --no-run || return 1
+  trap cluster_end EXIT
+  unset FLEETSCOPE_KUBECONFIG # these tests remove whole kinds: never on a cluster of somebody's own
+  cluster operator 0 && cargo_test -p fleetscope-operator --test apiserver ${TEST:+"$TEST"} "${ignored_too[@]}"
+}
+e2e() {
+  scripts/images.sh && cargo_test -p fleetscope-tests --test e2e --no-run || return 1
+  trap cluster_end EXIT
+  cluster e2e 2 && tests/cluster/import.sh "$TARGET"/images/{operator,node-agent}-"$ARCH".tar && tests/cluster/monitoring.sh || return 1
+  FLEETSCOPE_BIN=$TARGET/$TRIPLE/release cargo_test -p fleetscope-tests --test e2e ${TEST:+"$TEST"} "${ignored_too[@]}"
+}
+
+# Sums a log: passed, failed, skipped. Ignored tests of `apiserver` are left out in the unit suite: the operator suite runs them.
+counts() { # LOG SUITE
+  awk -v suite="$2" '
+    /^ *Running / { elsewhere = suite == "unit" && /tests\/apiserver/ }
+    /^ *Doc-tests / { elsewhere = 0 }
+    /^test result: / {
+      for (i = 1; i <= NF; i++) {
+        if ($i ~ /^passed/) p += $(i - 1)
+        if ($i ~ /^failed/) f += $(i - 1)
+        if ($i ~ /^ignored/ && !elsewhere) s += $(i - 1)
+      }
+    }
+    /^[0-9]+ passed, [0-9]+ failed, [0-9]+ skipped$/ { p += $1; f += $3; s += $5 }
+    END { print p + 0, f + 0, s + 0 }' "$1"
+}
+
+rows=() reasons=() total_p=0 total_f=0 total_s=0
+for suite in "${suites[@]}"; do
+  declare -F "$suite" >/dev/null || { echo "no suite '$suite': lint unit chart kernel operator e2e" >&2; exit 2; }
+  log=$LOGS/$suite.log
+  why=$(reason "$suite")
+  if [ -n "$why" ]; then
+    echo "=== $suite: SKIPPED, $why"
+    rows+=("$suite|skipped|0|0|1|-") reasons+=("suite $suite: $why") total_s=$((total_s + 1))
+    continue
+  fi
+  echo "=== $suite"
+  export FLEETSCOPE_SKIP_LOG=$LOGS/$suite.skipped FLEETSCOPE_SKIP_REASONS=$LOGS/$suite.reasons
+  : >"$FLEETSCOPE_SKIP_LOG"
+  : >"$FLEETSCOPE_SKIP_REASONS"
+  t0=$(date +%s)
+  ("$suite") 2>&1 | tee "$log"
+  rc=${PIPESTATUS[0]}
+  read -r p f s <<<"$(counts "$log" "$suite")"
+  said=$(wc -l <"$FLEETSCOPE_SKIP_LOG")
+  p=$((p - said)) s=$((s + said))
+  # Not built, not started, or killed by its limit: that is one failure, even where no runner could print a line.
+  if [ "$rc" != 0 ] && [ "$f" = 0 ]; then f=1; fi
+  # A suite that ran nothing proves nothing.
+  if [ "$rc" = 0 ] && [ $((p + s)) = 0 ]; then f=1 reasons+=("suite $suite: no test ran, which counts as a failure"); fi
+  while IFS= read -r line; do reasons+=("$suite: ${line/$'\t'/: }"); done < <(cat "$FLEETSCOPE_SKIP_LOG" "$FLEETSCOPE_SKIP_REASONS")
+  rows+=("$suite|$([ "$f" = 0 ] && echo ran || echo FAILED)|$p|$f|$s|$(($(date +%s) - t0)) s")
+  total_p=$((total_p + p)) total_f=$((total_f + f)) total_s=$((total_s + s))
+done
+
+echo
+echo "=== summary"
+printf '%s\n' "suite|state|passed|failed|skipped|time" "${rows[@]}" | column -t -s '|'
+if [ ${#reasons[@]} -gt 0 ]; then printf 'SKIPPED  %s\n' "${reasons[@]}"; fi
+[ "$total_f" = 0 ] || echo "logs of what failed: $LOGS"
+echo "$total_p passed, $total_f failed, $total_s skipped"
+[ "$total_f" = 0 ]
