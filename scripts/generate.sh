@@ -1,0 +1,27 @@
+#!/usr/bin/env bash
+# Writes the files that come out of the sources: the CRDs, the chart's copy of them, the table of metrics.
+#   scripts/generate.sh [--check]       --check writes nothing and fails where a file differs
+set -euo pipefail
+cd "$(dirname "${BASH_SOURCE[0]}")/.."
+out=$(mktemp -d)
+trap 'rm -rf "$out"' EXIT
+mkdir "$out/crds"
+cargo build --quiet --locked -p fleetscope-operator
+operator=${CARGO_TARGET_DIR:-target}/debug/fleetscope-operator
+"$operator" crd --out-dir "$out/crds"
+"$operator" metrics >"$out/metrics.md"
+[ -n "$(ls "$out/crds")" ] && [ -s "$out/metrics.md" ] || { echo "generate: the operator wrote nothing" >&2; exit 1; }
+if [ "${1:-}" = --check ]; then
+  rc=0
+  diff -r "$out/crds" crds || rc=1
+  diff -r "$out/crds" charts/fleetscope/files/crds || rc=1
+  diff "$out/metrics.md" docs/metrics.md || rc=1
+  [ $rc = 0 ] || echo "generate: the files above are not what the sources say; to repair: make generate" >&2
+  exit $rc
+fi
+mkdir -p crds charts/fleetscope/files/crds
+for d in crds charts/fleetscope/files/crds; do
+  rm -f "$d"/*.yaml
+  cp "$out"/crds/*.yaml "$d/"
+done
+cp "$out/metrics.md" docs/metrics.md
