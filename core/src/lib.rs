@@ -14,6 +14,7 @@
 //! - [`records`]: bytes of the ring buffer, parsed
 //! - [`cgroup`]: cgroup paths of container runtimes: which pod, which container
 //! - [`pods`]: what of a Pod is kept, its agents' status, its workload
+//! - [`resources`]: the objects that carry a fleet's scrape configuration, and their names
 //! - [`tasks`]: task rules, exit classification, and the tracker that turns records into series
 //!
 //! Nothing here reads a clock, a file, a socket, the environment or a random source: they are arguments (`clippy.toml` holds it to that).
@@ -24,5 +25,6 @@ pub mod expose;
 pub mod metrics;
 pub mod pods;
 pub mod records;
+pub mod resources;
 pub mod series;
 pub mod tasks;

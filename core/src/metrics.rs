@@ -101,10 +101,10 @@ metrics! {
         "Agents (pods) of the fleet on this node by status: discovered, running, stopped, failed.";
     /// Container starts.
     AGENT_STARTS = Counter, Fleet, "fleetscope_agent_starts_total", "", ["result"],
-        "Starts of agent containers, by result: success, failure.";
+        "Starts of agent containers, by result (success, failure).";
     /// Container stops.
     AGENT_STOPS = Counter, Fleet, "fleetscope_agent_stops_total", "", ["result"],
-        "Ends of agent containers, by result: success, failure.";
+        "Ends of agent containers, by result (success, failure).";
     /// Container restarts.
     AGENT_RESTARTS = Counter, Fleet, "fleetscope_agent_restarts_total", "", [],
         "Restarts of agent containers by the kubelet.";
@@ -144,7 +144,7 @@ metrics! {
         "State of each probe: attached, off, unsupported or failed, with the reason.";
     /// Losses.
     EVENTS_LOST = Counter, NodeAgent, "fleetscope_events_lost_total", "", ["reason"],
-        "Kernel events that could not be used in full, by reason. What is deferred is not lost and not here.";
+        "Kernel events that could not be used in full, by reason; those that were only deferred are not among them.";
     /// Records that took the detour.
     EVENTS_DEFERRED = Counter, NodeAgent, "fleetscope_events_deferred_total", "", ["kind"],
         "Kernel events that the ring buffer had no room for and that arrived by the second way: an exec has no arguments then.";
@@ -178,4 +178,32 @@ metrics! {
     /// Tracked containers.
     CONTAINERS = Gauge, NodeAgent, "fleetscope_containers", "", ["state"],
         "Containers of this node that are known: tracked (of a fleet), ignored, pending (identity not known yet).";
+
+    /// Reconciles of the operator.
+    RECONCILES = Counter, Operator, "fleetscope_operator_reconcile_total", "", ["controller", "outcome"],
+        "Reconciles by controller and outcome (ok, error, standby).";
+    /// Their duration.
+    RECONCILE_DURATION = Histogram(&SELF_BOUNDS), Operator, "fleetscope_operator_reconcile_duration_seconds", "seconds", ["controller"],
+        "Time that one reconcile took.";
+    /// Their lag.
+    RECONCILE_LAG = Histogram(&SELF_BOUNDS), Operator, "fleetscope_operator_reconcile_lag_seconds", "seconds", ["controller"],
+        "Time from the arrival of a new generation of an object to the end of its first reconcile.";
+    /// Objects that wait for their next try.
+    BACKOFF = Gauge, Operator, "fleetscope_operator_objects_in_backoff", "", ["controller"],
+        "Objects whose last reconcile failed and that wait for their next try.";
+    /// Leadership.
+    LEADER = Gauge, Operator, "fleetscope_operator_leader", "", [],
+        "1 while this process is the one that writes, else 0.";
+    /// Writes of children.
+    CHILD_APPLIES = Counter, Operator, "fleetscope_operator_child_applies_total", "", ["kind", "result"],
+        "Writes of generated objects by kind and result (applied, deleted, conflict, error).";
+    /// Writes of status.
+    STATUS_WRITES = Counter, Operator, "fleetscope_operator_status_writes_total", "", ["result"],
+        "Writes of the status of fleets by result (applied, error).";
+    /// Optional kinds.
+    CRD_AVAILABLE = Gauge, Operator, "fleetscope_operator_crd_available", "", ["kind"],
+        "1 while the definition of an optional kind is installed and its objects are watched, else 0.";
+    /// Watch errors of the operator.
+    OPERATOR_WATCH_ERRORS = Counter, Operator, "fleetscope_operator_watch_errors_total", "", ["kind"],
+        "Errors of the operator's watches of the Kubernetes API, by kind of object.";
 }

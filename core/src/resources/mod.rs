@@ -1,0 +1,197 @@
+//! The objects that carry a fleet's scrape configuration, as JSON, with the fields that we own and no others.
+//!
+//! In: a fleet and where Fleetscope is installed. Out: one object: a PodMonitor, a ServiceMonitor, or a ConfigMap. The
+//! operator applies it, `fleetscope render` prints it. Each of them selects the *node agents* and asks them for this
+//! fleet's series alone.
+
+use std::collections::BTreeMap;
+
+use k8s_openapi::apimachinery::pkg::apis::meta::v1::OwnerReference;
+use kube::{Resource as _, ResourceExt as _};
+use serde_json::{Map, Value, json};
+
+use crate::api::AgentFleet;
+use crate::api::agent_fleet::ScrapeOutput;
+
+pub mod names;
+mod pod_monitor;
+mod scrape_config_map;
+mod service_monitor;
+
+/// Field manager of everything that the operator applies, and the value of `app.kubernetes.io/managed-by`.
+pub const MANAGER: &str = "fleetscope-operator";
+/// The label that marks what is ours.
+pub const MANAGED_BY: &str = "app.kubernetes.io/managed-by";
+/// The label that names the fleet, hashed when the name is longer than a label value.
+pub const FLEET_LABEL: &str = "fleetscope.io/fleet";
+/// Labels of the node agents' pods and of their Service.
+pub const NODE_AGENT_LABELS: [(&str, &str); 2] =
+    [("app.kubernetes.io/name", "fleetscope"), ("app.kubernetes.io/component", "node-agent")];
+/// Name of the node agents' port.
+pub const PORT: &str = "metrics";
+/// Key of the ConfigMap.
+pub const SCRAPE_CONFIGS: &str = "scrape_configs.yaml";
+
+/// Where and how Fleetscope is installed.
+#[derive(Clone, Debug, Default, Eq, PartialEq)]
+pub struct Site {
+    /// Namespace of the node agents.
+    pub namespace: String,
+    /// Labels on every monitor, by which a Prometheus selects.
+    pub monitor_labels: BTreeMap<String, String>,
+}
+
+/// Kind of an object that carries a scrape configuration.
+#[derive(Clone, Copy, Debug, Eq, Hash, Ord, PartialEq, PartialOrd)]
+pub enum ChildKind {
+    /// `monitoring.coreos.com/v1` PodMonitor.
+    PodMonitor,
+    /// `monitoring.coreos.com/v1` ServiceMonitor.
+    ServiceMonitor,
+    /// `v1` ConfigMap.
+    ConfigMap,
+}
+
+// === impl ChildKind ===
+
+impl ChildKind {
+    /// All of them, in the order of preference.
+    pub const ALL: [Self; 3] = [Self::PodMonitor, Self::ServiceMonitor, Self::ConfigMap];
+
+    /// The kind's name.
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::PodMonitor => "PodMonitor",
+            Self::ServiceMonitor => "ServiceMonitor",
+            Self::ConfigMap => "ConfigMap",
+        }
+    }
+
+    /// API group, empty for the core group.
+    pub const fn group(self) -> &'static str {
+        match self {
+            Self::PodMonitor | Self::ServiceMonitor => "monitoring.coreos.com",
+            Self::ConfigMap => "",
+        }
+    }
+
+    /// Plural, as in URLs.
+    pub const fn plural(self) -> &'static str {
+        match self {
+            Self::PodMonitor => "podmonitors",
+            Self::ServiceMonitor => "servicemonitors",
+            Self::ConfigMap => "configmaps",
+        }
+    }
+
+    /// Name of the kind's CRD; a built-in kind has none.
+    pub const fn crd(self) -> Option<&'static str> {
+        match self {
+            Self::PodMonitor => Some("podmonitors.monitoring.coreos.com"),
+            Self::ServiceMonitor => Some("servicemonitors.monitoring.coreos.com"),
+            Self::ConfigMap => None,
+        }
+    }
+
+    /// The kind that a fleet gets, if any, by what is installed. An explicit kind is given whether installed or not.
+    pub fn wanted(fleet: &AgentFleet, mut installed: impl FnMut(Self) -> bool) -> Option<Self> {
+        if fleet.spec.suspend {
+            return None;
+        }
+        match fleet.spec.scrape.output {
+            ScrapeOutput::Auto => Self::ALL.into_iter().find(|kind| kind.crd().is_none() || installed(*kind)),
+            ScrapeOutput::PodMonitor => Some(Self::PodMonitor),
+            ScrapeOutput::ServiceMonitor => Some(Self::ServiceMonitor),
+            ScrapeOutput::ConfigMap => Some(Self::ConfigMap),
+            ScrapeOutput::None => None,
+        }
+    }
+}
+
+/// The object of this kind for a fleet. A fleet with a uid owns it; one from a file has none.
+pub fn scrape_object(kind: ChildKind, fleet: &AgentFleet, site: &Site) -> Value {
+    let fields = match kind {
+        ChildKind::PodMonitor => pod_monitor::fields(fleet, site),
+        ChildKind::ServiceMonitor => service_monitor::fields(fleet, site),
+        ChildKind::ConfigMap => scrape_config_map::fields(fleet, site),
+    };
+    let version = if kind.group().is_empty() { "v1".to_owned() } else { format!("{}/v1", kind.group()) };
+    let mut object = json!({ "apiVersion": version, "kind": kind.as_str(), "metadata": metadata(fleet, site) });
+    object.as_object_mut().expect("json! of braces is an object").extend(fields);
+    object
+}
+
+/// Name of a fleet's object, of whichever kind.
+pub fn scrape_name(fleet: &str) -> String {
+    names::hashed(&format!("{fleet}-scrape"))
+}
+
+/// Prometheus' job of a fleet in a plain scrape configuration: `<namespace>/<fleet>`.
+fn job(fleet: &AgentFleet) -> String {
+    format!("{}/{}", namespace(fleet), fleet.name_any())
+}
+
+/// The query by which a node agent gives this fleet's series alone.
+fn params(fleet: &AgentFleet) -> Value {
+    json!({ "namespace": [namespace(fleet)], "fleet": [fleet.name_any()] })
+}
+
+/// A fleet from a file may leave its namespace to kubectl's default.
+fn namespace(fleet: &AgentFleet) -> String {
+    fleet.namespace().unwrap_or_else(|| "default".to_owned())
+}
+
+/// Parameters that PodMonitor and ServiceMonitor endpoints have in common.
+fn endpoint(fleet: &AgentFleet) -> Value {
+    json!({
+        "port": PORT,
+        "path": "/metrics",
+        "params": params(fleet),
+        "honorLabels": true,
+        "interval": fleet.spec.scrape.interval,
+        "scrapeTimeout": fleet.spec.scrape.scrape_timeout,
+        "relabelings": [{
+            "action": "replace",
+            "sourceLabels": ["__meta_kubernetes_pod_node_name"],
+            "targetLabel": "node",
+        }],
+    })
+}
+
+/// `spec` of a monitor: `endpoints` is the name of the field for [`endpoint`].
+fn monitor(fleet: &AgentFleet, site: &Site, endpoints: &str) -> Map<String, Value> {
+    let mut spec = json!({
+        "namespaceSelector": { "matchNames": [site.namespace] },
+        "selector": { "matchLabels": BTreeMap::from(NODE_AGENT_LABELS) },
+        endpoints: [endpoint(fleet)],
+    });
+    if fleet.spec.scrape.sample_limit > 0 {
+        spec["sampleLimit"] = fleet.spec.scrape.sample_limit.into();
+    }
+    Map::from_iter([("spec".to_owned(), spec)])
+}
+
+fn metadata(fleet: &AgentFleet, site: &Site) -> Value {
+    let mut labels = site.monitor_labels.clone();
+    labels.extend(fleet.spec.scrape.labels.iter().map(|(key, value)| (key.clone(), value.0.clone())));
+    labels.insert("app.kubernetes.io/name".to_owned(), "fleetscope".to_owned());
+    labels.insert(MANAGED_BY.to_owned(), MANAGER.to_owned());
+    labels.insert(FLEET_LABEL.to_owned(), names::hashed(&fleet.name_any()));
+    let mut metadata = json!({
+        "name": scrape_name(&fleet.name_any()),
+        "namespace": namespace(fleet),
+        "labels": labels,
+    });
+    if let Some(owner) = owner(fleet) {
+        metadata["ownerReferences"] = json!([owner]);
+    }
+    metadata
+}
+
+/// The owner reference of a fleet's children, when it has a uid.
+pub fn owner(fleet: &AgentFleet) -> Option<OwnerReference> {
+    fleet.controller_owner_ref(&())
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,73 @@
+//! Names of children: as long as Kubernetes allows everywhere, and still one for each fleet.
+
+/// The longest name that is also a label value, in bytes.
+pub const MAX: usize = 63;
+
+/// Digits of the hash in a name that was cut.
+const DIGITS: usize = 8;
+
+/// `name` if it has at most [`MAX`] bytes, else its start, `-` and eight digits of its hash. Names of Kubernetes objects
+/// are ASCII; of others the start is cut between characters.
+pub fn hashed(name: &str) -> String {
+    if name.len() <= MAX {
+        return name.to_owned();
+    }
+    let start = &name[..name.floor_char_boundary(MAX - 1 - DIGITS)];
+    // A label value and a DNS label end with a letter or digit, and no part between dots may end with a dash.
+    let start = start.trim_end_matches(['-', '.', '_']);
+    format!("{start}-{:08x}", fold(fnv1a(name.as_bytes())))
+}
+
+/// FNV-1a of 64 bits: stable between versions and machines, which std's hasher is not.
+fn fnv1a(bytes: &[u8]) -> u64 {
+    bytes.iter().fold(0xcbf2_9ce4_8422_2325, |hash, byte| (hash ^ u64::from(*byte)).wrapping_mul(0x0100_0000_01b3))
+}
+
+/// Both halves, so that no bit of the hash is left out.
+fn fold(hash: u64) -> u64 {
+    (hash >> 32) ^ (hash & 0xffff_ffff)
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::HashSet;
+
+    use proptest::prelude::*;
+
+    use super::*;
+
+    #[test]
+    fn a_short_name_stays() {
+        assert_eq!(hashed("review-fleet"), "review-fleet");
+        assert_eq!(hashed(&"a".repeat(63)), "a".repeat(63));
+    }
+
+    #[test]
+    fn a_long_name_is_cut_and_hashed_the_same_way_forever() {
+        assert_eq!(hashed(&"a".repeat(64)), format!("{}-51ec3f87", "a".repeat(54)));
+    }
+
+    #[test]
+    fn names_that_differ_at_the_end_only_stay_apart() {
+        let names: HashSet<String> = (0..20_000).map(|i| hashed(&format!("{}{i}", "x".repeat(240)))).collect();
+        assert_eq!(names.len(), 20_000);
+    }
+
+    proptest! {
+        #[test]
+        fn a_name_of_any_length_gives_a_valid_name(name in "[a-z0-9]([-a-z0-9]{0,30}[a-z0-9])?([.][a-z0-9]([-a-z0-9]{0,30}[a-z0-9])?){0,6}") {
+            let hashed = hashed(&format!("{}-scrape", &name[..name.len().min(253)].trim_end_matches(['-', '.'])));
+            prop_assert!((1..=MAX).contains(&hashed.len()));
+            for part in hashed.split('.') {
+                prop_assert!(part.starts_with(|c: char| c.is_ascii_alphanumeric()), "{hashed}");
+                prop_assert!(part.ends_with(|c: char| c.is_ascii_alphanumeric()), "{hashed}");
+                prop_assert!(part.chars().all(|c| c.is_ascii_lowercase() || c.is_ascii_digit() || c == '-'), "{hashed}");
+            }
+        }
+
+        #[test]
+        fn any_text_is_cut_without_a_panic(text in "\\PC{0,253}") {
+            prop_assert!(hashed(&text).len() <= MAX);
+        }
+    }
+}
