@@ -1,1 +1,22 @@
-//! (in work)
+//! What of a Pod is kept, its agent's status, its workload, and what happened between two views of it.
+//!
+//! In: Pod objects of the API. Out: plain values. Nothing here knows fleets or series; [`crate::tasks`] puts those together.
+//!
+//! # Layout
+//! - `view`: [`PodView`], trimmed and bounded
+//! - `status`: [`agent_status`]
+//! - `changes`: [`changes`]: starts, stops, restarts and failures between two views
+//! - `selector`: [`selects`], Kubernetes' label selectors
+
+mod changes;
+mod selector;
+mod status;
+mod view;
+
+pub use changes::{Change, FailureReason, changes};
+pub use selector::selects;
+pub use status::{AgentStatus, agent_status};
+pub use view::{ContainerState, ContainerView, Ended, Owner, PodError, PodView, Role, workload};
+
+#[cfg(test)]
+mod tests;
