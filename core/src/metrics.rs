@@ -57,11 +57,12 @@ pub struct Metric {
 }
 
 /// Bounds of [`TASK_DURATION`]: tasks run from milliseconds to hours.
-pub const TASK_BOUNDS: [f64; 14] = [0.01, 0.05, 0.1, 0.5, 1.0, 5.0, 15.0, 30.0, 60.0, 120.0, 300.0, 600.0, 1800.0, 7200.0];
+pub const TASK_BOUNDS: [f64; 14] =
+    [0.01, 0.05, 0.1, 0.5, 1.0, 5.0, 15.0, 30.0, 60.0, 120.0, 300.0, 600.0, 1800.0, 7200.0];
 /// Bounds of [`RUNQUEUE_LATENCY`]: 1 us to about 4 s, each four times the one before; the last is a power of four like the others.
 pub const RUNQUEUE_BOUNDS: [f64; 12] = [
-    0.000_001, 0.000_004, 0.000_016, 0.000_064, 0.000_256, 0.001_024, 0.004_096, 0.016_384, 0.065_536, 0.262_144, 1.048_576,
-    4.194_304,
+    0.000_001, 0.000_004, 0.000_016, 0.000_064, 0.000_256, 0.001_024, 0.004_096, 0.016_384, 0.065_536, 0.262_144,
+    1.048_576, 4.194_304,
 ];
 /// Bounds of [`AGENT_DEPLOYMENT_DURATION`].
 pub const DEPLOYMENT_BOUNDS: [f64; 11] = [0.5, 1.0, 2.5, 5.0, 10.0, 20.0, 30.0, 60.0, 120.0, 300.0, 600.0];
@@ -206,4 +207,102 @@ metrics! {
     /// Watch errors of the operator.
     OPERATOR_WATCH_ERRORS = Counter, Operator, "fleetscope_operator_watch_errors_total", "", ["kind"],
         "Errors of the operator's watches of the Kubernetes API, by kind of object.";
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeSet;
+
+    use super::{ALL, IDENTITY_LABELS, Kind, OPEN_LABELS, Scope};
+
+    /// Endings that a histogram's or a summary's series have.
+    const RESERVED_ENDINGS: [&str; 4] = ["_bucket", "_count", "_sum", "_created"];
+    /// Labels that mean something else to Prometheus, or that it adds.
+    const RESERVED_LABELS: [&str; 6] = ["instance", "job", "le", "quantile", "endpoint", "prometheus"];
+
+    fn is_snake_case(name: &str) -> bool {
+        name.starts_with(|first: char| first.is_ascii_lowercase())
+            && name.chars().all(|c| c.is_ascii_lowercase() || c.is_ascii_digit() || c == '_')
+            && !name.contains("__")
+            && !name.ends_with('_')
+    }
+
+    #[test]
+    fn names_follow_the_conventions_of_prometheus() {
+        for metric in ALL {
+            let name = metric.name;
+            assert!(name.starts_with("fleetscope_") && is_snake_case(name), "{name}");
+            assert_eq!(metric.kind == Kind::Counter, name.ends_with("_total"), "{name}");
+            assert_eq!(metric.kind == Kind::Info, name.ends_with("_info"), "{name}");
+            assert!(!RESERVED_ENDINGS.iter().any(|ending| name.ends_with(ending)), "{name}");
+            let family = name.strip_suffix("_total").unwrap_or(name);
+            assert!(
+                metric.unit.is_empty() || family.ends_with(&format!("_{}", metric.unit)),
+                "{name}: {}",
+                metric.unit
+            );
+            let units = ["seconds", "bytes"].into_iter().filter(|unit| family.ends_with(&format!("_{unit}")));
+            assert!(units.into_iter().all(|unit| unit == metric.unit), "{name} has a unit that it does not say");
+        }
+    }
+
+    #[test]
+    fn no_two_series_names_are_the_same() {
+        let mut names = BTreeSet::new();
+        for metric in ALL {
+            let endings: &[&str] =
+                if matches!(metric.kind, Kind::Histogram(_)) { &["", "_bucket", "_count", "_sum"] } else { &[""] };
+            for ending in endings {
+                assert!(names.insert(format!("{}{ending}", metric.name)), "{}{ending}", metric.name);
+            }
+        }
+        let families: BTreeSet<&str> =
+            ALL.iter().map(|metric| metric.name.trim_end_matches("_total").trim_end_matches("_info")).collect();
+        assert_eq!(families.len(), ALL.len(), "two families of OpenMetrics have the same name");
+    }
+
+    #[test]
+    fn labels_are_sorted_and_none_is_reserved() {
+        for metric in ALL {
+            assert!(metric.labels.is_sorted_by(|a, b| a < b), "{}: {:?}", metric.name, metric.labels);
+            for label in metric.labels {
+                assert!(is_snake_case(label) && !RESERVED_LABELS.contains(label), "{}: {label}", metric.name);
+                assert!(metric.scope != Scope::Fleet || !IDENTITY_LABELS.contains(label), "{}: {label}", metric.name);
+            }
+        }
+        for label in OPEN_LABELS {
+            assert!(ALL.iter().any(|metric| metric.labels.contains(&label)), "no metric has the label {label}");
+        }
+    }
+
+    #[test]
+    fn help_is_one_sentence() {
+        for metric in ALL {
+            let help = metric.help;
+            let sentence = help.starts_with(|first: char| first.is_ascii_uppercase() || first.is_ascii_digit())
+                && help.ends_with('.');
+            assert!(
+                sentence && !help.contains(". ") && !help.contains('\n') && help.is_ascii(),
+                "{}: {help}",
+                metric.name
+            );
+        }
+    }
+
+    #[test]
+    fn bounds_rise_and_are_finite() {
+        for metric in ALL {
+            if let Kind::Histogram(bounds) = metric.kind {
+                assert!(!bounds.is_empty() && bounds.iter().all(|bound| bound.is_finite()), "{}", metric.name);
+                assert!(bounds.is_sorted_by(|a, b| a < b), "{}: {bounds:?}", metric.name);
+            }
+        }
+    }
+
+    #[test]
+    fn every_metric_knows_its_place() {
+        for (place, metric) in ALL.iter().enumerate() {
+            assert_eq!(metric.index, place, "{}", metric.name);
+        }
+    }
 }

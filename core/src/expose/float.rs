@@ -22,8 +22,8 @@ pub(super) fn write_float(out: &mut Vec<u8>, number: f64) {
     }
 }
 
-/// Rust's and Go's shortest digits are the same; Go takes the exponent form below 1e-4 and from 1e21 on (`%v`), or from 1e6 on
-/// where fewer digits do (`'g'`, -1: its precision counts as 6), and writes two digits of exponent at least.
+/// Rust's and Go's shortest digits are the same. Go's `'g'` takes the exponent form below 1e-4 and from 1e6 on (`eprec = 6` in
+/// strconv/ftoa.go when the digits are the shortest), with two digits of exponent at least.
 fn write_finite(out: &mut Vec<u8>, number: f64) {
     let start = out.len();
     let plain = number.abs();
@@ -43,4 +43,59 @@ fn write_finite(out: &mut Vec<u8>, number: f64) {
         out.push(b'0');
     }
     out.extend_from_slice(digits);
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::{write, write_float};
+
+    fn text(number: f64, as_float: bool) -> String {
+        let mut out = Vec::new();
+        if as_float {
+            write_float(&mut out, number)
+        } else {
+            write(&mut out, number)
+        }
+        String::from_utf8(out).unwrap()
+    }
+
+    #[test]
+    fn numbers_are_what_go_writes() {
+        let cases = [
+            (0.0, "0", "0.0"),
+            (-0.0, "-0", "-0.0"),
+            (1.0, "1", "1.0"),
+            (-2.5, "-2.5", "-2.5"),
+            (0.1, "0.1", "0.1"),
+            (0.0001, "0.0001", "0.0001"),
+            (0.000_01, "1e-05", "1e-05"),
+            (0.000_016, "1.6e-05", "1.6e-05"),
+            (999_999.0, "999999", "999999.0"),
+            (999_999.9, "999999.9", "999999.9"),
+            (1e6, "1e+06", "1e+06"),
+            (1_234_567.0, "1.234567e+06", "1.234567e+06"),
+            (-1.5e300, "-1.5e+300", "-1.5e+300"),
+            (5e-324, "5e-324", "5e-324"),
+            (f64::MAX, "1.7976931348623157e+308", "1.7976931348623157e+308"),
+            (f64::INFINITY, "+Inf", "+Inf"),
+            (f64::NEG_INFINITY, "-Inf", "-Inf"),
+            (f64::NAN, "NaN", "NaN"),
+        ];
+        for (number, plain, float) in cases {
+            assert_eq!((text(number, false), text(number, true)), (plain.to_owned(), float.to_owned()));
+        }
+    }
+
+    proptest! {
+        #[test]
+        fn every_finite_number_reads_back_exactly(bits in any::<u64>()) {
+            let number = f64::from_bits(bits);
+            prop_assume!(number.is_finite());
+            for as_float in [false, true] {
+                prop_assert_eq!(text(number, as_float).parse::<f64>().unwrap().to_bits(), bits);
+            }
+        }
+    }
 }

@@ -9,6 +9,9 @@ pub mod proto;
 mod protobuf;
 mod text;
 
+#[cfg(test)]
+mod tests;
+
 pub use negotiate::negotiate;
 
 use crate::series::Snapshot;

@@ -129,3 +129,98 @@ fn split(text: &str, at: u8) -> impl Iterator<Item = &str> {
         !quoted && byte == char::from(at)
     })
 }
+
+#[cfg(test)]
+mod tests {
+    use super::{Format, negotiate};
+
+    /// What Prometheus 3 sends when native histograms are off, and when they are on.
+    const PROMETHEUS_3: &str = "application/openmetrics-text;version=1.0.0;escaping=allow-utf-8;q=0.6,\
+        application/openmetrics-text;version=0.0.1;q=0.5,text/plain;version=1.0.0;escaping=allow-utf-8;q=0.4,\
+        text/plain;version=0.0.4;q=0.3,*/*;q=0.2";
+    const PROMETHEUS_3_PROTOBUF: &str = "application/vnd.google.protobuf;proto=io.prometheus.client.MetricFamily;\
+        encoding=delimited;q=0.6,application/openmetrics-text;version=1.0.0;escaping=allow-utf-8;q=0.5,\
+        application/openmetrics-text;version=0.0.1;q=0.4,text/plain;version=1.0.0;escaping=allow-utf-8;q=0.3,\
+        text/plain;version=0.0.4;q=0.2,*/*;q=0.1";
+    const PROTOBUF: &str =
+        "application/vnd.google.protobuf; proto=io.prometheus.client.MetricFamily; encoding=delimited";
+
+    #[test]
+    fn a_scraper_gets_what_it_likes_best() {
+        let cases = [
+            (PROMETHEUS_3, Format::OpenMetrics100),
+            (PROMETHEUS_3_PROTOBUF, Format::Protobuf),
+            (PROTOBUF, Format::Protobuf),
+            ("application/openmetrics-text", Format::OpenMetrics100),
+            ("application/openmetrics-text;version=1.0.0", Format::OpenMetrics100),
+            ("application/openmetrics-text; version=0.0.1; charset=utf-8", Format::OpenMetrics001),
+            ("application/openmetrics-text; version=\"1.0.0\"", Format::OpenMetrics100),
+            ("APPLICATION/OpenMetrics-Text; Version=0.0.1", Format::OpenMetrics001),
+            (
+                "application/openmetrics-text;version=0.0.1,text/plain;version=0.0.4;q=0.5,*/*;q=0.1",
+                Format::OpenMetrics001,
+            ),
+            ("application/openmetrics-text;version=2.0.0,text/plain;q=0.1", Format::Text004),
+            ("text/plain;version=0.0.4", Format::Text004),
+            ("text/plain", Format::Text004),
+            ("text/*", Format::Text004),
+            ("application/*", Format::OpenMetrics100),
+            ("*/*", Format::Text004),
+            ("text/html,application/xhtml+xml,application/xml;q=0.9,*/*;q=0.8", Format::Text004),
+        ];
+        for (accept, format) in cases {
+            assert_eq!(negotiate(Some(accept)), format, "{accept}");
+        }
+    }
+
+    #[test]
+    fn weights_decide_then_exactness_then_order() {
+        let cases = [
+            ("text/plain;q=0.5,application/openmetrics-text;q=0.501", Format::OpenMetrics100),
+            ("text/plain;q=0.5,application/openmetrics-text;q=0.5", Format::Text004),
+            ("application/openmetrics-text;q=0.5,text/plain;q=0.5", Format::OpenMetrics100),
+            ("*/*,application/openmetrics-text", Format::OpenMetrics100),
+            ("*/*;q=0.9,application/openmetrics-text;q=0.1", Format::Text004),
+            ("text/plain;q=0,*/*", Format::OpenMetrics100),
+            ("text/plain;q=0,application/openmetrics-text;q=0,*/*;q=0.5", Format::Protobuf),
+        ];
+        for (accept, format) in cases {
+            assert_eq!(negotiate(Some(accept)), format, "{accept}");
+        }
+    }
+
+    #[test]
+    fn who_names_nothing_that_there_is_gets_text() {
+        let cases = [
+            "",
+            " ",
+            ",",
+            ";",
+            ";;,;",
+            "q=1",
+            "text/html",
+            "image/png;q=1",
+            "\u{0}\u{1}",
+            "application/json, application/yaml",
+            "application/openmetrics-text;q=2",
+            "application/openmetrics-text;q=-1",
+            "application/openmetrics-text;q=0.0000",
+            "application/openmetrics-text;q=NaN",
+            "application/openmetrics-text;q",
+            "*/*;q=0",
+            "application/vnd.google.protobuf",
+            "application/vnd.google.protobuf;proto=other;encoding=delimited",
+            "application/vnd.google.protobuf;proto=io.prometheus.client.MetricFamily;encoding=text",
+            "application/x;note=\"a,application/openmetrics-text",
+            "text/html;x=\"\\\",application/openmetrics-text\"",
+        ];
+        assert_eq!(negotiate(None), Format::Text004);
+        for accept in cases {
+            assert_eq!(negotiate(Some(accept)), Format::Text004, "{accept}");
+        }
+        assert_eq!(
+            negotiate(Some(&format!("{}application/openmetrics-text", "a/b,".repeat(100_000)))),
+            Format::Text004
+        );
+    }
+}

@@ -102,6 +102,12 @@ impl Entries {
         self.series
     }
 
+    /// Series and shares, in no order.
+    #[cfg(test)]
+    pub(super) fn all(&self) -> impl Iterator<Item = &Entry> {
+        self.table.iter()
+    }
+
     /// The series, in no order.
     pub(super) fn iter(&self) -> impl Iterator<Item = &Entry> {
         self.table.iter().filter(|entry| entry.folded.is_none())

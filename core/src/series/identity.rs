@@ -210,7 +210,7 @@ impl Identities {
     }
 
     pub(super) fn set_drop_at(&mut self, id: Id, at: Option<u64>) {
-        if let Some(member) = self.members[slot(id)].as_mut() {
+        if let Some(member) = self.members[slot(id)].as_mut().filter(|member| !member.fold) {
             member.drop_at = at;
         }
     }
@@ -231,6 +231,23 @@ impl Identities {
     /// Those that `wanted` picks, by number.
     pub(super) fn marked(&self, wanted: impl Fn(&Member) -> bool) -> Vec<bool> {
         self.members.iter().map(|member| member.as_ref().is_some_and(&wanted)).collect()
+    }
+
+    /// Holds the kept counts against entries that were counted by number.
+    #[cfg(test)]
+    pub(super) fn assert_entries(&self, entries: &std::collections::BTreeMap<Id, usize>) {
+        let fleets = self.fleets.iter().flatten();
+        let (mut members, mut identities) = (0, 0);
+        for (id, member) in (0..).zip(&self.members).skip(1) {
+            assert_eq!(member.as_ref().map_or(0, |member| member.entries), entries.get(&id).copied().unwrap_or(0));
+            assert!(member.as_ref().is_none_or(|member| member.entries > 0), "an identity without entries");
+            members += usize::from(member.as_ref().is_some_and(|member| !member.fold));
+            identities += usize::from(member.is_some());
+        }
+        assert_eq!(self.by_identity.len(), identities);
+        assert_eq!(fleets.clone().map(|fleet| fleet.identities).sum::<usize>(), identities + 1);
+        assert_eq!(fleets.clone().map(|fleet| fleet.members).sum::<usize>(), members + 1);
+        assert_eq!(self.by_fleet.len(), fleets.count());
     }
 
     /// By number, the place of each in the order of identities.

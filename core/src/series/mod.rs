@@ -22,6 +22,9 @@ mod registry;
 mod snapshot;
 mod value;
 
+#[cfg(test)]
+mod tests;
+
 pub use identity::Identity;
 pub use registry::{Limits, Registry};
 pub use snapshot::{Family, Filter, Selection, Series, Snapshot};

@@ -25,15 +25,15 @@ pub struct Limits {
 pub struct Registry {
     limits: Limits,
     hasher: RandomState,
-    identities: Identities,
+    pub(super) identities: Identities,
     /// By [`Metric::index`].
-    entries: Vec<Entries>,
+    pub(super) entries: Vec<Entries>,
     /// By [`Metric::index`] and [`Refusal`].
     refused: Vec<[u64; Refusal::ALL.len()]>,
     /// Series of all metrics.
-    series: usize,
+    pub(super) series: usize,
     /// Remembered shares of folded series of all metrics.
-    shares: usize,
+    pub(super) shares: usize,
 }
 
 // === impl Limits ===
@@ -115,6 +115,8 @@ impl Registry {
     }
 
     /// Marks all series of an identity to be dropped by the first [`Self::sweep`] at or after `drop_at`, in ns of the caller's clock.
+    ///
+    /// An identity that stands for folded ones is not marked: it goes with the last one of its fleet.
     pub fn retire(&mut self, id: &Arc<Identity>, drop_at: u64) {
         if let Some(id) = self.identities.find(id) {
             self.identities.set_drop_at(id, Some(drop_at));
@@ -243,7 +245,9 @@ impl Registry {
         let kind = metric.kind;
         let replaces = matches!(change, Change::Set(_) | Change::SetCounts(..)) && kind != Kind::Info;
         if !replaces && kind != Kind::Gauge {
-            self.land(metric, id, labels, change);
+            if self.land(metric, id, labels, change).is_none() {
+                self.refuse(metric, Refusal::Value);
+            }
             return;
         }
         let mut share = match self.entries[metric.index].find(hash, id, labels) {
@@ -256,13 +260,12 @@ impl Registry {
             None => (Value::new(kind), None),
         };
         let Ok(delta) = share.0.fold(kind, change) else { return self.refuse(metric, Refusal::Value) };
-        let known = share.1;
-        let rung = match known.filter(|rung| self.land_on(metric, id, labels, *rung, &delta, false)) {
-            Some(rung) => Some(rung),
-            // The first time, or the series that it was folded into was removed: all of it is new there.
-            None => self.land(metric, id, labels, &share.0.whole()),
+        let rung = match share.1 {
+            // What others are folded into stays as long as they do, so this fails only where the sum would not be finite.
+            Some(rung) => self.land_on(metric, id, labels, rung, &delta, false).then_some(rung),
+            None => self.land(metric, id, labels, &delta),
         };
-        let Some(rung) = rung else { return };
+        let Some(rung) = rung else { return self.refuse(metric, Refusal::Value) };
         if let Some(entry) = self.entries[metric.index].find_mut(hash, id, labels) {
             entry.value = share.0;
             entry.folded = Some(rung);
@@ -275,11 +278,7 @@ impl Registry {
 
     /// Applies a change to the first rung that has room, and tells which.
     fn land(&mut self, metric: &'static Metric, id: Id, labels: &[&str], change: &Change<'_>) -> Option<Rung> {
-        let landed = Rung::ALL.into_iter().find(|rung| self.land_on(metric, id, labels, *rung, change, true));
-        if landed.is_none() {
-            self.refuse(metric, Refusal::Value);
-        }
-        landed
+        Rung::ALL.into_iter().find(|rung| self.land_on(metric, id, labels, *rung, change, true))
     }
 
     fn land_on(
@@ -291,12 +290,14 @@ impl Registry {
         change: &Change<'_>,
         make: bool,
     ) -> bool {
-        let Some(labels) = rung.labels(metric, labels) else { return false };
-        let own = &self.identities[id].identity;
-        let id = match rung.identity(own) {
-            Some(folded) if id != SELF => self.identities.intern(&Arc::new(folded)),
-            _ => id,
-        };
+        let Some(folded) = rung.labels(metric, labels) else { return false };
+        let of_rung = rung.identity(&self.identities[id].identity).filter(|_| id != SELF);
+        let own = id;
+        let id = of_rung.map_or(own, |identity| self.identities.intern(&Arc::new(identity)));
+        if id == own && folded == labels {
+            return false; // It is what is to be folded, and found no room by that name.
+        }
+        let labels = folded;
         let hash = self.hash(id, &labels);
         if let Some(entry) = self.entries[metric.index].find_mut(hash, id, &labels) {
             return entry.folded.is_none() && entry.fold(metric.kind, change).is_ok();
@@ -305,7 +306,9 @@ impl Registry {
         if make && rung.has_room(self.limits, in_fleet, self.series) {
             return self.insert(metric, hash, id, &labels).fold(metric.kind, change).is_ok();
         }
-        self.identities.tidy(id);
+        if id != own {
+            self.identities.tidy(id);
+        }
         false
     }
 
@@ -360,7 +363,8 @@ impl Registry {
 
 /// Whether an observation fits its metric, and its number can be counted.
 fn check(metric: &Metric, id: Option<&Arc<Identity>>, labels: &[&str], change: &Change<'_>) -> Result<(), Refusal> {
-    if labels.len() != metric.labels.len() || (id.is_some() && metric.scope != Scope::Fleet) {
+    let ours = [SERIES.index, SERIES_DROPPED.index].contains(&metric.index);
+    if ours || labels.len() != metric.labels.len() || (id.is_some() && metric.scope != Scope::Fleet) {
         return Err(Refusal::Labels);
     }
     let (number, may_fall) = match (metric.kind, change) {

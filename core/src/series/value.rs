@@ -82,7 +82,7 @@ impl Value {
                     counts.iter().zip(&before).map(|(now, before)| now.checked_sub(*before)).collect();
                 match grown {
                     Some(grown) if *sum >= sum_before => Change::AddCounts(Cow::Owned(grown), sum - sum_before),
-                    _ => self.whole(),
+                    _ => Change::AddCounts(Cow::Owned(counts.to_vec()), *sum),
                 }
             }
             _ => return Err(NotFinite),
@@ -99,14 +99,6 @@ impl Value {
                 sum: largest(sum + more),
             },
             _ => self.clone(),
-        }
-    }
-
-    /// All of it as one observation.
-    pub(super) fn whole(&self) -> Change<'static> {
-        match self {
-            Self::Number(number) => Change::Add(*number),
-            Self::Histogram { counts, sum } => Change::AddCounts(Cow::Owned(counts.to_vec()), *sum),
         }
     }
 }
