@@ -1,1 +1,20 @@
-//! t
+//! The harness of the suites: what it takes to drive a real cluster, and to compare what was measured with the truth.
+//!
+//! - [`cluster`]: the cluster that `KUBECONFIG` names, its API server's proxy, `kubectl`.
+//! - [`namespace`]: a namespace for one test, removed at its end; what was in it is printed when the test fails.
+//! - [`release`]: the chart in that cluster, installed as the test wants it.
+//! - [`node_agents`]: the node agents, and what they serve.
+//! - [`prometheus`]: what Prometheus answers.
+//! - [`workload`]: pods that start a known mix of processes and say what they started.
+//! - [`exposition`], [`command`], [`wait`], [`skip`]: text format, programs, waiting with a limit, tests that cannot run here.
+
+pub mod cluster;
+pub mod command;
+pub mod exposition;
+pub mod namespace;
+pub mod node_agents;
+pub mod prometheus;
+pub mod release;
+pub mod skip;
+pub mod wait;
+pub mod workload;

@@ -1,0 +1,131 @@
+//! What the pods may do, asserted word for word.
+
+use serde_json::{Value, json};
+
+use crate::{has_helm, object, objects, template};
+
+fn render() -> Vec<Value> {
+    objects(&template(&["-f", "tests/golden/chart/full-values.yaml"]).unwrap()).unwrap()
+}
+
+/// The node agent's container may do just this.
+fn node_agent_context() -> Value {
+    json!({
+        "allowPrivilegeEscalation": false,
+        "capabilities": {"add": ["BPF", "PERFMON"], "drop": ["ALL"]},
+        "privileged": false,
+        "readOnlyRootFilesystem": true,
+        "runAsGroup": 0,
+        "runAsUser": 0,
+        "seccompProfile": {"type": "RuntimeDefault"},
+    })
+}
+
+#[test]
+#[ignore = "needs helm: make test-chart"]
+fn node_agent_has_bpf_and_perfmon_and_nothing_of_the_host_but_two_read_only_folders() {
+    if !has_helm("chart::node_agent_has_bpf_and_perfmon_and_nothing_of_the_host_but_two_read_only_folders") {
+        return;
+    }
+    let objects = render();
+    let spec = &object(&objects, "DaemonSet", "-node-agent")["spec"]["template"]["spec"];
+    let containers = spec["containers"].as_array().unwrap();
+    assert_eq!(containers.len(), 1);
+    assert_eq!(spec["initContainers"], Value::Null);
+    assert_eq!(containers[0]["securityContext"], node_agent_context());
+    for host in ["hostPID", "hostNetwork", "hostIPC"] {
+        assert_eq!(spec[host], false, "{host}");
+    }
+    assert_eq!(containers[0]["ports"], json!([{"name": "metrics", "containerPort": 10980}]));
+    assert_eq!(
+        containers[0]["volumeMounts"],
+        json!([
+            {"name": "cgroup", "mountPath": "/host/sys/fs/cgroup", "mountPropagation": "HostToContainer", "readOnly": true},
+            {"name": "proc", "mountPath": "/host/proc", "mountPropagation": "HostToContainer", "readOnly": true},
+        ])
+    );
+    assert_eq!(
+        spec["volumes"],
+        json!([
+            {"name": "cgroup", "hostPath": {"path": "/sys/fs/cgroup", "type": "Directory"}},
+            {"name": "proc", "hostPath": {"path": "/proc", "type": "Directory"}},
+        ])
+    );
+}
+
+#[test]
+#[ignore = "needs helm: make test-chart"]
+fn operator_has_no_capability_and_no_user_of_the_host() {
+    if !has_helm("chart::operator_has_no_capability_and_no_user_of_the_host") {
+        return;
+    }
+    let objects = render();
+    let spec = &object(&objects, "Deployment", "-operator")["spec"]["template"]["spec"];
+    assert_eq!(
+        spec["securityContext"],
+        json!({"runAsNonRoot": true, "runAsUser": 65532, "runAsGroup": 65532, "seccompProfile": {"type": "RuntimeDefault"}})
+    );
+    let containers = spec["containers"].as_array().unwrap();
+    assert_eq!(containers.len(), 1);
+    assert_eq!(
+        containers[0]["securityContext"],
+        json!({"allowPrivilegeEscalation": false, "capabilities": {"drop": ["ALL"]}, "privileged": false, "readOnlyRootFilesystem": true})
+    );
+    for host in ["hostPID", "hostNetwork", "hostIPC", "volumes", "initContainers"] {
+        assert_eq!(spec[host], Value::Null, "{host}");
+    }
+}
+
+#[test]
+#[ignore = "needs helm: make test-chart"]
+fn check_of_helm_test_runs_as_the_node_agent_does() {
+    if !has_helm("chart::check_of_helm_test_runs_as_the_node_agent_does") {
+        return;
+    }
+    let objects = render();
+    let spec = &object(&objects, "Pod", "-test")["spec"];
+    let agent = &object(&objects, "DaemonSet", "-node-agent")["spec"]["template"]["spec"];
+    assert_eq!(spec["containers"][0]["securityContext"], node_agent_context());
+    for same in ["image", "volumeMounts"] {
+        assert_eq!(spec["containers"][0][same], agent["containers"][0][same], "{same}");
+    }
+    assert_eq!(spec["volumes"], agent["volumes"]);
+}
+
+#[test]
+#[ignore = "needs helm: make test-chart"]
+fn no_role_has_a_wildcard_or_reads_secrets() {
+    if !has_helm("chart::no_role_has_a_wildcard_or_reads_secrets") {
+        return;
+    }
+    let objects = render();
+    let roles: Vec<&Value> = objects.iter().filter(|object| object["kind"] == "ClusterRole" || object["kind"] == "Role").collect();
+    assert_eq!(roles.len(), 6, "a role that this test does not know");
+    for role in roles {
+        for rule in role["rules"].as_array().unwrap() {
+            let words = rule.to_string();
+            assert!(!words.contains('*') && !words.contains("secrets") && !words.contains("escalate"), "{rule}");
+        }
+    }
+    let agent = object(&objects, "ClusterRole", "-node-agent");
+    assert_eq!(
+        agent["rules"],
+        json!([
+            {"apiGroups": [""], "resources": ["pods"], "verbs": ["get", "list", "watch"]},
+            {"apiGroups": ["fleetscope.io"], "resources": ["agentfleets"], "verbs": ["get", "list", "watch"]},
+        ])
+    );
+}
+
+#[test]
+#[ignore = "needs helm: make test-chart"]
+fn tokens_are_mounted_only_where_the_pod_asks_for_one() {
+    if !has_helm("chart::tokens_are_mounted_only_where_the_pod_asks_for_one") {
+        return;
+    }
+    let objects = render();
+    for account in objects.iter().filter(|object| object["kind"] == "ServiceAccount") {
+        assert_eq!(account["automountServiceAccountToken"], false, "{account}");
+    }
+    assert_eq!(object(&objects, "Pod", "-test")["spec"]["automountServiceAccountToken"], false);
+}

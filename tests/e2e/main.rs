@@ -1,0 +1,2 @@
+//! End to end, on a real cluster.
+fn main() {}

@@ -1,0 +1,69 @@
+//! The chart in the cluster.
+
+use anyhow::{Context as _, Result};
+use serde_json::{Value, json};
+
+use crate::command;
+
+/// Name of the release.
+pub const NAME: &str = "fleetscope";
+/// Namespace of the release.
+pub const NAMESPACE: &str = "fleetscope-system";
+
+/// The values of the suite: the images of this checkout, and the label by which the test cluster's Prometheus selects monitors.
+pub fn values() -> Value {
+    let prefix = std::env::var("FLEETSCOPE_IMAGE_PREFIX").unwrap_or_else(|_| "localhost/fleetscope".to_owned());
+    let tag = std::env::var("FLEETSCOPE_IMAGE_TAG").unwrap_or_else(|_| "dev".to_owned());
+    json!({
+        "operator": {"image": {"repository": format!("{prefix}/operator"), "tag": tag}},
+        "nodeAgent": {"image": {"repository": format!("{prefix}/node-agent"), "tag": tag}},
+        "monitoring": {"labels": {"release": "kps"}, "self": {"interval": "5s", "scrapeTimeout": "5s"}},
+        "crds": {"keep": false},
+    })
+}
+
+/// Installs the chart with [`values`], unless it is there with just these; waits until all is ready.
+pub fn ensure() -> Result<()> {
+    ensure_with(&json!({}))
+}
+
+/// Installs or upgrades the chart with [`values`] and what `changes` adds or replaces, unless it is there with just these.
+pub fn ensure_with(changes: &Value) -> Result<()> {
+    let mut wanted = values();
+    merge(&mut wanted, changes);
+    if installed()? == Some(wanted.clone()) {
+        return Ok(());
+    }
+    let arguments =
+        ["upgrade", NAME, "charts/fleetscope", "--install", "-n", NAMESPACE, "--create-namespace", "--wait", "--timeout=120s", "-f", "-"];
+    command::run_in("helm", &arguments, &wanted.to_string()).context("failed to install the chart")?;
+    Ok(())
+}
+
+/// Removes the release.
+pub fn uninstall() -> Result<()> {
+    command::run("helm", &["uninstall", NAME, "-n", NAMESPACE, "--wait", "--timeout=120s"])?;
+    Ok(())
+}
+
+/// The values that the release was given, if it is there and whole.
+fn installed() -> Result<Option<Value>> {
+    let status = command::run_with("helm", &["status", NAME, "-n", NAMESPACE, "-o", "json"], "")?;
+    let whole = serde_json::from_str::<Value>(&status.stdout).is_ok_and(|status| status["info"]["status"] == "deployed");
+    if status.code != 0 || !whole {
+        return Ok(None);
+    }
+    let values = command::run("helm", &["get", "values", NAME, "-n", NAMESPACE, "-o", "json"])?;
+    Ok(Some(serde_json::from_str(&values).context("helm get values")?))
+}
+
+fn merge(into: &mut Value, from: &Value) {
+    match (into, from) {
+        (Value::Object(into), Value::Object(from)) => {
+            for (key, value) in from {
+                merge(into.entry(key.clone()).or_insert(Value::Null), value);
+            }
+        }
+        (into, from) => *into = from.clone(),
+    }
+}
