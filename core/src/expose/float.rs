@@ -54,9 +54,9 @@ mod tests {
     fn text(number: f64, as_float: bool) -> String {
         let mut out = Vec::new();
         if as_float {
-            write_float(&mut out, number)
+            write_float(&mut out, number);
         } else {
-            write(&mut out, number)
+            write(&mut out, number);
         }
         String::from_utf8(out).unwrap()
     }

@@ -134,14 +134,12 @@ fn split(text: &str, at: u8) -> impl Iterator<Item = &str> {
 mod tests {
     use super::{Format, negotiate};
 
-    /// What Prometheus 3 sends when native histograms are off, and when they are on.
-    const PROMETHEUS_3: &str = "application/openmetrics-text;version=1.0.0;escaping=allow-utf-8;q=0.6,\
-        application/openmetrics-text;version=0.0.1;q=0.5,text/plain;version=1.0.0;escaping=allow-utf-8;q=0.4,\
-        text/plain;version=0.0.4;q=0.3,*/*;q=0.2";
+    /// What Prometheus 3.16 sends by default, and to a target with `scrape_protocols: [PrometheusProto, PrometheusText0.0.4]`.
+    const PROMETHEUS_3: &str = "application/openmetrics-text;version=1.0.0;escaping=allow-utf-8;q=0.7,\
+        application/openmetrics-text;version=0.0.1;q=0.6,text/plain;version=1.0.0;escaping=allow-utf-8;q=0.5,\
+        text/plain;version=0.0.4;q=0.4,*/*;q=0.3";
     const PROMETHEUS_3_PROTOBUF: &str = "application/vnd.google.protobuf;proto=io.prometheus.client.MetricFamily;\
-        encoding=delimited;q=0.6,application/openmetrics-text;version=1.0.0;escaping=allow-utf-8;q=0.5,\
-        application/openmetrics-text;version=0.0.1;q=0.4,text/plain;version=1.0.0;escaping=allow-utf-8;q=0.3,\
-        text/plain;version=0.0.4;q=0.2,*/*;q=0.1";
+        encoding=delimited;q=0.7,text/plain;version=0.0.4;q=0.6,*/*;q=0.5";
     const PROTOBUF: &str =
         "application/vnd.google.protobuf; proto=io.prometheus.client.MetricFamily; encoding=delimited";
 

@@ -6,7 +6,7 @@ use super::sample;
 use crate::expose::{Format, content_type, encode, proto};
 use crate::series::{Filter, Limits, Registry, Selection};
 
-const TEXT: &str = r##"# HELP fleetscope_tasks_running Tasks that run now, those that started before the node agent included.
+const TEXT: &str = r#"# HELP fleetscope_tasks_running Tasks that run now, those that started before the node agent included.
 # TYPE fleetscope_tasks_running gauge
 fleetscope_tasks_running{ID,group="a\"b\\c\nd",task="Grüße	😀"} 2
 # HELP fleetscope_runqueue_latency_seconds How long runnable threads waited for a processor.
@@ -48,7 +48,7 @@ fleetscope_series_dropped_total{metric="fleetscope_agent_cpu_seconds_total",reas
 fleetscope_series_dropped_total{metric="fleetscope_agent_info",reason="cap"} 0
 fleetscope_series_dropped_total{metric="fleetscope_runqueue_latency_seconds",reason="cap"} 0
 fleetscope_series_dropped_total{metric="fleetscope_tasks_running",reason="cap"} 0
-"##;
+"#;
 
 fn with_identity(text: &str) -> String {
     text.replace("ID", r#"namespace="ns",fleet="f",pod="p",container="c",workload="w""#)

@@ -9,7 +9,7 @@ use proptest::prelude::*;
 use super::{identity, refused, rows, rows_of};
 use crate::expose::{Format, encode};
 use crate::metrics::{ALL, EVENTS, Metric, RUNQUEUE_LATENCY, TASK_DURATION, TASKS, TASKS_RUNNING};
-use crate::series::{Filter, Identity, Limits, Registry, Value};
+use crate::series::{Family, Filter, Identity, Limits, Registry, Value};
 
 #[derive(Clone, Debug)]
 enum Step {
@@ -103,7 +103,7 @@ fn limits() -> impl Strategy<Value = Limits> {
 fn total(registry: &Registry, metric: &'static Metric) -> (u64, f64) {
     let snapshot = registry.snapshot(&Filter { name_prefix: Some(metric.name.into()), ..Filter::default() });
     let mut totals = (0, 0.0);
-    for series in snapshot.families().iter().flat_map(|family| family.series()) {
+    for series in snapshot.families().iter().flat_map(Family::series) {
         match &series.value {
             Value::Number(number) => totals.1 += number,
             Value::Histogram { counts, sum } => {
