@@ -10,7 +10,10 @@ cargo build --quiet --locked -p fleetscope-operator
 operator=${CARGO_TARGET_DIR:-target}/debug/fleetscope-operator
 "$operator" crd --out-dir "$out/crds"
 "$operator" metrics >"$out/metrics.md"
-[ -n "$(ls "$out/crds")" ] && [ -s "$out/metrics.md" ] || { echo "generate: the operator wrote nothing" >&2; exit 1; }
+if [ -z "$(ls "$out/crds")" ] || [ ! -s "$out/metrics.md" ]; then
+  echo "generate: the operator wrote nothing" >&2
+  exit 1
+fi
 if [ "${1:-}" = --check ]; then
   rc=0
   diff -r "$out/crds" crds || rc=1
