@@ -89,11 +89,14 @@ pub fn pod_root(path: &str) -> Option<&str> {
 }
 
 fn is_root(part: &str) -> bool {
-    part == "kubepods" || part.strip_suffix("kubepods.slice").is_some_and(|before| before.is_empty() || before.ends_with('-'))
+    part == "kubepods"
+        || part.strip_suffix("kubepods.slice").is_some_and(|before| before.is_empty() || before.ends_with('-'))
 }
 
 fn class(part: &str) -> Option<Qos> {
-    let name = part.strip_suffix(".slice").map_or(part, |slice| slice.rsplit_once("kubepods-").map_or(slice, |(_, name)| name));
+    let name = part
+        .strip_suffix(".slice")
+        .map_or(part, |slice| slice.rsplit_once("kubepods-").map_or(slice, |(_, name)| name));
     match name {
         "burstable" => Some(Qos::Burstable),
         "besteffort" => Some(Qos::BestEffort),
@@ -126,7 +129,8 @@ pub fn standalone_name(path: &str) -> String {
     let parts: Vec<&str> = path.split('/').filter(|part| !part.is_empty()).collect();
     for (at, part) in parts.iter().enumerate().rev() {
         if let Some(id) = container_id(part).filter(|id| id.len() >= 32) {
-            let runtime = part.strip_suffix(".scope").and_then(|scope| scope.rsplit_once('-')).map(|(runtime, _)| runtime);
+            let runtime =
+                part.strip_suffix(".scope").and_then(|scope| scope.rsplit_once('-')).map(|(runtime, _)| runtime);
             let above = at.checked_sub(1).map(|above| parts[above]);
             return bounded(&format!("{}-{}", runtime.or(above).unwrap_or("container"), &id[..12]));
         }

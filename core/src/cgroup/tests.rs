@@ -26,7 +26,9 @@ fn shapes_of_all_runtimes_and_drivers_are_read() {
         (format!("/kt1/node-1/kubepods/besteffort/pod{UID}/{ID}"), found(UID, Some(ID), BestEffort, false)),
         (format!("/docker/{ID2}/kubelet/kubepods/burstable/pod{UID}/{ID}"), found(UID, Some(ID), Burstable, false)),
         (
-            format!("/kubepods.slice/kubepods-burstable.slice/kubepods-burstable-pod{UID_}.slice/cri-containerd-{ID}.scope"),
+            format!(
+                "/kubepods.slice/kubepods-burstable.slice/kubepods-burstable-pod{UID_}.slice/cri-containerd-{ID}.scope"
+            ),
             found(UID, Some(ID), Burstable, false),
         ),
         (
@@ -34,9 +36,18 @@ fn shapes_of_all_runtimes_and_drivers_are_read() {
             found(UID, Some(ID), BestEffort, false),
         ),
         (format!("/kubepods.slice/kubepods-pod{UID_}.slice/crio-{ID}.scope"), found(UID, Some(ID), Guaranteed, false)),
-        (format!("/kubepods.slice/kubepods-pod{UID_}.slice/crio-{ID}.scope/container"), found(UID, Some(ID), Guaranteed, true)),
-        (format!("/kubepods.slice/kubepods-pod{UID_}.slice/crio-conmon-{ID}.scope"), found(UID, None, Guaranteed, false)),
-        (format!("/kubepods.slice/kubepods-pod{HASH}.slice/cri-containerd-{ID}.scope"), found(HASH, Some(ID), Guaranteed, false)),
+        (
+            format!("/kubepods.slice/kubepods-pod{UID_}.slice/crio-{ID}.scope/container"),
+            found(UID, Some(ID), Guaranteed, true),
+        ),
+        (
+            format!("/kubepods.slice/kubepods-pod{UID_}.slice/crio-conmon-{ID}.scope"),
+            found(UID, None, Guaranteed, false),
+        ),
+        (
+            format!("/kubepods.slice/kubepods-pod{HASH}.slice/cri-containerd-{ID}.scope"),
+            found(HASH, Some(ID), Guaranteed, false),
+        ),
         (
             format!(
                 "/kubelet.slice/kubelet-kubepods.slice/kubelet-kubepods-burstable.slice/kubelet-kubepods-burstable-pod{UID_}.slice/cri-containerd-{ID}.scope"

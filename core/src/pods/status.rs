@@ -68,7 +68,8 @@ pub fn agent_status(pod: &PodView) -> AgentStatus {
     if own().any(failed) {
         return AgentStatus::Failed;
     }
-    let ended_well = |container: &ContainerView| matches!(&container.state, ContainerState::Terminated(end) if end.exit_code == 0);
+    let ended_well =
+        |container: &ContainerView| matches!(&container.state, ContainerState::Terminated(end) if end.exit_code == 0);
     if main().next().is_some() && main().all(ended_well) {
         return AgentStatus::Stopped;
     }

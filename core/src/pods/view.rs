@@ -184,7 +184,8 @@ impl PodView {
 
     /// The container whose current or last run has this id.
     pub fn container_by_id(&self, id: &str) -> Option<&ContainerView> {
-        let has = |container: &&ContainerView| [&container.id, &container.last_id].into_iter().flatten().any(|own| own == id);
+        let has =
+            |container: &&ContainerView| [&container.id, &container.last_id].into_iter().flatten().any(|own| own == id);
         self.containers.iter().find(has)
     }
 }
@@ -205,7 +206,9 @@ pub fn workload(pod: &PodView) -> String {
             Some((cron, time)) if time.len() == 8 && time.bytes().all(|b| b.is_ascii_digit()) => cron.to_owned(),
             _ => owner.name.clone(),
         },
-        "Node" => pod.name.strip_suffix(&owner.name).and_then(|name| name.strip_suffix('-')).unwrap_or(&pod.name).to_owned(),
+        "Node" => {
+            pod.name.strip_suffix(&owner.name).and_then(|name| name.strip_suffix('-')).unwrap_or(&pod.name).to_owned()
+        }
         _ => owner.name.clone(),
     }
 }

@@ -15,9 +15,37 @@ pub const FAILED: &str = "failed";
 const SIGNAL_MAX: usize = 127;
 /// Names of signals 1 to 31 (`asm-generic/signal.h`), as keys of `resultByExitCode`; `sig<number>` names every signal.
 const SIGNALS: [&str; 31] = [
-    "sighup", "sigint", "sigquit", "sigill", "sigtrap", "sigabrt", "sigbus", "sigfpe", "sigkill", "sigusr1", "sigsegv",
-    "sigusr2", "sigpipe", "sigalrm", "sigterm", "sigstkflt", "sigchld", "sigcont", "sigstop", "sigtstp", "sigttin",
-    "sigttou", "sigurg", "sigxcpu", "sigxfsz", "sigvtalrm", "sigprof", "sigwinch", "sigio", "sigpwr", "sigsys",
+    "sighup",
+    "sigint",
+    "sigquit",
+    "sigill",
+    "sigtrap",
+    "sigabrt",
+    "sigbus",
+    "sigfpe",
+    "sigkill",
+    "sigusr1",
+    "sigsegv",
+    "sigusr2",
+    "sigpipe",
+    "sigalrm",
+    "sigterm",
+    "sigstkflt",
+    "sigchld",
+    "sigcont",
+    "sigstop",
+    "sigtstp",
+    "sigttin",
+    "sigttou",
+    "sigurg",
+    "sigxcpu",
+    "sigxfsz",
+    "sigvtalrm",
+    "sigprof",
+    "sigwinch",
+    "sigio",
+    "sigpwr",
+    "sigsys",
 ];
 
 /// How a process ended.
@@ -173,13 +201,32 @@ mod tests {
     fn results_default_to_success_and_failed() {
         let results = Results::default();
         let of = |end| &**results.of(end);
-        assert_eq!([of(End::Code(0)), of(End::Code(1)), of(End::Signal(15)), of(End::Oom)], ["success", "failed", "failed", "failed"]);
+        assert_eq!(
+            [of(End::Code(0)), of(End::Code(1)), of(End::Signal(15)), of(End::Oom)],
+            ["success", "failed", "failed", "failed"]
+        );
     }
 
     #[test]
     fn the_most_exact_key_decides() {
-        let results = results(&[("0", "clean"), ("1", "conflict"), ("sigterm", "stopped"), ("sig34", "odd"), ("sigkill", "killed"), ("*", "broken")]);
-        let ends = [End::Code(0), End::Code(1), End::Code(2), End::Signal(15), End::Signal(34), End::Signal(9), End::Oom, End::Signal(1)];
+        let results = results(&[
+            ("0", "clean"),
+            ("1", "conflict"),
+            ("sigterm", "stopped"),
+            ("sig34", "odd"),
+            ("sigkill", "killed"),
+            ("*", "broken"),
+        ]);
+        let ends = [
+            End::Code(0),
+            End::Code(1),
+            End::Code(2),
+            End::Signal(15),
+            End::Signal(34),
+            End::Signal(9),
+            End::Oom,
+            End::Signal(1),
+        ];
         let names: Vec<&str> = ends.into_iter().map(|end| &**results.of(end)).collect();
         assert_eq!(names, ["clean", "conflict", "broken", "stopped", "odd", "killed", "killed", "broken"]);
     }

@@ -57,7 +57,10 @@ mod tests {
 
     #[test]
     fn base_names_follow_the_last_slash() {
-        assert_eq!([base_name(b"/usr/bin/git"), base_name(b"git"), base_name(b"/x/"), base_name(b"")], [&b"git"[..], b"git", b"", b""]);
+        assert_eq!(
+            [base_name(b"/usr/bin/git"), base_name(b"git"), base_name(b"/x/"), base_name(b"")],
+            [&b"git"[..], b"git", b"", b""]
+        );
     }
 
     proptest! {

@@ -108,8 +108,10 @@ pub fn tasks(snapshot: &Snapshot) -> Vec<TaskRow> {
     for family in snapshot.families() {
         let metric = family.metric;
         for series in family.series() {
-            let label = |name: &str| metric.labels.iter().position(|own| *own == name).map_or("", |at| &*series.labels[at]);
-            let is_task = [metrics::TASKS.name, metrics::TASKS_RUNNING.name, metrics::TASK_DURATION.name].contains(&metric.name);
+            let label =
+                |name: &str| metric.labels.iter().position(|own| *own == name).map_or("", |at| &*series.labels[at]);
+            let is_task =
+                [metrics::TASKS.name, metrics::TASKS_RUNNING.name, metrics::TASK_DURATION.name].contains(&metric.name);
             let Some(identity) = series.identity.as_ref().filter(|_| is_task) else { continue };
             let key = (std::sync::Arc::clone(identity), label("group").to_owned(), label("task").to_owned());
             let row = rows.entry(key).or_insert_with(|| TaskRow {
@@ -137,7 +139,11 @@ pub fn tasks(snapshot: &Snapshot) -> Vec<TaskRow> {
     rows.into_values().collect()
 }
 
-#[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "counts of tasks: whole, not negative, far below 2^53")]
+#[expect(
+    clippy::cast_possible_truncation,
+    clippy::cast_sign_loss,
+    reason = "counts of tasks: whole, not negative, far below 2^53"
+)]
 fn whole(number: f64) -> u64 {
     number as u64
 }

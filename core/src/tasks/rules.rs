@@ -101,13 +101,19 @@ impl<'a> Program<'a> {
     /// confirms it.
     pub fn found(comm: &'a [u8], cmdline: &'a [u8]) -> Self {
         let arguments = || cmdline.strip_suffix(&[0]).unwrap_or(cmdline).split(|b| *b == 0).take(3);
-        let full = arguments().map(label::base_name).find(|name| {
-            *name == comm || comm.len() == fleetscope_ebpf::COMM_LEN - 1 && name.starts_with(comm)
-        });
+        let full = arguments()
+            .map(label::base_name)
+            .find(|name| *name == comm || comm.len() == fleetscope_ebpf::COMM_LEN - 1 && name.starts_with(comm));
         let at = full.and_then(|full| arguments().position(|argument| label::base_name(argument) == full)).unwrap_or(0);
         let after = skip(cmdline, at + 1);
         let short = full.is_none() && comm.len() == fleetscope_ebpf::COMM_LEN - 1;
-        Self { name: full.unwrap_or(comm), arguments: after.unwrap_or_default(), any: after.is_some(), cut: false, short }
+        Self {
+            name: full.unwrap_or(comm),
+            arguments: after.unwrap_or_default(),
+            any: after.is_some(),
+            cut: false,
+            short,
+        }
     }
 
     fn arguments(&self) -> impl Iterator<Item = (&'a [u8], bool)> {
@@ -176,12 +182,8 @@ impl Rules {
         // A command name of 15 bytes may be the beginning of a longer name: no whole name is known to be it.
         let exact = if program.short { None } else { self.exact.get(program.name) };
         let mut exact = exact.into_iter().flatten().copied().peekable();
-        let mut prefixes = self
-            .prefixes
-            .iter()
-            .filter(|(prefix, _)| program.name.starts_with(prefix))
-            .map(|(_, at)| *at)
-            .peekable();
+        let mut prefixes =
+            self.prefixes.iter().filter(|(prefix, _)| program.name.starts_with(prefix)).map(|(_, at)| *at).peekable();
         loop {
             let next = match (exact.peek(), prefixes.peek()) {
                 (Some(a), Some(b)) if a < b => exact.next(),
@@ -209,7 +211,8 @@ impl Rules {
 
     /// The names that the rules give, each once.
     pub fn names(&self) -> Vec<(&Arc<str>, &Arc<str>)> {
-        let mut names: Vec<_> = self.rules.iter().filter_map(|rule| rule.named.as_ref()).map(|named| (&named.task, &named.group)).collect();
+        let mut names: Vec<_> =
+            self.rules.iter().filter_map(|rule| rule.named.as_ref()).map(|named| (&named.task, &named.group)).collect();
         names.sort();
         names.dedup();
         names

@@ -1,0 +1,206 @@
+//! The fleets: whom they select, and what they call tasks.
+
+use std::collections::{BTreeMap, HashMap};
+use std::sync::Arc;
+
+use k8s_openapi::apimachinery::pkg::apis::meta::v1::LabelSelector;
+
+use super::slab::Slab;
+use crate::api::AgentFleet;
+use crate::api::agent_fleet::TasksSpec;
+use crate::metrics::OTHER;
+use crate::pods::{PodView, selects};
+use crate::tasks::label;
+use crate::tasks::rules::{Decision, Named, OTHER_GROUP, Program, Rules};
+
+/// What of an `AgentFleet` the tracker uses.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct FleetView {
+    /// Namespace, of its pods too.
+    pub namespace: String,
+    /// Name.
+    pub name: String,
+    /// When it was made, seconds since the epoch: of several fleets that select a pod, the oldest has it, of those the
+    /// first by name. A suspended fleet keeps its pods: another fleet does not take them over meanwhile.
+    pub created: i64,
+    /// Nothing is observed.
+    pub suspend: bool,
+    /// Which pods.
+    pub selector: LabelSelector,
+    /// Which tasks.
+    pub tasks: TasksSpec,
+}
+
+/// Why an `AgentFleet` cannot be used.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum FleetError {
+    /// It has no name or no namespace, which every object of an API server has.
+    #[error("failed to read fleet {name:?}: it has no {field}")]
+    Missing {
+        /// The fleet's name, as far as it has one.
+        name: String,
+        /// Which field.
+        field: &'static str,
+    },
+}
+
+// === impl FleetView ===
+
+impl FleetView {
+    /// Trims an `AgentFleet`.
+    pub fn from_fleet(fleet: &AgentFleet) -> Result<Self, FleetError> {
+        let name = fleet.metadata.name.clone().unwrap_or_default();
+        if name.is_empty() {
+            return Err(FleetError::Missing { name, field: "name" });
+        }
+        let Some(namespace) = fleet.metadata.namespace.clone() else {
+            return Err(FleetError::Missing { name, field: "namespace" });
+        };
+        Ok(Self {
+            namespace,
+            name,
+            created: fleet.metadata.creation_timestamp.as_ref().map_or(0, |time| time.0.as_second()),
+            suspend: fleet.spec.suspend,
+            selector: fleet.spec.selector.clone(),
+            tasks: fleet.spec.tasks.clone(),
+        })
+    }
+}
+
+/// Number of a fleet.
+pub(super) type Fid = u32;
+/// The fleet of processes that belong to no known fleet: no rules, named by executable.
+pub(super) const NOBODY: Fid = 0;
+
+/// One fleet.
+#[derive(Debug)]
+pub(super) struct Fleet {
+    pub(super) view: FleetView,
+    pub(super) namespace: Arc<str>,
+    pub(super) name: Arc<str>,
+    rules: Rules,
+    /// Names that were taken from executables, by their bytes. They stay while the fleet is there.
+    names: HashMap<Box<[u8]>, Arc<Named>>,
+    other: Arc<Named>,
+}
+
+/// All fleets.
+#[derive(Debug)]
+pub(super) struct Fleets {
+    fleets: Slab<Fleet>,
+    by_name: BTreeMap<(String, String), Fid>,
+}
+
+// === impl Fleet ===
+
+impl Fleet {
+    fn new(view: FleetView) -> Self {
+        let rules = Rules::new(&view.tasks);
+        let other = Arc::new(Named {
+            task: OTHER.into(),
+            group: OTHER_GROUP.into(),
+            results: Arc::clone(rules.unmatched_results()),
+        });
+        let (namespace, name) = (view.namespace.as_str().into(), view.name.as_str().into());
+        Self { view, namespace, name, rules, names: HashMap::new(), other }
+    }
+
+    /// What a process with this program is called; none if it is no task.
+    pub(super) fn name(&mut self, program: &Program<'_>) -> Option<Arc<Named>> {
+        let bytes = match self.rules.decide(program) {
+            Decision::Task(named) => return Some(Arc::clone(named)),
+            Decision::Ignore => return None,
+            Decision::Unmatched(bytes) => bytes,
+        };
+        if let Some(named) = self.names.get(bytes) {
+            return Some(Arc::clone(named));
+        }
+        if self.names.len() >= self.rules.max_unmatched() {
+            return Some(Arc::clone(&self.other));
+        }
+        let named = Arc::new(Named {
+            task: label::printable(bytes).into(),
+            group: Arc::clone(&self.other.group),
+            results: Arc::clone(&self.other.results),
+        });
+        self.names.insert(bytes.into(), Arc::clone(&named));
+        Some(named)
+    }
+
+    pub(super) fn rules(&self) -> &Rules {
+        &self.rules
+    }
+}
+
+// === impl Fleets ===
+
+impl Fleets {
+    pub(super) fn new() -> Self {
+        let mut fleets = Slab::new();
+        let nobody = fleets.insert(Fleet::new(FleetView {
+            namespace: OTHER.to_owned(),
+            name: OTHER.to_owned(),
+            ..FleetView::default()
+        }));
+        debug_assert_eq!(nobody, NOBODY, "it is the first");
+        Self { fleets, by_name: BTreeMap::new() }
+    }
+
+    /// Takes a fleet in. Gives its number, and whether its selection of pods may have changed.
+    pub(super) fn upsert(&mut self, view: FleetView) -> (Fid, bool) {
+        let key = (view.namespace.clone(), view.name.clone());
+        let known = self.by_name.get(&key).copied();
+        if let Some(fid) = known
+            && let Some(fleet) = self.fleets.get_mut(fid)
+        {
+            let selection = |view: &FleetView| (view.created, view.suspend, view.selector.clone());
+            let changed = selection(&fleet.view) != selection(&view);
+            if fleet.view.tasks != view.tasks {
+                fleet.rules = Rules::new(&view.tasks);
+            }
+            fleet.view = view;
+            return (fid, changed);
+        }
+        let fid = self.fleets.insert(Fleet::new(view));
+        self.by_name.insert(key, fid);
+        (fid, true)
+    }
+
+    pub(super) fn remove(&mut self, namespace: &str, name: &str) -> Option<Fid> {
+        self.by_name.remove(&(namespace.to_owned(), name.to_owned()))
+    }
+
+    /// Forgets a fleet that nothing refers to any more.
+    pub(super) fn forget(&mut self, fid: Fid) -> Option<Fleet> {
+        self.fleets.remove(fid)
+    }
+
+    pub(super) fn get(&self, fid: Fid) -> Option<&Fleet> {
+        self.fleets.get(fid)
+    }
+
+    pub(super) fn get_mut(&mut self, fid: Fid) -> Option<&mut Fleet> {
+        self.fleets.get_mut(fid)
+    }
+
+    pub(super) fn contains(&self, namespace: &str, name: &str) -> bool {
+        self.by_name.contains_key(&(namespace.to_owned(), name.to_owned()))
+    }
+
+    /// Number of fleets, without the one for nobody.
+    pub(super) fn len(&self) -> usize {
+        self.by_name.len()
+    }
+
+    /// The fleet that a pod belongs to.
+    pub(super) fn of_pod(&self, pod: &PodView) -> Option<Fid> {
+        let from = (pod.namespace.clone(), String::new());
+        self.by_name
+            .range(from..)
+            .take_while(|((namespace, _), _)| *namespace == pod.namespace)
+            .filter_map(|((_, name), fid)| Some((self.fleets.get(*fid)?.view.created, name, *fid)))
+            .filter(|(_, _, fid)| self.fleets.get(*fid).is_some_and(|fleet| selects(&fleet.view.selector, &pod.labels)))
+            .min_by_key(|(created, name, _)| (*created, *name))
+            .map(|(_, _, fid)| fid)
+    }
+}

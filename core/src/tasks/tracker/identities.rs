@@ -1,0 +1,102 @@
+//! Identities that have series now, by number, with what runs under each.
+
+use std::collections::HashMap;
+use std::sync::Arc;
+
+use super::slab::Slab;
+use crate::metrics::TASKS_RUNNING;
+use crate::series::{Identity, Registry};
+use crate::tasks::rules::Named;
+
+/// Number of an identity.
+pub(super) type Iid = u32;
+
+#[derive(Debug)]
+struct Entry {
+    identity: Arc<Identity>,
+    /// Pods, containers and running processes that use it. With the last one its series retire.
+    users: u32,
+    running: HashMap<(Arc<str>, Arc<str>), u64>,
+}
+
+/// All identities in use. Two containers of one name (the one that ended and its successor, or two pods of one name) share one.
+#[derive(Debug)]
+pub(super) struct Identities {
+    entries: Slab<Entry>,
+    by_identity: HashMap<Arc<Identity>, Iid>,
+}
+
+// === impl Identities ===
+
+impl Identities {
+    pub(super) fn new() -> Self {
+        Self { entries: Slab::new(), by_identity: HashMap::new() }
+    }
+
+    /// The number of `identity`, with one user more; the caller gives it back by [`Self::release`].
+    pub(super) fn acquire(&mut self, identity: Identity, registry: &mut Registry) -> Iid {
+        if let Some(iid) = self.by_identity.get(&identity).copied() {
+            self.hold(iid);
+            return iid;
+        }
+        let identity = Arc::new(identity);
+        registry.revive(&identity);
+        let iid = self.entries.insert(Entry { identity: Arc::clone(&identity), users: 1, running: HashMap::new() });
+        self.by_identity.insert(identity, iid);
+        iid
+    }
+
+    /// One user more.
+    pub(super) fn hold(&mut self, iid: Iid) {
+        if let Some(entry) = self.entries.get_mut(iid) {
+            entry.users += 1;
+        }
+    }
+
+    /// One user less; with the last one, its series are dropped at `drop_at`.
+    pub(super) fn release(&mut self, iid: Iid, registry: &mut Registry, drop_at: u64) {
+        let Some(entry) = self.entries.get_mut(iid) else { return };
+        entry.users -= 1;
+        if entry.users == 0
+            && let Some(entry) = self.entries.remove(iid)
+        {
+            registry.retire(&entry.identity, drop_at);
+            self.by_identity.remove(&entry.identity);
+        }
+    }
+
+    pub(super) fn get(&self, iid: Iid) -> Option<&Arc<Identity>> {
+        self.entries.get(iid).map(|entry| &entry.identity)
+    }
+
+    /// One process of this name more.
+    pub(super) fn begin(&mut self, iid: Iid, named: &Named, registry: &mut Registry) {
+        self.shift(iid, named, registry, |running| running.saturating_add(1));
+    }
+
+    /// One process of this name less.
+    pub(super) fn end(&mut self, iid: Iid, named: &Named, registry: &mut Registry) {
+        self.shift(iid, named, registry, |running| running.saturating_sub(1));
+    }
+
+    /// Makes the gauge of a name appear at 0, unless it is there.
+    pub(super) fn announce(&mut self, iid: Iid, task: &Arc<str>, group: &Arc<str>, registry: &mut Registry) {
+        let Some(entry) = self.entries.get_mut(iid) else { return };
+        if !entry.running.contains_key(&(Arc::clone(group), Arc::clone(task))) {
+            registry.set(&TASKS_RUNNING, Some(&entry.identity), &[group, task], 0.0);
+        }
+    }
+
+    /// Processes that run under an identity.
+    pub(super) fn running(&self, iid: Iid) -> u64 {
+        self.entries.get(iid).map_or(0, |entry| entry.running.values().sum())
+    }
+
+    #[expect(clippy::cast_precision_loss, reason = "numbers of processes are below 2^53")]
+    fn shift(&mut self, iid: Iid, named: &Named, registry: &mut Registry, by: impl Fn(u64) -> u64) {
+        let Some(entry) = self.entries.get_mut(iid) else { return };
+        let running = entry.running.entry((Arc::clone(&named.group), Arc::clone(&named.task))).or_default();
+        *running = by(*running);
+        registry.set(&TASKS_RUNNING, Some(&entry.identity), &[&named.group, &named.task], *running as f64);
+    }
+}
