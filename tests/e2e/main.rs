@@ -1,2 +1,18 @@
-//! End to end, on a real cluster.
-fn main() {}
+//! End to end, on a real cluster: one module per user story. `make e2e` brings the cluster, the images and the monitoring;
+//! the suite installs the chart itself. Tests run one after the other, as some of them take parts of the cluster away.
+
+mod capabilities;
+mod cli;
+mod exactness;
+mod formats;
+mod lifecycle;
+mod monitors;
+mod nodes;
+mod optional_kinds;
+mod overload;
+mod refusals;
+mod rules;
+mod scene;
+mod short_lived;
+mod status;
+mod uninstall;
