@@ -1,0 +1,93 @@
+//! Every map of the object. The public ones and their contents are described in `fleetscope_ebpf::map`.
+
+use aya_ebpf::bindings::bpf_map_type::BPF_MAP_TYPE_TASK_STORAGE;
+use aya_ebpf::bindings::{BPF_F_NO_PREALLOC, BPF_LOCAL_STORAGE_GET_F_CREATE};
+use aya_ebpf::btf_maps::{HashMap, LruHashMap, PerCpuArray, RingBuf};
+use aya_ebpf::helpers::generated::bpf_task_storage_get;
+use aya_ebpf::macros::btf_map;
+use core::ffi::c_void;
+use fleetscope_ebpf::{
+    ARGV_MAX, CGROUP_PATH_MAX, CGROUPS_MAX, CgroupRecord, Counters, ExecRecord, PATH_MAX, REFUSED_MAX, RING_BYTES, RUNQUEUE_MAX,
+    Refused, RefusedKey, RunqueueHistogram,
+};
+
+#[btf_map]
+pub(crate) static RECORDS: RingBuf<u8, { RING_BYTES as usize }> = RingBuf::new();
+#[btf_map]
+pub(crate) static CGROUPS: HashMap<u64, u32, { CGROUPS_MAX as usize }> = HashMap::new();
+#[btf_map]
+pub(crate) static REFUSED: HashMap<RefusedKey, Refused, { REFUSED_MAX as usize }> = HashMap::new();
+#[btf_map]
+pub(crate) static COUNTERS: PerCpuArray<Counters, 1> = PerCpuArray::new();
+#[btf_map]
+pub(crate) static RUNQUEUE: HashMap<u64, RunqueueHistogram, { RUNQUEUE_MAX as usize }> = HashMap::new();
+
+/// Where exec records are put together: too large for the stack (512 bytes).
+#[btf_map]
+pub(crate) static EXEC_SCRATCH: PerCpuArray<ExecScratch, 1> = PerCpuArray::new();
+/// Where cgroup records are put together.
+#[btf_map]
+pub(crate) static CGROUP_SCRATCH: PerCpuArray<CgroupScratch, 1> = PerCpuArray::new();
+/// Processes whose exit was recorded, on kernels that do not pass `group_dead`: the last two threads of a process can both find
+/// no live thread. An entry has to outlive only that race, so the oldest may go.
+#[btf_map]
+pub(crate) static EXITED: LruHashMap<RefusedKey, u8, 1024> = LruHashMap::new();
+/// Since when a thread waits for a processor, nanoseconds of `CLOCK_MONOTONIC`, 0 while it does not.
+#[btf_map]
+pub(crate) static WAITING: TaskStorage<u64> = TaskStorage::new();
+
+/// An exec record, and its path and arguments as they follow it. The path is read with one byte more than is sent, so that a
+/// path of exactly the limit is not taken for a longer one.
+#[repr(C)]
+pub(crate) struct ExecScratch {
+    pub(crate) record: ExecRecord,
+    pub(crate) data: [u8; PATH_MAX + ARGV_MAX + 8],
+}
+
+/// A cgroup record, and its path as it follows it.
+#[repr(C)]
+pub(crate) struct CgroupScratch {
+    pub(crate) record: CgroupRecord,
+    pub(crate) path: [u8; CGROUP_PATH_MAX],
+}
+
+/// `BPF_MAP_TYPE_TASK_STORAGE`, which aya-ebpf 0.2.1 lacks. The layout is what loaders read from the object's BTF.
+#[repr(C)]
+pub(crate) struct TaskStorage<T> {
+    r#type: *const [i32; BPF_MAP_TYPE_TASK_STORAGE as usize],
+    key: *const i32,
+    value: *const T,
+    max_entries: *const [i32; 0],
+    map_flags: *const [i32; BPF_F_NO_PREALLOC as usize],
+}
+
+// SAFETY: the pointers are placeholders that nothing follows; the kernel synchronises access to the map.
+unsafe impl<T> Sync for TaskStorage<T> {}
+
+impl<T> TaskStorage<T> {
+    const fn new() -> Self {
+        use core::ptr::null;
+        Self { r#type: null(), key: null(), value: null(), max_entries: null(), map_flags: null() }
+    }
+
+    /// The task's value, if it has one.
+    ///
+    /// # Safety
+    /// `task` is a `task_struct` argument of the tracepoint.
+    #[inline(always)]
+    pub(crate) unsafe fn get(&'static self, task: u64) -> *mut T {
+        // SAFETY: the verifier checks both pointers.
+        unsafe { bpf_task_storage_get((&raw const *self).cast_mut().cast(), task as *mut _, core::ptr::null_mut(), 0).cast() }
+    }
+
+    /// The task's value, zeroed when it is new; null when there is no memory.
+    ///
+    /// # Safety
+    /// As of [`Self::get`].
+    #[inline(always)]
+    pub(crate) unsafe fn get_or_insert(&'static self, task: u64) -> *mut T {
+        let map: *mut c_void = (&raw const *self).cast_mut().cast();
+        // SAFETY: the verifier checks both pointers.
+        unsafe { bpf_task_storage_get(map, task as *mut _, core::ptr::null_mut(), BPF_LOCAL_STORAGE_GET_F_CREATE as u64).cast() }
+    }
+}

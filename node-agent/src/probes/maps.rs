@@ -1,0 +1,226 @@
+//! The maps of the object, as the agent reads and writes them.
+//!
+//! Everything goes through descriptors that were opened at load, so it needs no capability afterwards, where the kernel allows that
+//! (see [`super::capabilities`]).
+
+use std::io;
+use std::os::fd::{AsRawFd, RawFd};
+
+use aya::Ebpf;
+use aya::maps::{HashMap, MapData, MapError, PerCpuArray, RingBuf};
+use fleetscope_ebpf::{Counters, Refused, RefusedKey, RunqueueHistogram, map};
+use tokio::io::Interest;
+use tokio::io::unix::AsyncFd;
+
+/// What can go wrong with a map.
+#[derive(Debug, thiserror::Error)]
+pub enum MapsError {
+    /// The object does not have it: object and agent are of different sources.
+    #[error("the eBPF object has no map {name}")]
+    Missing {
+        /// Its name.
+        name: &'static str,
+    },
+    /// The kernel refused an operation.
+    #[error("failed to {verb} map {name}")]
+    Kernel {
+        /// What was done: `open`, `read`, `write`, `remove from`.
+        verb: &'static str,
+        /// Its name.
+        name: &'static str,
+        /// Why.
+        source: MapError,
+    },
+}
+
+/// How a batch of verdicts went.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Written {
+    /// Entries that stand now.
+    pub written: usize,
+    /// Entries that the map had no room for.
+    pub refused: usize,
+}
+
+/// The maps.
+pub struct Maps {
+    records: Option<Records>,
+    cgroups: HashMap<MapData, u64, u32>,
+    counters: PerCpuArray<MapData, Counters>,
+    refused: HashMap<MapData, RefusedKey, Refused>,
+    runqueue: HashMap<MapData, u64, RunqueueHistogram>,
+    /// Records that [`Self::drain_refused`] is known to have seen; the map is not walked while the kernel's count stays.
+    deferred_seen: u64,
+}
+
+/// The ring buffer, in the order in which the kernel wrote it. Usable in tokio's `AsyncFd`: readable means that it has filled to
+/// [`super::Options::wakeup_percent`]; below that a timer has to drain it.
+pub struct Records {
+    ring: RingBuf<MapData>,
+    bytes: usize,
+}
+
+// === impl Maps ===
+
+impl Maps {
+    pub(super) fn take(ebpf: &mut Ebpf, ring_bytes: u32) -> Result<Self, MapsError> {
+        fn open<T>(ebpf: &mut Ebpf, name: &'static str) -> Result<T, MapsError>
+        where
+            T: TryFrom<aya::maps::Map, Error = MapError>,
+        {
+            let map = ebpf.take_map(name).ok_or(MapsError::Missing { name })?;
+            T::try_from(map).map_err(|source| MapsError::Kernel { verb: "open", name, source })
+        }
+        let ring: RingBuf<MapData> = open(ebpf, map::RECORDS)?;
+        Ok(Self {
+            records: Some(Records { ring, bytes: ring_bytes as usize }),
+            cgroups: open(ebpf, map::CGROUPS)?,
+            counters: open(ebpf, map::COUNTERS)?,
+            refused: open(ebpf, map::REFUSED)?,
+            runqueue: open(ebpf, map::RUNQUEUE)?,
+            deferred_seen: 0,
+        })
+    }
+
+    /// The ring buffer's reader; there is one, so a second call gives `None`.
+    pub fn records(&mut self) -> Option<Records> {
+        self.records.take()
+    }
+
+    /// Writes verdicts, values of [`fleetscope_ebpf::verdict`]. A full map is told in the answer, any other refusal is an error.
+    pub fn set_verdicts(&mut self, verdicts: impl IntoIterator<Item = (u64, u32)>) -> Result<Written, MapsError> {
+        let mut done = Written::default();
+        for (cgroup, verdict) in verdicts {
+            match self.cgroups.insert(cgroup, verdict, 0) {
+                Ok(()) => done.written += 1,
+                Err(MapError::SyscallError(error)) if error.io_error.raw_os_error() == Some(libc::E2BIG) => done.refused += 1,
+                Err(source) => return Err(MapsError::Kernel { verb: "write", name: map::CGROUPS, source }),
+            }
+        }
+        Ok(done)
+    }
+
+    /// The kernel's verdict about a group; `None` when it is not looked at and its descendants are not either.
+    pub fn verdict(&self, cgroup: u64) -> Result<Option<u32>, MapsError> {
+        match self.cgroups.get(&cgroup, 0) {
+            Ok(verdict) => Ok(Some(verdict)),
+            Err(MapError::KeyNotFound) => Ok(None),
+            Err(source) => Err(MapsError::Kernel { verb: "read", name: map::CGROUPS, source }),
+        }
+    }
+
+    /// Forgets a group: neither it nor groups that are made below it from now on are looked at.
+    pub fn remove_verdict(&mut self, cgroup: u64) -> Result<(), MapsError> {
+        removed(self.cgroups.remove(&cgroup), map::CGROUPS)
+    }
+
+    /// Takes what the ring buffer had no room for; call it after each drain of the ring. Returns how many.
+    pub fn drain_refused(&mut self, mut each: impl FnMut(&RefusedKey, &Refused)) -> Result<usize, MapsError> {
+        let counters = self.counters()?;
+        let deferred = counters.exec_deferred + counters.exit_deferred + counters.cgroup_deferred;
+        if deferred == self.deferred_seen {
+            return Ok(0);
+        }
+        let failed = |source| MapsError::Kernel { verb: "read", name: map::REFUSED, source };
+        // The keys first: removing while walking would start the walk over each time.
+        let keys = self.refused.keys().collect::<Result<Vec<_>, _>>().map_err(failed)?;
+        let mut taken = 0;
+        for key in keys {
+            match self.refused.get(&key, 0) {
+                Ok(refused) => {
+                    removed(self.refused.remove(&key), map::REFUSED)?;
+                    each(&key, &refused);
+                    taken += 1;
+                }
+                Err(MapError::KeyNotFound) => {}
+                Err(source) => return Err(failed(source)),
+            }
+        }
+        self.deferred_seen = deferred;
+        Ok(taken)
+    }
+
+    /// The programs' counts, summed over the processors.
+    pub fn counters(&self) -> Result<Counters, MapsError> {
+        let failed = |source| MapsError::Kernel { verb: "read", name: map::COUNTERS, source };
+        let each = self.counters.get(&0, 0).map_err(failed)?;
+        Ok(each.iter().fold(Counters::default(), |sum, cpu| Counters {
+            execs: sum.execs + cpu.execs,
+            exits: sum.exits + cpu.exits,
+            exec_deferred: sum.exec_deferred + cpu.exec_deferred,
+            exit_deferred: sum.exit_deferred + cpu.exit_deferred,
+            cgroup_deferred: sum.cgroup_deferred + cpu.cgroup_deferred,
+            exec_lost: sum.exec_lost + cpu.exec_lost,
+            exit_lost: sum.exit_lost + cpu.exit_lost,
+            cgroup_lost: sum.cgroup_lost + cpu.cgroup_lost,
+            cgroups_full: sum.cgroups_full + cpu.cgroups_full,
+            argv_unreadable: sum.argv_unreadable + cpu.argv_unreadable,
+            runqueue_full: sum.runqueue_full + cpu.runqueue_full,
+        }))
+    }
+
+    /// The run-queue histograms by cgroup id; those of removed groups too, until [`Self::remove_runqueue`].
+    pub fn runqueue(&self) -> Result<Vec<(u64, RunqueueHistogram)>, MapsError> {
+        let failed = |source| MapsError::Kernel { verb: "read", name: map::RUNQUEUE, source };
+        self.runqueue.iter().collect::<Result<_, _>>().map_err(failed)
+    }
+
+    /// Takes a group's histogram away.
+    pub fn remove_runqueue(&mut self, cgroup: u64) -> Result<(), MapsError> {
+        removed(self.runqueue.remove(&cgroup), map::RUNQUEUE)
+    }
+}
+
+/// An entry that is gone already is as good as removed.
+fn removed(result: Result<(), MapError>, name: &'static str) -> Result<(), MapsError> {
+    match result {
+        Err(MapError::SyscallError(error)) if error.io_error.raw_os_error() == Some(libc::ENOENT) => Ok(()),
+        Ok(()) | Err(MapError::KeyNotFound) => Ok(()),
+        Err(source) => Err(MapsError::Kernel { verb: "remove from", name, source }),
+    }
+}
+
+impl std::fmt::Debug for Maps {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Maps").field("records", &self.records).finish_non_exhaustive()
+    }
+}
+
+// === impl Records ===
+
+impl Records {
+    /// Gives every record that is there to `each`, and returns how many. It ends also when records come faster than `each` takes
+    /// them: after as many bytes as the buffer has.
+    pub fn drain(&mut self, mut each: impl FnMut(&[u8])) -> usize {
+        let (mut count, mut bytes) = (0, 0);
+        while bytes < self.bytes
+            && let Some(record) = self.ring.next()
+        {
+            count += 1;
+            bytes += record.len();
+            each(&record);
+        }
+        count
+    }
+}
+
+impl Records {
+    /// As something that a tokio task can wait for. Needs a runtime.
+    pub fn into_async(self) -> io::Result<AsyncFd<Self>> {
+        // SAFETY: the descriptor is that of the map, which `ring` owns and never replaces, so it stays open and the same while `self` lives.
+        let watched = unsafe { AsyncFd::register_with_interest(self, Interest::READABLE) };
+        watched.map_err(|error| error.into_parts().1)
+    }
+}
+
+impl AsRawFd for Records {
+    fn as_raw_fd(&self) -> RawFd {
+        self.ring.as_raw_fd()
+    }
+}
+
+impl std::fmt::Debug for Records {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Records").field("fd", &self.as_raw_fd()).finish_non_exhaustive()
+    }
+}

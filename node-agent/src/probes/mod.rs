@@ -1,0 +1,171 @@
+//! The eBPF programs: loaded, attached, read.
+//!
+//! In: the embedded object (`ebpf/`), the kernel's BTF, and options. Out: one [`ProbeReport`] per program, records of the ring buffer, and
+//! the maps. Loading never fails as a whole: what cannot run says why and what to do about it, and the rest runs.
+//! Nothing here changes what the kernel or a process does; no file is written, nothing is pinned.
+//!
+//! - [`btf`]: offsets of the running kernel's structures
+//! - [`capabilities`]: what this process may do, and giving up what it no longer needs
+//! - [`maps`]: records, verdicts, counters, histograms
+//! - [`programs`]: what each program needs of the kernel
+//! - [`report`]: states, reasons, remedies, and the table of `--check`
+#![expect(unsafe_code, reason = "capget, capset and prctl, which libc has as plain C calls")]
+
+pub mod btf;
+pub mod capabilities;
+pub mod maps;
+pub mod programs;
+pub mod report;
+pub mod stats;
+
+use std::path::PathBuf;
+
+use aya::programs::BtfTracePoint;
+use aya::{Ebpf, EbpfLoader, VerifierLogLevel};
+use fleetscope_ebpf::{CGROUPS_MAX, REFUSED_MAX, RING_BYTES, RUNQUEUE_MAX, map};
+
+use btf::Btf;
+use maps::Maps;
+use programs::{Offsets, PROGRAMS, Program, RUNQUEUE};
+use report::{Failure, ProbeReport, State};
+
+/// The object that was embedded when the agent was built; empty when there was none.
+static OBJECT: &[u8] = aya::include_bytes_aligned!(concat!(env!("OUT_DIR"), "/fleetscope.bpf.o"));
+
+/// How the probes are loaded. [`Default`] is what the agent uses; tests make the maps small.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Options {
+    /// Measure run-queue latency. Off costs nothing: the programs are not loaded.
+    pub runqueue: bool,
+    /// Bytes of the ring buffer, rounded up to a power of two of pages. Default [`RING_BYTES`].
+    pub ring_bytes: u32,
+    /// Most records that wait when the ring buffer is full. Default [`REFUSED_MAX`].
+    pub refused_max: u32,
+    /// Most cgroups with a verdict. Default [`CGROUPS_MAX`].
+    pub cgroups_max: u32,
+    /// Most cgroups with a run-queue histogram. Default [`RUNQUEUE_MAX`].
+    pub runqueue_max: u32,
+    /// Percent of the ring buffer from which on records wake the reader. Default 25; 0 wakes it for each.
+    pub wakeup_percent: u32,
+    /// Take `group_dead` from `sched_process_exit` where the kernel passes it. False takes the way of older kernels, for tests.
+    pub group_dead: bool,
+    /// The kernel's BTF. Default `/sys/kernel/btf/vmlinux`.
+    pub btf: PathBuf,
+}
+
+impl Default for Options {
+    fn default() -> Self {
+        Self {
+            runqueue: true,
+            ring_bytes: RING_BYTES,
+            refused_max: REFUSED_MAX,
+            cgroups_max: CGROUPS_MAX,
+            runqueue_max: RUNQUEUE_MAX,
+            wakeup_percent: 25,
+            group_dead: true,
+            btf: PathBuf::from("/sys/kernel/btf/vmlinux"),
+        }
+    }
+}
+
+/// The loaded programs. Dropping it detaches and unloads them.
+#[derive(Debug)]
+pub struct Probes {
+    report: Vec<ProbeReport>,
+    /// Keeps the programs and their links; [`stats`] reads their counts.
+    ebpf: Option<Ebpf>,
+    maps: Option<Maps>,
+}
+
+impl Probes {
+    /// Loads and attaches what this kernel and this process' capabilities allow.
+    pub fn load(options: &Options) -> Self {
+        Self::load_object(options, OBJECT)
+    }
+
+    /// As [`Self::load`], with an object of the caller's.
+    pub fn load_object(options: &Options, object: &[u8]) -> Self {
+        match open(options, object) {
+            Ok((btf, kernel, mut ebpf)) => {
+                let offsets = Offsets::new(&btf);
+                let attach = |program| ProbeReport::new(program, attach(program, options, &offsets, &kernel, &mut ebpf));
+                let report = PROGRAMS.iter().map(attach).collect();
+                match Maps::take(&mut ebpf, options.ring_bytes) {
+                    Ok(maps) => Self { report, ebpf: Some(ebpf), maps: Some(maps) },
+                    Err(error) => Self::none(&Failure::Maps(error)),
+                }
+            }
+            Err(failure) => Self::none(&failure),
+        }
+    }
+
+    fn none(failure: &Failure) -> Self {
+        let report = PROGRAMS.iter().map(|program| ProbeReport::new(program, failure.state())).collect();
+        Self { report, ebpf: None, maps: None }
+    }
+
+    /// One row per program, in the order in which they were attached.
+    pub fn report(&self) -> &[ProbeReport] {
+        &self.report
+    }
+
+    /// Whether every program of this probe is attached.
+    pub fn attached(&self, probe: &str) -> bool {
+        self.report.iter().filter(|row| row.probe == probe).all(|row| matches!(row.state, State::Attached))
+    }
+
+    /// The maps, when they could be made.
+    pub fn maps(&mut self) -> Option<&mut Maps> {
+        self.maps.as_mut()
+    }
+
+    /// Run time, runs, and runs that the kernel skipped, per attached program; of the programs that could be asked.
+    pub fn program_stats(&self) -> Vec<stats::ProgramStats> {
+        self.ebpf.as_ref().map(stats::read).unwrap_or_default()
+    }
+}
+
+fn open(options: &Options, object: &[u8]) -> Result<(Btf, aya::Btf, Ebpf), Failure> {
+    if object.is_empty() {
+        return Err(Failure::NoObject);
+    }
+    let btf = Btf::read(&options.btf).map_err(Failure::Btf)?;
+    let kernel = aya::Btf::parse_file(&options.btf, aya::Endianness::default()).map_err(Failure::KernelBtf)?;
+    let globals: Vec<(&str, u32)> = Offsets::new(&btf).globals().collect();
+    let group_dead = u32::from(options.group_dead && Offsets::new(&btf).has_group_dead());
+    let ring_bytes = options.ring_bytes.max(4096).next_power_of_two();
+    let wakeup_bytes = u64::from(ring_bytes) * u64::from(options.wakeup_percent.min(100)) / 100;
+    let wakeup_bytes = u32::try_from(wakeup_bytes).expect("at most ring_bytes");
+    let mut loader = EbpfLoader::new();
+    loader.btf(Some(&kernel)).allow_unsupported_maps().verifier_log_level(VerifierLogLevel::DEBUG);
+    for (global, offset) in &globals {
+        loader.override_global(global, offset, true);
+    }
+    loader
+        .override_global("EXIT_HAS_GROUP_DEAD", &group_dead, true)
+        .override_global("WAKEUP_BYTES", &wakeup_bytes, true)
+        .map_max_entries(map::RECORDS, ring_bytes)
+        .map_max_entries(map::REFUSED, options.refused_max.max(1))
+        .map_max_entries(map::CGROUPS, options.cgroups_max.max(1))
+        .map_max_entries(map::RUNQUEUE, options.runqueue_max.max(1));
+    let ebpf = loader.load(object).map_err(|error| Failure::Object(Box::new(error)))?;
+    Ok((btf, kernel, ebpf))
+}
+
+fn attach(program: &Program, options: &Options, offsets: &Offsets<'_>, kernel: &aya::Btf, ebpf: &mut Ebpf) -> State {
+    if program.probe == RUNQUEUE && !options.runqueue {
+        return State::Off;
+    }
+    if let Err(reason) = offsets.check(program) {
+        return Failure::Kernel(reason).state();
+    }
+    let Some(found) = ebpf.program_mut(program.name) else { return Failure::NoProgram { program: program.name }.state() };
+    let attached = <&mut BtfTracePoint>::try_from(found).and_then(|found| {
+        found.load(program.tracepoint, kernel)?;
+        found.attach()
+    });
+    match attached {
+        Ok(_) => State::Attached,
+        Err(error) => Failure::Program(Box::new(error)).state(),
+    }
+}

@@ -1,0 +1,207 @@
+//! What each eBPF program needs of the kernel: its tracepoint, the arguments, and the members of structures that it reads.
+
+use super::btf::{Btf, BtfError};
+use fleetscope_ebpf::program;
+
+/// One program of the object.
+#[derive(Debug)]
+pub(super) struct Program {
+    /// Its name in the object.
+    pub(super) name: &'static str,
+    /// What it is for, as users see it.
+    pub(super) probe: &'static str,
+    /// The kernel tracepoint that it attaches to.
+    pub(super) tracepoint: &'static str,
+    /// The arguments that it takes, as [`Btf::tracepoint`] gives them; the kernel may have more behind these.
+    arguments: &'static [&'static str],
+    /// Globals of the object that must be known, names of [`MEMBERS`].
+    members: &'static [&'static [&'static str]],
+}
+
+/// A global of the object, and the member whose offset it takes.
+struct Member {
+    /// The global's name.
+    global: &'static str,
+    /// `structure.member` and the bytes that the program reads; the first that the kernel has is taken.
+    paths: &'static [(&'static str, u32)],
+}
+
+/// Probe name of the programs that see processes.
+pub const TASKS: &str = "tasks";
+/// Probe name of the programs that follow cgroups.
+pub const CGROUPS: &str = "cgroups";
+/// Probe name of the programs that measure run-queue latency.
+pub const RUNQUEUE: &str = "runqueue";
+
+const CGROUP_OF_TASK: &[&str] = &["TASK_CGROUPS", "CSS_SET_DFL_CGRP", "CGROUP_KN", "KERNFS_NODE_ID"];
+const CGROUP_ITSELF: &[&str] =
+    &["CGROUP_KN", "KERNFS_NODE_ID", "CGROUP_ROOT", "CGROUP_ROOT_HIERARCHY_ID", "CGROUP_SELF_PARENT", "CSS_CGROUP"];
+const PROCESS: &[&str] = &["TASK_TGID", "TASK_GROUP_LEADER", "TASK_REAL_PARENT", "TASK_START_BOOTTIME", "TASK_COMM"];
+const EXEC: &[&str] = &["TASK_MM", "MM_ARG_START", "MM_ARG_END", "BPRM_FILENAME"];
+const EXIT: &[&str] = &[
+    "TASK_FLAGS",
+    "TASK_EXIT_CODE",
+    "TASK_SIGNAL",
+    "SIGNAL_LIVE",
+    "SIGNAL_FLAGS",
+    "SIGNAL_GROUP_EXIT_CODE",
+    "SIGNAL_OOM_MM",
+];
+
+/// All programs, in the order in which they attach: groups before processes, so that no group is made unseen in between.
+pub(super) const PROGRAMS: &[Program] = &[
+    Program {
+        name: program::CGROUP_MKDIR,
+        probe: CGROUPS,
+        tracepoint: "cgroup_mkdir",
+        arguments: &["*cgroup", "*char"],
+        members: &[CGROUP_ITSELF],
+    },
+    Program {
+        name: program::CGROUP_RMDIR,
+        probe: CGROUPS,
+        tracepoint: "cgroup_rmdir",
+        arguments: &["*cgroup", "*char"],
+        members: &[CGROUP_ITSELF],
+    },
+    Program {
+        name: program::EXIT,
+        probe: TASKS,
+        tracepoint: "sched_process_exit",
+        arguments: &["*task_struct"],
+        members: &[PROCESS, EXIT],
+    },
+    Program {
+        name: program::EXEC,
+        probe: TASKS,
+        tracepoint: "sched_process_exec",
+        arguments: &["*task_struct", "int", "*linux_binprm"],
+        members: &[PROCESS, EXEC, CGROUP_OF_TASK],
+    },
+    Program {
+        name: program::WAKEUP,
+        probe: RUNQUEUE,
+        tracepoint: "sched_wakeup",
+        arguments: &["*task_struct"],
+        members: &[CGROUP_OF_TASK],
+    },
+    Program {
+        name: program::WAKEUP_NEW,
+        probe: RUNQUEUE,
+        tracepoint: "sched_wakeup_new",
+        arguments: &["*task_struct"],
+        members: &[CGROUP_OF_TASK],
+    },
+    Program {
+        name: program::SWITCH,
+        probe: RUNQUEUE,
+        tracepoint: "sched_switch",
+        arguments: &["_Bool", "*task_struct", "*task_struct"],
+        members: &[CGROUP_OF_TASK, &["TASK_STATE"]],
+    },
+];
+
+const MEMBERS: &[Member] = &[
+    Member { global: "TASK_FLAGS", paths: &[("task_struct.flags", 4)] },
+    Member { global: "TASK_TGID", paths: &[("task_struct.tgid", 4)] },
+    Member { global: "TASK_EXIT_CODE", paths: &[("task_struct.exit_code", 4)] },
+    Member { global: "TASK_SIGNAL", paths: &[("task_struct.signal", 8)] },
+    Member { global: "TASK_GROUP_LEADER", paths: &[("task_struct.group_leader", 8)] },
+    Member { global: "TASK_REAL_PARENT", paths: &[("task_struct.real_parent", 8)] },
+    Member { global: "TASK_START_BOOTTIME", paths: &[("task_struct.start_boottime", 8)] },
+    Member { global: "TASK_COMM", paths: &[("task_struct.comm", 16)] },
+    Member { global: "TASK_MM", paths: &[("task_struct.mm", 8)] },
+    Member { global: "TASK_CGROUPS", paths: &[("task_struct.cgroups", 8)] },
+    // A `long` named `state` before kernel 5.14; the low half is read, which both machines' byte order puts first.
+    Member { global: "TASK_STATE", paths: &[("task_struct.__state", 4), ("task_struct.state", 8)] },
+    Member { global: "SIGNAL_LIVE", paths: &[("signal_struct.live", 4)] },
+    Member { global: "SIGNAL_FLAGS", paths: &[("signal_struct.flags", 4)] },
+    Member { global: "SIGNAL_GROUP_EXIT_CODE", paths: &[("signal_struct.group_exit_code", 4)] },
+    Member { global: "SIGNAL_OOM_MM", paths: &[("signal_struct.oom_mm", 8)] },
+    Member { global: "MM_ARG_START", paths: &[("mm_struct.arg_start", 8)] },
+    Member { global: "MM_ARG_END", paths: &[("mm_struct.arg_end", 8)] },
+    Member { global: "BPRM_FILENAME", paths: &[("linux_binprm.filename", 8)] },
+    Member { global: "CSS_SET_DFL_CGRP", paths: &[("css_set.dfl_cgrp", 8)] },
+    Member { global: "CGROUP_KN", paths: &[("cgroup.kn", 8)] },
+    Member { global: "CGROUP_ROOT", paths: &[("cgroup.root", 8)] },
+    Member { global: "CGROUP_SELF_PARENT", paths: &[("cgroup.self.parent", 8)] },
+    Member { global: "CSS_CGROUP", paths: &[("cgroup_subsys_state.cgroup", 8)] },
+    Member { global: "KERNFS_NODE_ID", paths: &[("kernfs_node.id", 8)] },
+    Member { global: "CGROUP_ROOT_HIERARCHY_ID", paths: &[("cgroup_root.hierarchy_id", 4)] },
+];
+
+/// Why a program cannot run on this kernel.
+#[derive(Debug, thiserror::Error)]
+pub enum Unsupported {
+    /// A tracepoint, structure or member is missing, or the BTF is damaged.
+    #[error(transparent)]
+    Btf(#[from] BtfError),
+    /// A member has another size than the program reads.
+    #[error("{path} has {found} bytes in this kernel, not {expected}")]
+    Size {
+        /// `structure.member`
+        path: &'static str,
+        /// Bytes in this kernel.
+        found: u32,
+        /// Bytes that the program reads.
+        expected: u32,
+    },
+    /// The tracepoint has other arguments.
+    #[error("tracepoint {tracepoint} passes ({}) in this kernel, not ({})", .found.join(", "), .expected.join(", "))]
+    Arguments {
+        /// Its name.
+        tracepoint: &'static str,
+        /// What this kernel passes.
+        found: Vec<String>,
+        /// What the program takes.
+        expected: &'static [&'static str],
+    },
+}
+
+/// The offsets of one kernel, by global of the object.
+pub(super) struct Offsets<'a> {
+    btf: &'a Btf,
+    resolved: Vec<(&'static str, Result<u32, Unsupported>)>,
+}
+
+impl<'a> Offsets<'a> {
+    /// Looks all members up.
+    pub(super) fn new(btf: &'a Btf) -> Self {
+        let resolved = MEMBERS.iter().map(|member| (member.global, resolve(btf, member))).collect();
+        Self { btf, resolved }
+    }
+
+    /// Every global of the object with its value; 0 for what this kernel lacks, whose programs are not loaded.
+    pub(super) fn globals(&self) -> impl Iterator<Item = (&'static str, u32)> {
+        self.resolved.iter().map(|(global, offset)| (*global, *offset.as_ref().unwrap_or(&0)))
+    }
+
+    /// Whether `sched_process_exit` says which thread is the last.
+    pub(super) fn has_group_dead(&self) -> bool {
+        self.btf.tracepoint("sched_process_exit").is_ok_and(|arguments| arguments.get(1).is_some_and(|kind| kind == "_Bool"))
+    }
+
+    /// Whether this kernel has what the program needs; takes the reason out.
+    pub(super) fn check(&self, program: &Program) -> Result<(), Unsupported> {
+        let found = self.btf.tracepoint(program.tracepoint)?;
+        if found.len() < program.arguments.len() || program.arguments.iter().zip(&found).any(|(a, b)| a != b) {
+            return Err(Unsupported::Arguments { tracepoint: program.tracepoint, found, expected: program.arguments });
+        }
+        for member in MEMBERS.iter().filter(|member| program.members.iter().any(|set| set.contains(&member.global))) {
+            resolve(self.btf, member)?;
+        }
+        Ok(())
+    }
+}
+
+fn resolve(btf: &Btf, member: &Member) -> Result<u32, Unsupported> {
+    let mut missing = None;
+    for (path, expected) in member.paths {
+        match btf.member(path) {
+            Ok(found) if found.size == *expected => return Ok(found.offset),
+            Ok(found) => return Err(Unsupported::Size { path, found: found.size, expected: *expected }),
+            Err(error) => missing = missing.or(Some(error)),
+        }
+    }
+    Err(missing.expect("every member has a path").into())
+}

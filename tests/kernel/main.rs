@@ -1,0 +1,16 @@
+//! The eBPF programs on the running kernel: attached by the agent's own loader, driven by real processes in cgroups of the test's own.
+//!
+//! - `attach`: loading, states, capabilities
+//! - `tasks`, `exits`: exec and exit, and how processes end
+//! - `groups`: cgroups that come and go
+//! - `overflow`: full maps
+//! - `arguments`: bad input
+//! - `storm`: many at once
+//! - `runqueue`: run-queue latency
+//! - `group`, `session`: the harness; `process.rs` is a program of its own, `kernel-process`
+//!
+//! Needs root, or `CAP_BPF`, `CAP_PERFMON` and writable cgroups. Tests share nothing but the kernel.
+
+mod attach;
+mod group;
+mod session;
