@@ -30,11 +30,16 @@ pub enum LogFormat {
 /// Runs on every node as a DaemonSet. It loads eBPF programs (capabilities BPF and PERFMON), watches this node's pods and
 /// all `AgentFleet` objects, and answers at /metrics, /healthz, /readyz, /info, /agents and /api/v1/tasks.
 #[derive(Clone, Debug, Parser)]
-#[command(name = "fleetscope-node-agent", version, max_term_width = 110, after_help = "\
+#[command(
+    name = "fleetscope-node-agent",
+    version,
+    max_term_width = 110,
+    after_help = "\
 Examples:
   fleetscope-node-agent --check             can this machine do it? one line per probe, and what to do about it
   fleetscope-node-agent --standalone        without Kubernetes: tasks per systemd unit and container
-  curl localhost:10980/readyz               is it ready, and if not, why")]
+  curl localhost:10980/readyz               is it ready, and if not, why"
+)]
 pub struct Args {
     /// Name of the Kubernetes node that the agent runs on; only pods of this node are watched. Required unless --standalone
     /// or --check. In a pod: fieldRef spec.nodeName.
@@ -173,7 +178,9 @@ mod tests {
         assert_eq!(pending("1500ms"), Ok(Duration::from_millis(1500)));
         assert_eq!(grace("5m"), Ok(Duration::from_secs(300)));
         assert_eq!(grace("24h"), Ok(Duration::from_secs(86_400)));
-        for wrong in ["", "5", "s", "-5s", "5 s", "1h30m", "0s", "25h", "99999999999999999999s", "18446744073709551615h"] {
+        for wrong in
+            ["", "5", "s", "-5s", "5 s", "1h30m", "0s", "25h", "99999999999999999999s", "18446744073709551615h"]
+        {
             assert!(grace(wrong).is_err(), "{wrong}");
         }
     }

@@ -1,9 +1,9 @@
 //! The watch of all `AgentFleet` objects. The kind may be installed later than the agent.
 
-use std::convert::Infallible;
 use std::sync::Arc;
 
 use fleetscope_core::api::AgentFleet;
+use fleetscope_core::tasks::tracker::{FleetError, FleetView};
 use kube::runtime::watcher::Config;
 use kube::{Api, Client};
 use tokio::sync::mpsc::Sender;
@@ -12,15 +12,15 @@ use crate::readiness::{Part, Readiness};
 use crate::watches::{Change, Watch};
 
 /// Changes of fleets, told apart by namespace and name.
-pub type FleetChange = Change<(String, String), AgentFleet>;
+pub type FleetChange = Change<(String, String), FleetView>;
 
 /// Follows the fleets of all namespaces until the receiver is gone.
 pub async fn follow(client: Client, readiness: Arc<Readiness>, out: Sender<FleetChange>) {
-    let watch: Watch<AgentFleet, (String, String), AgentFleet, Infallible> = Watch {
+    let watch: Watch<AgentFleet, (String, String), FleetView, FleetError> = Watch {
         kind: "AgentFleet",
         part: Part::Fleets,
         key: |meta| Some((meta.namespace.clone()?, meta.name.clone()?)),
-        view: |fleet| Ok(fleet.clone()),
+        view: FleetView::from_fleet,
     };
     watch.follow(Api::all(client), Config::default(), readiness, out).await;
 }

@@ -33,7 +33,9 @@ pub fn install(format: LogFormat, filter: &str) -> Result<(), LoggingError> {
         .map_err(|source| LoggingError::Filter { filter: filter.to_owned(), source })?;
     let registry = tracing_subscriber::registry().with(filter);
     match format {
-        LogFormat::Text => registry.with(fmt::layer().with_writer(stderr).with_ansi(stderr().is_terminal())).try_init()?,
+        LogFormat::Text => {
+            registry.with(fmt::layer().with_writer(stderr).with_ansi(stderr().is_terminal())).try_init()?
+        }
         LogFormat::Json => registry.with(fmt::layer().with_writer(stderr).json().flatten_event(true)).try_init()?,
     }
     Ok(())

@@ -116,12 +116,7 @@ mod tests {
         assert!(report.ready);
         assert_eq!(
             report.conditions[4],
-            Condition {
-                part: Part::Fleets,
-                required: false,
-                ready: false,
-                reason: "the agent is starting".to_owned()
-            }
+            Condition { part: Part::Fleets, required: false, ready: false, reason: "the agent is starting".to_owned() }
         );
         assert!(!readiness.set(Part::Pods, true, "fine"), "no news");
         assert!(readiness.set(Part::Pods, false, "gone"));

@@ -83,7 +83,8 @@ pub fn sample(hierarchies: &Hierarchies, procfs: &Procfs, targets: &[Target], no
 /// One pass over `/proc` for all containers: `cgroup.procs` shows process ids of other pid namespaces as 0, so the way
 /// goes from the process to its group.
 fn processes<'a>(procfs: &Procfs, targets: &'a [Target]) -> HashMap<&'a str, Processes> {
-    let paths: HashMap<&str, &'a str> = targets.iter().map(|target| (target.path.as_str(), target.path.as_str())).collect();
+    let paths: HashMap<&str, &'a str> =
+        targets.iter().map(|target| (target.path.as_str(), target.path.as_str())).collect();
     let mut found: HashMap<&'a str, Processes> = HashMap::with_capacity(paths.len());
     if paths.is_empty() {
         return found;
@@ -130,9 +131,8 @@ fn memory_bytes(hierarchies: &Hierarchies, path: &str) -> Option<u64> {
         let inactive = parse::keyed(&read(&here.join("memory.stat"), FILE_MAX)?, inactive)?;
         Some(usage.saturating_sub(inactive))
     };
-    figures(&hierarchies.unified, "memory.current", "inactive_file").or_else(|| {
-        figures(hierarchies.memory.as_ref()?, "memory.usage_in_bytes", "total_inactive_file")
-    })
+    figures(&hierarchies.unified, "memory.current", "inactive_file")
+        .or_else(|| figures(hierarchies.memory.as_ref()?, "memory.usage_in_bytes", "total_inactive_file"))
 }
 
 /// The pids controller counts threads, nested groups included; without it they are counted one by one.
@@ -214,7 +214,12 @@ mod tests {
         root.file("c/nested/cgroup.procs", "0\n");
         let h = hierarchies(&root);
         assert_eq!(
-            (cpu_seconds(&h, "/c"), memory_bytes(&h, "/c"), threads(&h, "/c"), lines_below(&h.unified, "/c", "cgroup.procs")),
+            (
+                cpu_seconds(&h, "/c"),
+                memory_bytes(&h, "/c"),
+                threads(&h, "/c"),
+                lines_below(&h.unified, "/c", "cgroup.procs")
+            ),
             (Some(2.5), Some(700), Some(5), Some(3))
         );
     }
@@ -246,7 +251,8 @@ mod tests {
     #[test]
     fn a_process_counts_for_the_nearest_container_above_its_group() {
         let root = Folder::new();
-        let stat = |ticks: &str| format!("7 (a) S 1 7 7 0 -1 0 0 0 0 0 1 2 0 0 20 0 1 0 {ticks} 7000000 900 184467440737\n");
+        let stat =
+            |ticks: &str| format!("7 (a) S 1 7 7 0 -1 0 0 0 0 0 1 2 0 0 20 0 1 0 {ticks} 7000000 900 184467440737\n");
         root.file("7/stat", &stat("500"));
         root.file("7/cgroup", "0::/pod/container\n");
         root.file("8/stat", &stat("400"));

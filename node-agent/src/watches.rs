@@ -22,6 +22,7 @@ use tokio::sync::mpsc::error::SendError;
 use tokio::time::sleep;
 use tracing::{info, warn};
 
+use crate::probes::report::chain;
 use crate::readiness::{Part, Readiness};
 
 /// How often it is looked whether a kind that is not installed has come.
@@ -110,7 +111,11 @@ where
         }
     }
 
-    async fn pass(&self, object: DeserializeGuard<K>, out: &Sender<Change<I, V>>) -> Result<(), SendError<Change<I, V>>> {
+    async fn pass(
+        &self,
+        object: DeserializeGuard<K>,
+        out: &Sender<Change<I, V>>,
+    ) -> Result<(), SendError<Change<I, V>>> {
         let name = object.meta().name.clone().unwrap_or_default();
         let namespace = object.meta().namespace.clone().unwrap_or_default();
         let view = match object.0 {
@@ -153,15 +158,21 @@ where
                 info!(kind = self.kind, reason);
             }
             self.forget(std::mem::take(known), out).await?;
+            // Without the kind there are none: that is as good as an empty list.
+            out.send(Change::Synced).await?;
             sleep(ABSENT_POLL).await;
             return Ok(());
         }
-        let remedy = match status(error) {
-            Some(status) if status.is_forbidden() => "; allow the agent's service account to get, list and watch it",
-            Some(_) => "",
-            None => "; is the API server reachable from this pod?",
+        let reason = match status(error) {
+            Some(status) if status.is_forbidden() => {
+                format!(
+                    "failed to follow {}: {}; allow the service account to get, list and watch it",
+                    self.kind, status.message
+                )
+            }
+            Some(status) => format!("failed to follow {}: {}", self.kind, status.message),
+            None => format!("failed to follow {}: {}; can this pod reach the API server?", self.kind, chain(error)),
         };
-        let reason = format!("failed to follow {}: {error}{remedy}", self.kind);
         if readiness.explain(self.part, reason.clone()) {
             warn!(kind = self.kind, reason, "Watch failed; it is tried again");
         }

@@ -17,8 +17,10 @@ mod walk;
 #[derive(Debug, thiserror::Error)]
 pub enum CgroupError {
     /// There is no cgroup2 tree.
-    #[error("failed to find a cgroup2 tree in {root}: mount the host's /sys/fs/cgroup there or name it with --cgroup-root; \
-        a machine with version 1 only needs systemd.unified_cgroup_hierarchy=1 on its kernel command line")]
+    #[error(
+        "failed to find a cgroup2 tree in {root}: mount the host's /sys/fs/cgroup there or name it with --cgroup-root; \
+        a machine with version 1 only needs systemd.unified_cgroup_hierarchy=1 on its kernel command line"
+    )]
     NoUnified {
         /// Where it was looked for.
         root: PathBuf,
@@ -32,8 +34,10 @@ pub enum CgroupError {
         root: PathBuf,
     },
     /// No group looks like the one above the pods.
-    #[error("failed to find this node's pods in {root}: no kubepods group is above the agent's own cgroup; run it as a pod with \
-        POD_UID from metadata.uid, or name the group with --pod-root")]
+    #[error(
+        "failed to find this node's pods in {root}: no kubepods group is above the agent's own cgroup; run it as a pod with \
+        POD_UID from metadata.uid, or name the group with --pod-root"
+    )]
     NoPodRoot {
         /// The cgroup2 tree.
         root: PathBuf,

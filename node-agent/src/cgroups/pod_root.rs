@@ -94,7 +94,10 @@ pub fn find(unified: &Path, given: Option<&str>, own: &Own) -> Result<PodRoot, C
     if let Some(path) = given {
         let trimmed = path.trim_end_matches('/');
         return if path.starts_with('/') && folder(unified, trimmed).is_dir() {
-            Ok(PodRoot { path: if trimmed.is_empty() { "/".to_owned() } else { trimmed.to_owned() }, found_by: "--pod-root" })
+            Ok(PodRoot {
+                path: if trimmed.is_empty() { "/".to_owned() } else { trimmed.to_owned() },
+                found_by: "--pod-root",
+            })
         } else {
             Err(CgroupError::NotAGroup { path: path.to_owned(), root: unified.to_owned() })
         };
@@ -182,7 +185,8 @@ mod tests {
     #[test]
     fn two_roots_and_no_hint_are_refused_with_their_names() {
         let (root, _) = two_nodes();
-        let error = find(root.path(), None, &own("0::/\n", Path::new("/nowhere"), None)).expect_err("ambiguous").to_string();
+        let error =
+            find(root.path(), None, &own("0::/\n", Path::new("/nowhere"), None)).expect_err("ambiguous").to_string();
         assert!(error.contains("/kt1/node-1/kubepods") && error.contains("--pod-root"), "{error}");
     }
 

@@ -86,7 +86,10 @@ mod tests {
         let mut groups: Vec<Group> = Vec::new();
         assert!(walk(root.path(), "/kubepods", 100, |group| groups.push(group.clone())).expect("readable"));
         let paths: Vec<&str> = groups.iter().map(|group| group.path.as_str()).collect();
-        assert_eq!(paths, ["/kubepods", "/kubepods/besteffort", "/kubepods/besteffort/pod1", "/kubepods/besteffort/pod1/a"]);
+        assert_eq!(
+            paths,
+            ["/kubepods", "/kubepods/besteffort", "/kubepods/besteffort/pod1", "/kubepods/besteffort/pod1/a"]
+        );
         assert_eq!(groups[0].parent, fs::metadata(root.path()).expect("root").ino());
         assert!(groups.windows(2).all(|pair| pair[1].parent == pair[0].id), "{groups:?}");
     }

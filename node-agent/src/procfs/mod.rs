@@ -152,7 +152,8 @@ mod tests {
 
     #[test]
     fn a_proc_that_is_not_mounted_says_what_to_do() {
-        let error = Procfs::new(PathBuf::from("/nowhere/proc"), "/".to_owned()).pids().expect_err("not there").to_string();
+        let error =
+            Procfs::new(PathBuf::from("/nowhere/proc"), "/".to_owned()).pids().expect_err("not there").to_string();
         assert!(error.contains("--proc-root"), "{error}");
     }
 }

@@ -74,7 +74,11 @@ pub fn unified_path(content: &[u8]) -> Option<String> {
 /// The paths of all hierarchies in a `/proc/PID/cgroup` file, in its order.
 pub fn all_paths(content: &[u8]) -> Vec<String> {
     let lines = content.split(|&byte| byte == b'\n').filter_map(|line| str::from_utf8(line).ok());
-    lines.filter_map(|line| line.splitn(3, ':').nth(2)).filter(|path| path.starts_with('/')).map(str::to_owned).collect()
+    lines
+        .filter_map(|line| line.splitn(3, ':').nth(2))
+        .filter(|path| path.starts_with('/'))
+        .map(str::to_owned)
+        .collect()
 }
 
 /// The absolute path of a group that a reader in the cgroup namespace with the root `namespace` is shown as `shown`:
@@ -98,9 +102,8 @@ pub fn number(content: &[u8]) -> Option<u64> {
 
 /// The number after `key` in a file of `key number` lines, such as `memory.stat` and `cpu.stat`.
 pub fn keyed(content: &[u8], key: &str) -> Option<u64> {
-    let value = content
-        .split(|&byte| byte == b'\n')
-        .find_map(|line| line.strip_prefix(key.as_bytes())?.strip_prefix(b" "))?;
+    let value =
+        content.split(|&byte| byte == b'\n').find_map(|line| line.strip_prefix(key.as_bytes())?.strip_prefix(b" "))?;
     number(value)
 }
 
@@ -120,7 +123,8 @@ mod tests {
 
     use super::*;
 
-    const BASH: &str = "4242 (bash) S 17 4242 4242 0 -1 4194304 2000 0 0 0 12 8 0 0 20 0 1 0 123456 7000000 900 184467440737";
+    const BASH: &str =
+        "4242 (bash) S 17 4242 4242 0 -1 4194304 2000 0 0 0 12 8 0 0 20 0 1 0 123456 7000000 900 184467440737";
 
     #[test]
     fn stat_of_a_shell_is_read() {

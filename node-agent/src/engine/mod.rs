@@ -1,0 +1,349 @@
+//! The engine: one task that owns the tracker, the series and the probes' maps, so that nothing of it is shared or locked.
+//!
+//! In: the kernel's records (when the ring buffer fills, every 100 ms, and before a scrape), changes of pods and fleets, questions.
+//! Out: verdicts for the kernel, and snapshots. Encoding and sampling happen elsewhere.
+
+use std::future::pending;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use fleetscope_core::metrics::{EVENTS_LOST, SCRAPE_DURATION, WATCH_ERRORS};
+use fleetscope_core::records::{self, Record, RecordError};
+use fleetscope_core::series::{Filter, Limits, Snapshot};
+use fleetscope_core::tasks::tracker::{ContainerRef, FleetView, Tracker, TrackerLimits};
+use fleetscope_ebpf::Counters;
+use tokio::io::unix::AsyncFd;
+use tokio::sync::{mpsc, watch};
+use tokio::task::block_in_place;
+use tokio::time::{MissedTickBehavior, interval};
+use tracing::{error, info, warn};
+
+use crate::clock::boot_ns;
+use crate::fleets::FleetChange;
+use crate::mounts::Mounts;
+use crate::pods::PodChange;
+use crate::probes::Probes;
+use crate::probes::maps::{Maps, MapsError, Records};
+use crate::readiness::{Part, Readiness};
+use crate::sampler::Target;
+use crate::watches::Change;
+use gauges::{Gauges, Runqueues};
+use handle::Question;
+
+mod gauges;
+pub mod handle;
+mod own;
+mod seed;
+
+/// How often the ring buffer is read at least: below the fill level at which the kernel wakes the engine.
+const DRAIN_EVERY: Duration = Duration::from_millis(100);
+/// How often the tracker looks at what waits and what expires.
+const TICK_EVERY: Duration = Duration::from_secs(1);
+/// Least time between two scans that the tracker asks for.
+const SCAN_PAUSE: Duration = Duration::from_secs(2);
+
+/// Name of the fleet that everything belongs to without Kubernetes; its namespace is empty.
+pub const STANDALONE_FLEET: &str = "standalone";
+
+/// What the engine is told by the command line.
+#[derive(Clone, Debug)]
+pub struct Settings {
+    /// Name of the node.
+    pub node: String,
+    /// Without Kubernetes.
+    pub standalone: bool,
+    /// Run-queue latency is measured.
+    pub runqueue: bool,
+    /// How many series are held.
+    pub series: Limits,
+    /// How long series of what is gone are served.
+    pub series_grace: Duration,
+    /// How long records wait for their pod.
+    pub pending_timeout: Duration,
+}
+
+/// Where changes of watched objects arrive.
+#[derive(Debug)]
+pub struct Changes {
+    /// Pods of this node.
+    pub pods: mpsc::Receiver<PodChange>,
+    /// Fleets of all namespaces.
+    pub fleets: mpsc::Receiver<FleetChange>,
+}
+
+/// See the module.
+#[derive(Debug)]
+pub struct Engine {
+    settings: Settings,
+    tracker: Tracker,
+    probes: Probes,
+    mounts: Mounts,
+    readiness: Arc<Readiness>,
+    /// What the kernel is known to have lost.
+    lost: Counters,
+    gauges: Gauges,
+    runqueues: Runqueues,
+    scanned: Option<Instant>,
+    /// The last trouble with the maps that was logged, so that it is logged once.
+    trouble: String,
+}
+
+// === impl Engine ===
+
+impl Engine {
+    /// Puts it together; nothing is read before [`Self::run`].
+    pub fn new(settings: Settings, probes: Probes, mounts: Mounts, readiness: Arc<Readiness>) -> Self {
+        let tracker = tracker(&settings, &mounts);
+        Self {
+            settings,
+            tracker,
+            probes,
+            mounts,
+            readiness,
+            lost: Counters::default(),
+            gauges: Gauges::default(),
+            runqueues: Runqueues::default(),
+            scanned: None,
+            trouble: String::new(),
+        }
+    }
+
+    /// Runs until `stop` holds true; then reads what the kernel recorded last and answers what was asked.
+    pub async fn run(
+        mut self,
+        mut changes: Changes,
+        mut questions: mpsc::Receiver<Question>,
+        mut stop: watch::Receiver<bool>,
+    ) {
+        own::begin(self.tracker.registry_mut(), self.probes.report());
+        let mut ring = self.probes.maps().and_then(Maps::records).and_then(|records| {
+            let ring = records.into_async();
+            ring.inspect_err(|error| error!(%error, "Failed to watch the ring buffer: no records are read")).ok()
+        });
+        block_in_place(|| self.scan());
+        let mut drain = interval(DRAIN_EVERY);
+        drain.set_missed_tick_behavior(MissedTickBehavior::Delay);
+        let mut tick = interval(TICK_EVERY);
+        tick.set_missed_tick_behavior(MissedTickBehavior::Delay);
+        loop {
+            tokio::select! {
+                _ = stop.wait_for(|stop| *stop) => break,
+                () = filled(&mut ring) => self.drain(&mut ring),
+                _ = drain.tick() => self.drain(&mut ring),
+                _ = tick.tick() => self.tick(),
+                Some(change) = changes.pods.recv() => self.pod(change),
+                Some(change) = changes.fleets.recv() => self.fleet(change),
+                Some(question) = questions.recv() => self.answer(question, &mut ring),
+            }
+            self.write_verdicts();
+        }
+        self.drain(&mut ring);
+        while let Ok(question) = questions.try_recv() {
+            self.answer(question, &mut ring);
+        }
+    }
+
+    fn scan(&mut self) {
+        self.scanned = Some(Instant::now());
+        let (hierarchies, root) = match self.mounts.observed() {
+            Ok(found) => found,
+            Err(missing) => {
+                let reason = missing.to_string();
+                if self.readiness.set(Part::PodRoot, false, reason.clone()) {
+                    error!(reason, "No processes are seen");
+                }
+                self.readiness.set(Part::Processes, false, "no cgroup to look at");
+                return;
+            }
+        };
+        let said = format!("{} (found by {})", root.path, root.found_by);
+        if self.readiness.set(Part::PodRoot, true, said) {
+            info!(path = root.path, by = root.found_by, mode = hierarchies.mode.name(), "Observing cgroup");
+        }
+        let runqueue = self.settings.runqueue;
+        let maps = self.probes.maps();
+        let found = seed::scan(&mut self.tracker, maps, hierarchies, &self.mounts.procfs, &root.path, runqueue);
+        self.write_verdicts();
+        match found {
+            Ok(found) => {
+                let seen =
+                    format!("{} processes in {} cgroups were there at the last scan", found.processes, found.groups);
+                self.readiness.set(Part::Processes, true, seen);
+            }
+            Err(error) => {
+                if self.readiness.set(Part::Processes, false, error.to_string()) {
+                    error!(%error, "Failed to read what was there before");
+                }
+            }
+        }
+    }
+
+    fn drain(&mut self, ring: &mut Option<AsyncFd<Records>>) {
+        let Self { tracker, lost, probes, .. } = self;
+        let now = boot_ns();
+        let mut gone = Vec::new();
+        let mut handle = |tracker: &mut Tracker, record: Result<Record<'_>, RecordError>| match record {
+            Ok(record) => {
+                if let Record::CgroupGone(group) = &record {
+                    gone.push(group.cgroup);
+                }
+                tracker.handle(record, now);
+            }
+            Err(error) => tracker.registry_mut().add(&EVENTS_LOST, None, &[error.reason()], 1.0),
+        };
+        if let Some(ring) = ring {
+            ring.get_mut().drain(|bytes| handle(tracker, records::parse(bytes)));
+        }
+        let Some(maps) = probes.maps() else { return };
+        let mut deferred = Vec::new();
+        let mut result = maps.drain_refused(|_, refused| deferred.push(*refused)).map(|_| ());
+        // The map has no order; the tracker is told in that of the kernel.
+        deferred.sort_unstable_by_key(|refused| refused.head.time);
+        for refused in &deferred {
+            handle(tracker, records::from_refused(refused));
+        }
+        for group in gone {
+            // The kernel took the entry away; a verdict that was written at that moment would have put it back.
+            result = result.and_then(|()| maps.remove_verdict(group));
+        }
+        match maps.counters() {
+            Ok(counters) => {
+                tracker.records_lost(
+                    counters.exec_lost - lost.exec_lost,
+                    counters.exit_lost - lost.exit_lost,
+                    (counters.cgroup_lost - lost.cgroup_lost) + (counters.cgroups_full - lost.cgroups_full),
+                );
+                own::kernel(tracker.registry_mut(), &counters);
+                *lost = counters;
+            }
+            Err(error) => result = Err(error),
+        }
+        tracker.tick(now);
+        self.note(result);
+    }
+
+    fn tick(&mut self) {
+        self.runqueue();
+        let due = self.scanned.is_none_or(|scanned| scanned.elapsed() >= SCAN_PAUSE);
+        if due && self.tracker.scan_wanted() {
+            block_in_place(|| self.scan());
+        }
+    }
+
+    fn write_verdicts(&mut self) {
+        let verdicts = self.tracker.take_verdicts();
+        let Some(maps) = self.probes.maps() else { return };
+        let mut result = Ok(());
+        for (cgroup, verdict) in verdicts {
+            // Only what the kernel still has: a group that was removed meanwhile must not come back.
+            result = match maps.verdict(cgroup) {
+                Ok(Some(now)) if now != verdict => maps.set_verdicts([(cgroup, verdict)]).map(|_| ()),
+                Ok(_) => result,
+                Err(error) => Err(error),
+            };
+        }
+        self.note(result);
+    }
+
+    fn pod(&mut self, change: PodChange) {
+        let now = boot_ns();
+        match change {
+            Change::Upsert(pod) => self.tracker.upsert_pod(pod, now),
+            Change::Remove(uid) => self.tracker.remove_pod(&uid, now),
+            Change::Synced => self.tracker.pods_synced(),
+            Change::Error => self.tracker.registry_mut().add(&WATCH_ERRORS, None, &[own::WATCHED[0]], 1.0),
+        }
+    }
+
+    fn fleet(&mut self, change: FleetChange) {
+        let now = boot_ns();
+        match change {
+            Change::Upsert(fleet) => self.tracker.upsert_fleet(fleet, now),
+            Change::Remove((namespace, name)) => self.tracker.remove_fleet(&namespace, &name, now),
+            Change::Synced => self.tracker.fleets_synced(),
+            Change::Error => self.tracker.registry_mut().add(&WATCH_ERRORS, None, &[own::WATCHED[1]], 1.0),
+        }
+    }
+
+    /// Answers; whoever asked may be gone by now, which is no loss.
+    fn answer(&mut self, question: Question, ring: &mut Option<AsyncFd<Records>>) {
+        match question {
+            Question::Snapshot(filter, answer) => {
+                self.drain(ring);
+                let _ = answer.send(self.snapshot(&filter));
+            }
+            Question::Agents(answer) => {
+                self.drain(ring);
+                let _ = answer.send(self.tracker.agents());
+            }
+            Question::Targets(answer) => {
+                let target = |container: ContainerRef<'_>| Target {
+                    path: container.path.to_owned(),
+                    identity: Arc::clone(container.identity),
+                };
+                let _ = answer.send(self.tracker.containers().map(target).collect());
+            }
+            Question::Samples(samples) => self.gauges.set(self.tracker.registry_mut(), samples),
+            Question::Scraped(seconds) => {
+                self.tracker.registry_mut().observe(&SCRAPE_DURATION, None, &[], seconds);
+            }
+        }
+    }
+
+    fn snapshot(&mut self, filter: &Filter) -> Snapshot {
+        self.runqueue();
+        let programs = self.probes.program_stats();
+        let registry = self.tracker.registry_mut();
+        own::programs(registry, &programs);
+        own::usage(registry);
+        registry.snapshot(filter)
+    }
+
+    /// Brings the run-queue series up to date, and takes what the kernel keeps of removed groups.
+    fn runqueue(&mut self) {
+        let Some(maps) = self.probes.maps().filter(|_| self.settings.runqueue) else { return };
+        let result = maps.runqueue().and_then(|histograms| {
+            let removed = self.runqueues.set(&mut self.tracker, histograms);
+            removed.into_iter().try_for_each(|cgroup| maps.remove_runqueue(cgroup))
+        });
+        self.note(result);
+    }
+
+    /// Says once what is wrong with the maps: the figures may be behind.
+    fn note(&mut self, result: Result<(), MapsError>) {
+        let Err(error) = result else { return };
+        let text = crate::probes::report::chain(&error);
+        if text != self.trouble {
+            warn!(error = text, "Figures may be behind");
+            self.trouble = text;
+        }
+    }
+}
+
+/// A tracker for what the settings say.
+fn tracker(settings: &Settings, mounts: &Mounts) -> Tracker {
+    let limits = TrackerLimits {
+        grace: u64::try_from(settings.series_grace.as_nanos()).unwrap_or(u64::MAX),
+        runqueue: settings.runqueue,
+        series: settings.series,
+        ..TrackerLimits::default()
+    };
+    if settings.standalone {
+        let name = STANDALONE_FLEET.to_owned();
+        return Tracker::standalone(limits, FleetView { name, ..FleetView::default() });
+    }
+    let mut tracker = Tracker::new(limits);
+    if let Ok((_, root)) = mounts.observed() {
+        tracker.set_pod_root(&root.path);
+    }
+    tracker
+}
+
+/// Ends when the ring buffer has filled to the level at which the kernel wakes its reader.
+async fn filled(ring: &mut Option<AsyncFd<Records>>) {
+    let Some(ring) = ring else { return pending().await };
+    match ring.readable().await {
+        Ok(mut guard) => guard.clear_ready(),
+        Err(_) => pending().await,
+    }
+}

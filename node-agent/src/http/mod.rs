@@ -1,0 +1,90 @@
+//! What the agent answers over HTTP: figures for Prometheus, state for people, the kubelet and the `fleetscope` command.
+//!
+//! Series are taken from the engine as a snapshot; writing and compressing them happens here, off the engine, so that a
+//! slow or large scrape never holds up the kernel's records.
+
+use std::sync::Arc;
+
+use axum::Router;
+use axum::extract::State;
+use axum::http::StatusCode;
+use axum::response::Response;
+use axum::routing::get;
+use fleetscope_core::series::Filter;
+use fleetscope_core::tasks::rows;
+use serde::Serialize;
+use tokio::sync::Semaphore;
+
+use crate::engine::handle::Handle;
+use crate::readiness::Readiness;
+use crate::sampling::Sampling;
+use answer::{Refused, json};
+
+pub mod answer;
+pub mod encoding;
+pub mod metrics;
+pub mod server;
+
+/// Most requests at once that take a snapshot: each holds a copy of the series while it is written.
+const SNAPSHOTS_MAX: usize = 4;
+
+/// What the names of all metrics of tasks begin with, and no other's.
+const TASK_METRICS: &str = "fleetscope_task";
+
+/// What the handlers share.
+pub struct App<I> {
+    /// The engine.
+    pub engine: Handle,
+    /// Figures of containers that are read on demand.
+    pub sampling: Sampling,
+    /// What must be true before the figures are right.
+    pub readiness: Arc<Readiness>,
+    /// Answer of /info; does not change while the agent runs.
+    pub info: I,
+    snapshots: Semaphore,
+}
+
+// === impl App ===
+
+impl<I: Serialize + Send + Sync + 'static> App<I> {
+    /// Puts the parts together.
+    pub fn new(engine: Handle, sampling: Sampling, readiness: Arc<Readiness>, info: I) -> Arc<Self> {
+        Arc::new(Self { engine, sampling, readiness, info, snapshots: Semaphore::new(SNAPSHOTS_MAX) })
+    }
+
+    /// All paths.
+    pub fn router(self: Arc<Self>) -> Router {
+        Router::new()
+            .route("/metrics", get(metrics::answer))
+            .route("/healthz", get(|| async { "ok\n" }))
+            .route("/readyz", get(Self::readyz))
+            .route("/info", get(Self::info))
+            .route("/agents", get(Self::agents))
+            .route("/api/v1/tasks", get(Self::tasks))
+            .fallback(|| async { Refused::Path })
+            .method_not_allowed_fallback(|| async { Refused::Method })
+            .with_state(self)
+    }
+
+    async fn readyz(State(app): State<Arc<Self>>) -> Response {
+        let report = app.readiness.report();
+        json(if report.ready { StatusCode::OK } else { StatusCode::SERVICE_UNAVAILABLE }, &report)
+    }
+
+    async fn info(State(app): State<Arc<Self>>) -> Response {
+        json(StatusCode::OK, &app.info)
+    }
+
+    async fn agents(State(app): State<Arc<Self>>) -> Result<Response, Refused> {
+        let agents = app.engine.agents().await.map_err(|_| Refused::Stopping)?;
+        Ok(json(StatusCode::OK, &agents))
+    }
+
+    async fn tasks(State(app): State<Arc<Self>>) -> Result<Response, Refused> {
+        let _permit = app.snapshots.acquire().await.map_err(|_| Refused::Stopping)?;
+        let filter = Filter { name_prefix: Some(TASK_METRICS.to_owned()), ..Filter::default() };
+        let snapshot = app.engine.snapshot(filter).await.map_err(|_| Refused::Stopping)?;
+        let rows = tokio::task::spawn_blocking(move || rows::tasks(&snapshot)).await.map_err(|_| Refused::Stopping)?;
+        Ok(json(StatusCode::OK, &rows))
+    }
+}
