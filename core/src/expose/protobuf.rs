@@ -1,27 +1,47 @@
 //! The protobuf format: one length-delimited `MetricFamily` per metric.
 
+use std::sync::Arc;
+
 use prost::Message as _;
-use prost::encoding::{encode_varint, message};
+use prost::encoding::{WireType, encode_key, encode_varint, message};
 
 use super::proto;
 use crate::metrics::{IDENTITY_LABELS, Kind, Metric};
-use crate::series::{Series, Snapshot, Value};
+use crate::series::{Identity, Series, Snapshot, Value};
 
-/// The field `metric` of `MetricFamily`.
-const METRIC: u32 = 4;
+/// Fields that messages are written into one by one, as io/prometheus/client/metrics.proto numbers them.
+mod field {
+    pub(super) const METRIC: u32 = 4;
+    pub(super) const LABEL: u32 = 1;
+    pub(super) const GAUGE: u32 = 2;
+    pub(super) const COUNTER: u32 = 3;
+    pub(super) const HISTOGRAM: u32 = 7;
+}
 
-/// Series go from the snapshot through one message that is used again for each, straight into the buffer: a family of 100,000
-/// series as one tree of messages would be a million strings.
+/// Messages and buffers that are used again for each series.
+#[derive(Default)]
+struct Writer {
+    label: proto::LabelPair,
+    histogram: proto::Histogram,
+    /// The identity labels of the last series, for the next one with the same identity.
+    identity: (Option<Arc<Identity>>, Vec<u8>),
+    /// The current series.
+    series: Vec<u8>,
+}
+
+/// Series go from the snapshot straight into the buffer: a family of 100,000 series as one tree of messages would be a million strings.
 pub(super) fn encode(snapshot: &Snapshot) -> Vec<u8> {
     let mut out = Vec::with_capacity(snapshot.len() * 160);
     let mut body = Vec::new();
-    let mut scratch = proto::Metric::default();
+    let mut writer = Writer::default();
     for family in snapshot.families() {
         body.clear();
         head(family.metric).encode(&mut body).expect("a Vec takes all bytes");
         for series in family.series() {
-            fill(&mut scratch, family.metric, series);
-            message::encode(METRIC, &scratch, &mut body);
+            writer.set(family.metric, series);
+            encode_key(field::METRIC, WireType::LengthDelimited, &mut body);
+            encode_varint(writer.series.len() as u64, &mut body);
+            body.extend_from_slice(&writer.series);
         }
         encode_varint(body.len() as u64, &mut out);
         out.extend_from_slice(&body);
@@ -44,42 +64,55 @@ fn head(metric: &Metric) -> proto::MetricFamily {
     }
 }
 
-fn fill(into: &mut proto::Metric, metric: &Metric, series: &Series) {
-    let identity = series.identity.as_ref().map(|identity| identity.values());
-    let of_identity = IDENTITY_LABELS.into_iter().zip(identity.into_iter().flatten());
-    let own = metric.labels.iter().copied().zip(series.labels.iter().map(|value| &**value));
-    let mut count = 0;
-    for (name, value) in of_identity.chain(own) {
-        if into.label.len() == count {
-            into.label.push(proto::LabelPair::default());
-        }
-        let pair = &mut into.label[count];
-        replace(&mut pair.name, name);
-        replace(&mut pair.value, value);
-        count += 1;
-    }
-    into.label.truncate(count);
-    into.gauge = None;
-    into.counter = None;
-    match (&series.value, metric.kind) {
-        (Value::Number(number), Kind::Counter) => into.counter = Some(proto::Counter { value: Some(*number) }),
-        (Value::Number(number), _) => into.gauge = Some(proto::Gauge { value: Some(*number) }),
-        (Value::Histogram { counts, sum }, Kind::Histogram(bounds)) => {
-            let histogram = into.histogram.get_or_insert_default();
-            histogram.bucket.clear();
-            let mut total = 0_u64;
-            for (bound, count) in bounds.iter().zip(counts) {
-                total = total.saturating_add(*count);
-                histogram.bucket.push(proto::Bucket { cumulative_count: Some(total), upper_bound: Some(*bound) });
+// === impl Writer ===
+
+impl Writer {
+    /// Writes a series into [`Self::series`], as a `Metric` without its length.
+    fn set(&mut self, metric: &Metric, series: &Series) {
+        self.series.clear();
+        if let Some(identity) = &series.identity {
+            let (last, bytes) = &mut self.identity;
+            if last.as_ref().is_none_or(|last| !Arc::ptr_eq(last, identity)) {
+                bytes.clear();
+                for (name, value) in IDENTITY_LABELS.iter().zip(identity.values()) {
+                    write_label(bytes, &mut self.label, name, value);
+                }
+                *last = Some(Arc::clone(identity));
             }
-            histogram.sample_count = Some(total.saturating_add(counts.last().copied().unwrap_or(0)));
-            histogram.sample_sum = Some(*sum);
+            self.series.extend_from_slice(bytes);
         }
-        (Value::Histogram { .. }, _) => {}
+        for (name, value) in metric.labels.iter().zip(series.labels.iter()) {
+            write_label(&mut self.series, &mut self.label, name, value);
+        }
+        match (&series.value, metric.kind) {
+            (Value::Number(number), Kind::Counter) => {
+                message::encode(field::COUNTER, &proto::Counter { value: Some(*number) }, &mut self.series);
+            }
+            (Value::Number(number), _) => {
+                message::encode(field::GAUGE, &proto::Gauge { value: Some(*number) }, &mut self.series);
+            }
+            (Value::Histogram { counts, sum }, Kind::Histogram(bounds)) => {
+                let histogram = &mut self.histogram;
+                histogram.bucket.clear();
+                let mut total = 0_u64;
+                for (bound, count) in bounds.iter().zip(counts) {
+                    total = total.saturating_add(*count);
+                    histogram.bucket.push(proto::Bucket { cumulative_count: Some(total), upper_bound: Some(*bound) });
+                }
+                histogram.sample_count = Some(total.saturating_add(counts.last().copied().unwrap_or(0)));
+                histogram.sample_sum = Some(*sum);
+                message::encode(field::HISTOGRAM, histogram, &mut self.series);
+            }
+            // The registry holds histograms for metrics of that kind only.
+            (Value::Histogram { .. }, _) => {}
+        }
     }
-    if matches!(series.value, Value::Number(_)) {
-        into.histogram = None;
-    }
+}
+
+fn write_label(out: &mut Vec<u8>, label: &mut proto::LabelPair, name: &str, value: &str) {
+    replace(&mut label.name, name);
+    replace(&mut label.value, value);
+    message::encode(field::LABEL, label, out);
 }
 
 fn replace(text: &mut Option<String>, with: &str) {

@@ -116,6 +116,8 @@ fn total(registry: &Registry, metric: &'static Metric) -> (u64, f64) {
 }
 
 proptest! {
+    #![proptest_config(ProptestConfig::with_cases(100))]
+
     #[test]
     fn what_was_added_is_the_sum_over_all_series_under_any_limits(limits in limits(), steps in vec(adding(), 0..400)) {
         let mut registry = Registry::new(limits);
