@@ -49,6 +49,8 @@ struct Group {
     verdict: Option<u32>,
     /// The last scan at whose beginning or after it was there.
     seen: u32,
+    /// Its making was recorded: whatever exec'd in it was seen.
+    made: bool,
     gone: bool,
 }
 
@@ -91,6 +93,7 @@ impl Tracker {
         let scan = self.cgroups.scan;
         let Some(group) = self.cgroups.groups.get_mut(&made.cgroup) else { return };
         group.seen = scan;
+        group.made = true;
         group.verdict = made.verdict;
         let place = group.place.clone();
         if path.is_none() && matches!(place, Place::Unknown | Place::Pod(_)) {
@@ -143,7 +146,8 @@ impl Tracker {
     /// A group was found by a scan. `path` is from the root of its hierarchy. Its verdict is among the next
     /// [`Tracker::take_verdicts`].
     pub fn cgroup_found(&mut self, id: u64, parent: u64, path: &str) {
-        self.place(id, parent, Some(path), self.scan_at, self.now);
+        let made = self.cgroups.groups.get(&id).is_some_and(|group| group.made);
+        self.place(id, parent, Some(path), if made { 0 } else { self.scan_at }, self.now);
         let scan = self.cgroups.scan;
         if let Some(group) = self.cgroups.groups.get_mut(&id) {
             group.seen = scan;
@@ -234,7 +238,7 @@ impl Tracker {
             None => {
                 let seen = self.cgroups.scan;
                 self.count_group(&place);
-                let group = Group { parent, place, verdict: None, seen, gone: false };
+                let group = Group { parent, place, verdict: None, seen, made: false, gone: false };
                 self.cgroups.groups.insert(id, group);
             }
             // Without a path nothing is learned of a group that has a place.

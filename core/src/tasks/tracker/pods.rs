@@ -191,6 +191,7 @@ impl Tracker {
         let fleet = self.fleets.of_pod(&pod.view);
         let fleet = fleet.and_then(|fid| Some((fid, !self.fleets.get(fid)?.view.suspend)));
         let cgroup_uid = pod.view.cgroup_uid.clone();
+        let mut observed_again = Vec::new();
         if fleet != before {
             for cid in self.containers.of_pod(&cgroup_uid) {
                 let state = self.containers.all.get(cid).map(|container| container.state);
@@ -204,6 +205,7 @@ impl Tracker {
                 if let Some(container) = self.containers.all.get_mut(cid) {
                     container.alive_before = now;
                 }
+                observed_again.push(cid);
             }
             let identities = self.pods.by_uid.get_mut(uid).map(|pod| std::mem::take(&mut pod.identities));
             for iid in identities.into_iter().flatten().map(|(_, iid)| iid) {
@@ -220,6 +222,10 @@ impl Tracker {
             self.identify(uid, fid);
         }
         self.verdicts_of_pod(&cgroup_uid);
+        for cid in observed_again {
+            self.resolve(cid, now);
+            self.verdicts_of_container(cid);
+        }
     }
 
     /// Gives every container of a pod its identity, and its counters at 0.
