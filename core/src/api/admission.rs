@@ -83,26 +83,18 @@ fn list(faults: &[Fault]) -> String {
 fn check(schema: &Value, value: &Value, path: &mut String, root: bool, faults: &mut Vec<Fault>) {
     let Some(schema) = schema.as_object() else { return };
     let mut fault = |message: String| faults.push(Fault { path: path.clone(), message });
+    if let Some(wanted) = schema.get("type").and_then(Value::as_str)
+        && !is_of(value, wanted)
+    {
+        return fault(format!("must be of type {wanted}"));
+    }
     for (keyword, wanted) in schema {
         match keyword.as_str() {
-            "type" => {
-                let right = match wanted.as_str() {
-                    Some("object") => value.is_object(),
-                    Some("array") => value.is_array(),
-                    Some("string") => value.is_string(),
-                    Some("boolean") => value.is_boolean(),
-                    Some("integer") => value.is_i64(),
-                    _ => false,
-                };
-                if !right {
-                    return fault(format!("must be of type {}", wanted.as_str().unwrap_or("?")));
-                }
-            }
             "enum" if !wanted.as_array().is_some_and(|all| all.contains(value)) => {
                 fault(format!("must be one of {wanted}"));
             }
-            "minimum" if value.as_f64() < wanted.as_f64() => fault(format!("must be at least {wanted}")),
-            "maximum" if value.as_f64() > wanted.as_f64() => fault(format!("must be at most {wanted}")),
+            "minimum" if value.as_f64() < wanted.as_f64() => fault(format!("must be at least {}", number(wanted))),
+            "maximum" if value.as_f64() > wanted.as_f64() => fault(format!("must be at most {}", number(wanted))),
             "minLength" if length(value) < wanted.as_u64() => fault(format!("must have at least {wanted} characters")),
             "maxLength" if length(value) > wanted.as_u64() => fault(format!("must have at most {wanted} characters")),
             "maxItems" if length(value) > wanted.as_u64() => fault(format!("must have at most {wanted} items")),
@@ -111,7 +103,7 @@ fn check(schema: &Value, value: &Value, path: &mut String, root: bool, faults: &
             "format" if wanted == "int32" && value.as_i64().is_none_or(|v| i32::try_from(v).is_err()) => {
                 fault("must be a number of 32 bits".to_owned());
             }
-            "enum" | "minimum" | "maximum" | "minLength" | "maxLength" | "maxItems" | "maxProperties" | "pattern"
+            "type" | "enum" | "minimum" | "maximum" | "minLength" | "maxLength" | "maxItems" | "maxProperties" | "pattern"
             | "format" | "description" | "default" | "properties" | "required" | "items" | "additionalProperties" => {}
             other if other.starts_with("x-kubernetes-") => {}
             other => fault(format!("the schema's keyword {other} cannot be checked offline")),
@@ -173,6 +165,22 @@ fn length(value: &Value) -> Option<u64> {
         _ => return None,
     };
     u64::try_from(length).ok()
+}
+
+/// The schema's numbers are floating-point; a bound of 10 reads `10`.
+fn number(bound: &Value) -> f64 {
+    bound.as_f64().unwrap_or(f64::NAN)
+}
+
+fn is_of(value: &Value, wanted: &str) -> bool {
+    match wanted {
+        "object" => value.is_object(),
+        "array" => value.is_array(),
+        "string" => value.is_string(),
+        "boolean" => value.is_boolean(),
+        "integer" => value.is_i64(),
+        _ => false,
+    }
 }
 
 fn matches(pattern: &Value, value: &Value) -> bool {

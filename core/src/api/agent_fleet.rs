@@ -119,7 +119,7 @@ pub struct TaskRule {
     /// `sigterm`, ...), `oom`, or `*` for all else. Results are lower-case words such as `success`, `failed`,
     /// `conflict`. What is not named here: `0` is success, all else failed. Default none.
     #[serde(default)]
-    #[schemars(length(max = 64))]
+    #[schemars(extend("maxProperties" = 64))]
     #[x_kube(validation = Rule::new("self.all(k, k.matches('^([*]|oom|sig[a-z0-9]{2,8}|[0-9]|[1-9][0-9]|1[0-9][0-9]|2[0-4][0-9]|25[0-5])$'))")
         .message("keys are an exit code 0 to 255, a signal such as sigterm, oom, or *"))]
     pub result_by_exit_code: BTreeMap<String, ResultName>,
@@ -175,7 +175,7 @@ pub struct ScrapeSpec {
     /// Labels on the generated monitor, for Prometheus installations that select by label, in addition to those that the
     /// operator puts on all monitors. Default none.
     #[serde(default)]
-    #[schemars(length(max = 16))]
+    #[schemars(extend("maxProperties" = 16))]
     #[x_kube(validation = Rule::new("self.all(k, k.matches('^([a-z0-9]([-a-z0-9.]{0,251}[a-z0-9])?/)?[A-Za-z0-9]([-A-Za-z0-9_.]{0,61}[A-Za-z0-9])?$'))")
         .message("keys are label keys: an optional DNS prefix and /, then at most 63 letters, digits, and - _ . inside"))]
     #[x_kube(validation = Rule::new("!self.exists(k, k.startsWith('fleetscope.io/') || k.startsWith('app.kubernetes.io/'))")

@@ -1,0 +1,236 @@
+//! The committed CRDs are what the types say, and the samples are accepted or refused as they should be.
+
+use std::collections::BTreeSet;
+use std::path::{Path, PathBuf};
+
+use fleetscope_core::api::admission::{Fault, admit_fleet};
+use fleetscope_core::api::{AgentFleet, AgentFleetSpec, GENERATED, crd_file, crd_yaml, crds};
+use k8s_openapi::apiextensions_apiserver::pkg::apis::apiextensions::v1::CustomResourceDefinition;
+use kube::core::cel::compile_schema;
+use serde_json::{Value, json};
+
+/// `kubectl apply` without `--server-side` keeps the object in an annotation of at most this size, in bytes.
+const APPLY_MAX: usize = 256 << 10;
+
+fn root(folder: &str) -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("..").join(folder)
+}
+
+fn read(path: &Path) -> String {
+    std::fs::read_to_string(path).unwrap_or_else(|error| panic!("{}: {error}", path.display()))
+}
+
+fn fleet(spec: &Value) -> Value {
+    json!({
+        "apiVersion": "fleetscope.io/v1alpha1", "kind": "AgentFleet", "metadata": { "name": "f" }, "spec": spec,
+    })
+}
+
+fn with(path: &str, value: Value) -> Value {
+    let mut spec = json!({ "selector": {}, "tasks": { "rules": [rule()] }, "scrape": {} });
+    match spec.pointer_mut(path) {
+        Some(place) => *place = value,
+        None => {
+            let (parent, field) = path.rsplit_once('/').unwrap();
+            spec.pointer_mut(parent).unwrap()[field] = value;
+        }
+    }
+    fleet(&spec)
+}
+
+fn rule() -> Value {
+    json!({ "name": "a", "match": { "executable": "a" }, "resultByExitCode": {} })
+}
+
+/// Each fault as `path: message`.
+fn faults(object: &Value) -> Vec<String> {
+    let faults = admit_fleet(object).err().map(|refused| refused.faults).unwrap_or_default();
+    faults.iter().map(|Fault { path, message }| format!("{path}: {message}")).collect()
+}
+
+fn schema() -> Value {
+    serde_json::to_value(crds()[0].spec.versions[0].schema.as_ref().unwrap().open_api_v3_schema.as_ref()).unwrap()
+}
+
+#[test]
+fn committed_crds_are_those_of_the_types() {
+    let mut wanted = BTreeSet::new();
+    for crd in crds() {
+        let text = crd_yaml(&crd).unwrap();
+        assert!(text.starts_with(GENERATED) && text.len() < APPLY_MAX, "{} bytes", text.len());
+        let read_back: Value = serde_saphyr::from_str(&text).unwrap();
+        assert_eq!(serde_json::from_value::<CustomResourceDefinition>(read_back).unwrap(), crd);
+        let path = root("crds").join(crd_file(&crd));
+        assert!(read(&path) == text, "{} is out of date: make generate", path.display());
+        wanted.insert(crd_file(&crd));
+    }
+    let have = std::fs::read_dir(root("crds")).unwrap().map(|e| e.unwrap().file_name().into_string().unwrap());
+    assert_eq!(have.collect::<BTreeSet<_>>(), wanted);
+}
+
+#[test]
+fn samples_are_accepted_and_illegal_ones_refused() {
+    let (mut good, mut bad) = (0, 0);
+    for entry in std::fs::read_dir(root("tests/samples")).unwrap() {
+        let path = entry.unwrap().path();
+        let object: Value = serde_saphyr::from_str(&read(&path)).unwrap();
+        let faults = faults(&object);
+        if path.to_string_lossy().ends_with("-illegal.yaml") {
+            assert!(!faults.is_empty(), "{} is accepted", path.display());
+            bad += 1;
+        } else {
+            assert!(faults.is_empty(), "{}: {faults:?}", path.display());
+            good += 1;
+        }
+    }
+    assert!(good >= 3 && bad >= 10, "{good} samples, {bad} illegal ones");
+}
+
+#[test]
+fn defaults_of_the_schema_are_those_of_the_types() {
+    let read = admit_fleet(&fleet(&json!({ "selector": {} }))).unwrap();
+    assert_eq!(read.spec, AgentFleetSpec::default());
+    // A nested object that says one thing gets the rest.
+    let read = admit_fleet(&fleet(&json!({ "selector": {}, "scrape": { "interval": "1m" } }))).unwrap();
+    assert_eq!(read.spec.scrape.scrape_timeout, "10s");
+    let read = admit_fleet(&fleet(&json!({ "selector": {}, "tasks": { "rules": [rule()] } }))).unwrap();
+    assert_eq!((read.spec.tasks.rules[0].group.as_str(), read.spec.tasks.max_unmatched), ("default", 100));
+}
+
+#[test]
+fn a_fleet_that_was_read_is_written_as_it_was() {
+    let path = root("tests/samples/everything.yaml");
+    let object: Value = serde_saphyr::from_str(&read(&path)).unwrap();
+    let read: AgentFleet = admit_fleet(&object).unwrap();
+    let again = admit_fleet(&serde_json::to_value(&read).unwrap()).unwrap();
+    assert_eq!(again, read);
+}
+
+/// A path, a value that is good there, one that is bad, and what is said about it.
+fn cel_cases() -> Vec<(&'static str, Value, Value, &'static str)> {
+    let rules = "/tasks/rules/0";
+    let expressions = "/selector/matchExpressions";
+    let timeout = "spec.scrape.scrapeTimeout: scrapeTimeout (default 10s) must not be longer than interval";
+    let key = "spec.scrape.labels: keys are label keys: an optional DNS prefix and /, then at most 63 letters, digits, and - _ . inside";
+    let own = "spec.scrape.labels: labels of fleetscope.io/ and app.kubernetes.io/ are the operator's own";
+    let unnamed = "spec.tasks.rules[0].name: a rule names its tasks: set name, or ignore: true";
+    let named = "spec.tasks.rules[0].ignore: an ignored process has no name: remove name, or ignore";
+    let values = "spec.selector.matchExpressions[0].values: In and NotIn take values, Exists and DoesNotExist take none";
+    let in_b = json!([{ "key": "a", "operator": "In", "values": ["b"] }]);
+    let exists = json!([{ "key": "a", "operator": "Exists" }]);
+    let ignore = json!({ "ignore": true, "match": { "executable": "a" } });
+    vec![
+        ("/scrape/interval", json!("15s"), json!("9s"), timeout),
+        ("/scrape/scrapeTimeout", json!("15s"), json!("16s"), timeout),
+        ("/scrape/interval", json!("1h"), json!("61m"), "spec.scrape.interval: interval is from 1s to 1h"),
+        ("/scrape/scrapeTimeout", json!("1s"), json!("0s"), "spec.scrape.scrapeTimeout: scrapeTimeout is at least 1s"),
+        ("/scrape/labels", json!({ "example.com/a": "b" }), json!({ "-a": "b" }), key),
+        ("/scrape/labels", json!({ "fleetscope.com/a": "b" }), json!({ "fleetscope.io/a": "b" }), own),
+        (rules, rule(), json!({ "match": { "executable": "a" } }), unnamed),
+        (rules, ignore, json!({ "name": "a", "ignore": true, "match": { "executable": "a" } }), named),
+        (expressions, in_b, json!([{ "key": "a", "operator": "In", "values": [] }]), values),
+        (expressions, exists, json!([{ "key": "a", "operator": "Exists", "values": ["b"] }]), values),
+    ]
+}
+
+#[test]
+fn every_rule_says_what_is_wrong() {
+    for (path, good, bad, says) in cel_cases() {
+        assert_eq!(faults(&with(path, good)).join("; "), "", "{path}");
+        assert_eq!(faults(&with(path, bad)).join("; "), says, "{path}");
+    }
+    let codes = "/tasks/rules/0/resultByExitCode";
+    for key in ["0", "9", "10", "99", "199", "249", "255", "*", "oom", "sigterm", "sigkill", "sigusr1", "sigrtmin"] {
+        assert_eq!(faults(&with(codes, json!({ key: "ok" }))).join("; "), "", "{key}");
+    }
+    for key in ["00", "01", "256", "300", "-1", "", "**", "SIGTERM", "sig", "oomm", "1 "] {
+        let says =
+            "spec.tasks.rules[0].resultByExitCode: keys are an exit code 0 to 255, a signal such as sigterm, oom, or *";
+        assert_eq!(faults(&with(codes, json!({ key: "ok" }))).join("; "), says, "{key}");
+    }
+}
+
+#[test]
+fn every_bound_is_enforced() {
+    for (path, value) in [
+        ("/tasks/maxUnmatched", json!(-1)),
+        ("/tasks/maxUnmatched", json!(10_001)),
+        ("/tasks/maxUnmatched", json!("1")),
+        ("/tasks/unmatched", json!("group")),
+        ("/tasks/rules", json!(vec![rule(); 65])),
+        ("/tasks/rules/0/name", json!("-a")),
+        ("/tasks/rules/0/name", json!("a".repeat(64))),
+        ("/tasks/rules/0/match", json!({})),
+        ("/tasks/rules/0/match", json!({ "executable": "a*b" })),
+        ("/tasks/rules/0/match", json!({ "executable": "a", "arguments": vec!["x"; 17] })),
+        ("/tasks/rules/0/match", json!({ "executable": "a", "arguments": [""] })),
+        ("/tasks/rules/0/resultByExitCode", json!({ "0": "Success" })),
+        ("/scrape/sampleLimit", json!(10_000_001)),
+        ("/scrape/sampleLimit", json!(1.5)),
+        ("/scrape/interval", json!("1500ms")),
+        ("/scrape/labels", json!({ "a": "b c" })),
+        ("/selector/matchLabels", json!({ "a": "b".repeat(64) })),
+        ("/selector/matchExpressions", json!([{ "key": "a", "operator": "in", "values": ["b"] }])),
+        ("/selector/matchNames", json!(["a"])),
+    ] {
+        let faults = faults(&with(path, value.clone()));
+        assert_eq!(faults.len(), 1, "{path} {value}: {faults:?}");
+    }
+}
+
+fn walk(schema: &Value, path: &str, look: &mut impl FnMut(&Value, &str)) {
+    look(schema, path);
+    for (name, inner) in schema["properties"].as_object().into_iter().flatten() {
+        walk(inner, &format!("{path}.{name}"), look);
+    }
+    for inner in [&schema["items"], &schema["additionalProperties"]] {
+        if inner.is_object() {
+            walk(inner, &format!("{path}[]"), look);
+        }
+    }
+}
+
+#[test]
+fn every_field_has_docs_and_bounds_and_none_accepts_null() {
+    for part in ["spec", "status"] {
+        walk(&schema()["properties"][part], part, &mut |schema, path| {
+            assert_eq!(schema.get("nullable"), None, "{path}");
+            let bounded = match schema["type"].as_str() {
+                Some("integer") => {
+                    (schema["format"] == "int32" || schema["format"] == "int64") && schema["minimum"].is_number()
+                }
+                Some("string") => {
+                    schema.get("enum").is_some() || schema["format"] == "date-time" || schema["maxLength"].is_number()
+                }
+                Some("array") => schema["maxItems"].is_number(),
+                Some("object") => schema.get("additionalProperties").is_none() || schema["maxProperties"].is_number(),
+                Some("boolean") => true,
+                _ => false,
+            };
+            assert!(bounded, "{path} has no bounds");
+            let documented = path.ends_with("[]") || schema["description"].as_str().is_some_and(|d| d.ends_with('.'));
+            assert!(documented, "{path} has no docs");
+        });
+    }
+}
+
+#[test]
+fn every_rule_compiles() {
+    let mut rules = 0;
+    walk(&schema(), "", &mut |schema, path| {
+        let compiled = compile_schema(schema);
+        assert!(!compiled.has_errors(), "{path}: {:?}", compiled.compilation_errors());
+        rules += schema["x-kubernetes-validations"].as_array().map_or(0, Vec::len);
+    });
+    assert_eq!(rules, 9);
+}
+
+#[test]
+fn an_object_of_another_kind_is_refused() {
+    let other = json!({ "apiVersion": "v1", "kind": "ConfigMap", "metadata": {}, "spec": { "selector": {} } });
+    assert_eq!(
+        faults(&other),
+        ["apiVersion: must be fleetscope.io/v1alpha1", "kind: must be AgentFleet", "metadata.name: required"]
+    );
+    assert_eq!(faults(&Value::Null).len(), 4);
+}

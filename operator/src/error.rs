@@ -1,0 +1,68 @@
+//! Why an object was not written.
+
+use fleetscope_core::resources::ChildKind;
+use fleetscope_core::api::conditions::Reason;
+
+/// Why an object was not written.
+#[derive(Debug, thiserror::Error)]
+pub enum Error {
+    /// An object of that name is not ours, and stays as it is.
+    #[error("failed to apply {} {name}: an object of that name exists, and this fleet does not control it", kind.as_str())]
+    NameConflict {
+        /// Its kind.
+        kind: ChildKind,
+        /// Its name.
+        name: String,
+    },
+    /// The kind is not installed.
+    #[error("failed to apply {} {name}: the kind is not installed", kind.as_str())]
+    NotInstalled {
+        /// The kind.
+        kind: ChildKind,
+        /// The object's name.
+        name: String,
+    },
+    /// Objects of the kind cannot be seen.
+    #[error("failed to apply {} {name}: {why}", kind.as_str())]
+    Unseen {
+        /// The kind.
+        kind: ChildKind,
+        /// The object's name.
+        name: String,
+        /// What the API server says.
+        why: String,
+    },
+    /// The API server refused, or could not be asked.
+    #[error("failed to {verb} {kind} {name}: {source}")]
+    Api {
+        /// What was tried.
+        verb: &'static str,
+        /// Kind of the object.
+        kind: &'static str,
+        /// Its name.
+        name: String,
+        /// What went wrong.
+        source: kube::Error,
+    },
+    /// This process does not lead any more.
+    #[error("failed to write: this process does not lead any more")]
+    NotLeading,
+}
+
+// === impl Error ===
+
+impl Error {
+    /// Why `Programmed` is not True.
+    pub fn reason(&self) -> Reason {
+        match self {
+            Self::NameConflict { .. } => Reason::NameConflict,
+            Self::NotInstalled { .. } => Reason::CrdNotInstalled,
+            Self::Unseen { .. } | Self::Api { .. } | Self::NotLeading => Reason::ApplyFailed,
+        }
+    }
+
+    /// Whether trying again by itself may help. A kind that is installed later, and one that is seen later, wake the fleet up.
+    pub fn is_retryable(&self) -> bool {
+        !matches!(self, Self::NotInstalled { .. } | Self::Unseen { .. })
+    }
+}

@@ -1,0 +1,192 @@
+//! The operator's own metrics: rows of `core::metrics`, held by `core::series`.
+
+use std::sync::Mutex;
+use std::time::Duration;
+
+use fleetscope_core::expose::{self, Format};
+use fleetscope_core::metrics as table;
+use fleetscope_core::resources::ChildKind;
+use fleetscope_core::series::{Filter, Limits, Registry};
+use kube::runtime::watcher;
+
+use crate::context::lock;
+
+/// The one controller there is.
+const CONTROLLER: &str = "agentfleet";
+
+/// How a reconcile ended.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub enum Outcome {
+    /// All is as the fleet says.
+    Ok,
+    /// Something failed and is tried again.
+    Error,
+    /// Another process leads.
+    Standby,
+}
+
+/// What became of a write.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub enum Write {
+    /// Applied.
+    Applied,
+    /// Deleted.
+    Deleted,
+    /// The object is somebody else's.
+    Conflict,
+    /// The API server refused, or could not be asked.
+    Error,
+}
+
+/// All metrics.
+#[derive(Debug)]
+pub struct Metrics {
+    registry: Mutex<Registry>,
+}
+
+// === impl Outcome ===
+
+impl Outcome {
+    const ALL: [Self; 3] = [Self::Ok, Self::Error, Self::Standby];
+
+    const fn as_str(self) -> &'static str {
+        match self {
+            Self::Ok => "ok",
+            Self::Error => "error",
+            Self::Standby => "standby",
+        }
+    }
+}
+
+// === impl Write ===
+
+impl Write {
+    const ALL: [Self; 4] = [Self::Applied, Self::Deleted, Self::Conflict, Self::Error];
+
+    const fn as_str(self) -> &'static str {
+        match self {
+            Self::Applied => "applied",
+            Self::Deleted => "deleted",
+            Self::Conflict => "conflict",
+            Self::Error => "error",
+        }
+    }
+}
+
+// === impl Metrics ===
+
+impl Default for Metrics {
+    fn default() -> Self {
+        let mut registry = Registry::new(Limits::default());
+        registry.set(&table::BUILD_INFO, None, &["operator", env!("CARGO_PKG_VERSION")], 1.0);
+        registry.set(&table::LEADER, None, &[], 0.0);
+        registry.set(&table::BACKOFF, None, &[CONTROLLER], 0.0);
+        // Counters start at 0, so that their first increment shows in a rate.
+        for outcome in Outcome::ALL {
+            registry.add(&table::RECONCILES, None, &[CONTROLLER, outcome.as_str()], 0.0);
+        }
+        for kind in ChildKind::ALL {
+            for write in Write::ALL {
+                registry.add(&table::CHILD_APPLIES, None, &[kind.as_str(), write.as_str()], 0.0);
+            }
+            registry.add(&table::OPERATOR_WATCH_ERRORS, None, &[kind.as_str()], 0.0);
+            if kind.crd().is_some() {
+                registry.set(&table::CRD_AVAILABLE, None, &[kind.as_str()], 0.0);
+            }
+        }
+        for kind in ["AgentFleet", "CustomResourceDefinition", "Pod"] {
+            registry.add(&table::OPERATOR_WATCH_ERRORS, None, &[kind], 0.0);
+        }
+        for write in [Write::Applied, Write::Error] {
+            registry.add(&table::STATUS_WRITES, None, &[write.as_str()], 0.0);
+        }
+        Self { registry: Mutex::new(registry) }
+    }
+}
+
+impl Metrics {
+    /// A reconcile ended.
+    pub fn reconciled(&self, outcome: Outcome, took: Duration, waiting: usize) {
+        let mut registry = lock(&self.registry);
+        registry.add(&table::RECONCILES, None, &[CONTROLLER, outcome.as_str()], 1.0);
+        registry.observe(&table::RECONCILE_DURATION, None, &[CONTROLLER], took.as_secs_f64());
+        #[expect(clippy::cast_precision_loss, reason = "a number of objects, far under 2^52")]
+        registry.set(&table::BACKOFF, None, &[CONTROLLER], waiting as f64);
+    }
+
+    /// A new generation was worked on for the first time, this long after it arrived.
+    pub fn lag(&self, lag: Duration) {
+        lock(&self.registry).observe(&table::RECONCILE_LAG, None, &[CONTROLLER], lag.as_secs_f64());
+    }
+
+    /// A child was written.
+    pub fn child(&self, kind: ChildKind, write: Write) {
+        lock(&self.registry).add(&table::CHILD_APPLIES, None, &[kind.as_str(), write.as_str()], 1.0);
+    }
+
+    /// A status was written, or not.
+    pub fn status(&self, write: Write) {
+        lock(&self.registry).add(&table::STATUS_WRITES, None, &[write.as_str()], 1.0);
+    }
+
+    /// Leadership came.
+    pub fn leading(&self) {
+        lock(&self.registry).set(&table::LEADER, None, &[], 1.0);
+    }
+
+    /// An optional kind came or went.
+    pub fn available(&self, kind: ChildKind, available: bool) {
+        if kind.crd().is_some() {
+            let value = if available { 1.0 } else { 0.0 };
+            lock(&self.registry).set(&table::CRD_AVAILABLE, None, &[kind.as_str()], value);
+        }
+    }
+
+    /// A watch failed; it is tried again.
+    pub fn watch_error(&self, kind: &'static str, error: &watcher::Error) {
+        tracing::warn!(kind, %error, "Watch failed");
+        lock(&self.registry).add(&table::OPERATOR_WATCH_ERRORS, None, &[kind], 1.0);
+    }
+
+    /// All series, written in a format.
+    pub fn encode(&self, format: Format) -> Vec<u8> {
+        let snapshot = lock(&self.registry).snapshot(&Filter::default());
+        expose::encode(&snapshot, format)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn series_exist_before_anything_happened() {
+        let text = String::from_utf8(Metrics::default().encode(Format::Text004)).unwrap();
+        for line in [
+            "fleetscope_operator_leader 0",
+            "fleetscope_operator_reconcile_total{controller=\"agentfleet\",outcome=\"error\"} 0",
+            "fleetscope_operator_child_applies_total{kind=\"PodMonitor\",result=\"applied\"} 0",
+            "fleetscope_operator_crd_available{kind=\"ServiceMonitor\"} 0",
+            "fleetscope_operator_watch_errors_total{kind=\"Pod\"} 0",
+        ] {
+            assert!(text.lines().any(|have| have == line), "{line} is not in\n{text}");
+        }
+    }
+
+    #[test]
+    fn what_happens_is_counted() {
+        let metrics = Metrics::default();
+        metrics.reconciled(Outcome::Error, Duration::from_millis(3), 2);
+        metrics.child(ChildKind::ConfigMap, Write::Conflict);
+        metrics.leading();
+        let text = String::from_utf8(metrics.encode(Format::Text004)).unwrap();
+        for line in [
+            "fleetscope_operator_leader 1",
+            "fleetscope_operator_objects_in_backoff{controller=\"agentfleet\"} 2",
+            "fleetscope_operator_reconcile_total{controller=\"agentfleet\",outcome=\"error\"} 1",
+            "fleetscope_operator_child_applies_total{kind=\"ConfigMap\",result=\"conflict\"} 1",
+        ] {
+            assert!(text.lines().any(|have| have == line), "{line} is not in\n{text}");
+        }
+    }
+}

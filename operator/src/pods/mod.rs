@@ -1,0 +1,9 @@
+//! The pods of the cluster, trimmed: the fleets' agents, and the node agents.
+//!
+//! In: a watch of all pods. Out: what the status of a fleet counts, and which fleets a change concerns.
+
+mod index;
+mod watch;
+
+pub use index::{Index, Touched};
+pub use watch::watch;
