@@ -1,2 +1,57 @@
-//! main
-fn main() {}
+//! `fleetscope`: what fleets of agents do, in the terminal. Also `kubectl fleetscope`, under the name `kubectl-fleetscope`.
+//!
+//! ```text
+//! args -> cluster (kubeconfig) -> nodes (node agents, through the API server's pod proxy) -> commands/<verb> -> output
+//! args -> commands/render (files only; the operator's own builders) -----------------------------------------> output
+//! ```
+//!
+//! # Layout
+//! - [`args`], [`exit`]: the command line; exit codes and problems
+//! - [`cluster`], [`nodes`]: the API server; the node agents behind it
+//! - [`commands`]: one verb per file
+//! - [`exposition`], [`histogram`], [`pattern`]: Prometheus' text format, quantiles, `--match`
+//! - [`output`]: tables, JSON, YAML; text from elsewhere made harmless
+
+mod args;
+mod cluster;
+mod commands;
+mod exit;
+mod exposition;
+mod histogram;
+mod nodes;
+mod output;
+mod pattern;
+
+use std::process::ExitCode;
+
+use anyhow::Context as _;
+use clap::Parser as _;
+
+use args::Cli;
+use commands::Failure;
+use exit::Outcome;
+
+fn main() -> ExitCode {
+    let cli = Cli::parse();
+    if cli.scope.no_color {
+        anstream::ColorChoice::Never.write_global();
+    }
+    // One thread is enough to wait for answers, and starts faster than many.
+    let runtime = match tokio::runtime::Builder::new_current_thread().enable_all().build().context("failed to start") {
+        Ok(runtime) => runtime,
+        Err(error) => {
+            output::fail(&error, None);
+            return Outcome::Error.into();
+        }
+    };
+    match runtime.block_on(commands::run(cli)) {
+        Ok(outcome) => outcome.into(),
+        // The reader has seen enough, as with `| head`.
+        Err(Failure::Output(error)) if error.is_broken_pipe() => Outcome::Done.into(),
+        Err(failure) => {
+            let remedy = failure.remedy();
+            output::fail(&failure.into(), remedy.as_deref());
+            Outcome::Error.into()
+        }
+    }
+}
