@@ -34,8 +34,11 @@ fn rendered_definitions_differ_from_the_generated_ones_in_labels_and_policy_only
     let mut generated: Vec<Value> = files("crds").values().map(|text| serde_saphyr::from_str(text).unwrap()).collect();
     for keep in [true, false] {
         let rendering = template(&["--set", &format!("crds.keep={keep}")]).unwrap();
-        let mut rendered: Vec<Value> =
-            objects(&rendering).unwrap().into_iter().filter(|object| object["kind"] == "CustomResourceDefinition").collect();
+        let mut rendered: Vec<Value> = objects(&rendering)
+            .unwrap()
+            .into_iter()
+            .filter(|object| object["kind"] == "CustomResourceDefinition")
+            .collect();
         for object in &mut rendered {
             let metadata = object["metadata"].as_object_mut().unwrap();
             let annotations = metadata.remove("annotations");

@@ -2,6 +2,7 @@
 //! security contexts are.
 //!
 //! `make generate` rewrites the golden files: this suite with `FLEETSCOPE_UPDATE_GOLDEN=1`.
+#![expect(clippy::unwrap_used, reason = "all of it is tests, the functions that they share included")]
 
 mod crds;
 mod rendering;
@@ -28,7 +29,8 @@ fn has_helm(name: &str) -> bool {
 
 /// What `helm template` prints, as text, with these further arguments.
 fn template(arguments: &[&str]) -> Result<String> {
-    let mut all = vec!["template", "fleetscope", CHART, "--namespace", "fleetscope-system", "--kube-version", KUBERNETES];
+    let mut all =
+        vec!["template", "fleetscope", CHART, "--namespace", "fleetscope-system", "--kube-version", KUBERNETES];
     all.extend(arguments);
     command::run("helm", &all)
 }
@@ -37,7 +39,8 @@ fn template(arguments: &[&str]) -> Result<String> {
 fn objects(rendering: &str) -> Result<Vec<Value>> {
     let mut objects = Vec::new();
     for document in rendering.split("\n---\n") {
-        let object: Option<Value> = serde_saphyr::from_str(document).with_context(|| format!("not YAML: {document}"))?;
+        let object: Option<Value> =
+            serde_saphyr::from_str(document).with_context(|| format!("not YAML: {document}"))?;
         objects.extend(object.filter(|object| !object.is_null()));
     }
     Ok(objects)
@@ -45,7 +48,9 @@ fn objects(rendering: &str) -> Result<Vec<Value>> {
 
 /// The only object of a kind whose name ends so.
 fn object<'a>(objects: &'a [Value], kind: &str, suffix: &str) -> &'a Value {
-    let named = |object: &&Value| object["kind"] == kind && object["metadata"]["name"].as_str().is_some_and(|name| name.ends_with(suffix));
+    let named = |object: &&Value| {
+        object["kind"] == kind && object["metadata"]["name"].as_str().is_some_and(|name| name.ends_with(suffix))
+    };
     let mut found = objects.iter().filter(named);
     let first = found.next().unwrap_or_else(|| panic!("there is a {kind} *{suffix}"));
     assert_eq!(found.next(), None, "there is one {kind} *{suffix}");

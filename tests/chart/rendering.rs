@@ -14,7 +14,11 @@ fn compare(name: &str, rendering: &str) {
     }
     let golden = std::fs::read_to_string(&path).expect("the golden file is there");
     let differs = golden.lines().zip(rendering.lines()).position(|(a, b)| a != b).map(|line| line + 1);
-    assert!(golden == rendering, "{} differs, first in line {differs:?}: make generate, and look at the difference", path.display());
+    assert!(
+        golden == rendering,
+        "{} differs, first in line {differs:?}: make generate, and look at the difference",
+        path.display()
+    );
 }
 
 fn full_values() -> String {
@@ -52,7 +56,10 @@ fn lint_finds_nothing() {
         return;
     }
     for values in ["charts/fleetscope/values.yaml", &full_values()] {
-        let output = command::run("helm", &["lint", "--strict", crate::CHART, "--kube-version", crate::KUBERNETES, "-f", values]);
+        let output = command::run(
+            "helm",
+            &["lint", "--strict", crate::CHART, "--kube-version", crate::KUBERNETES, "-f", values],
+        );
         let output = output.unwrap();
         assert!(!output.contains("[WARNING]") && !output.contains("[ERROR]"), "{output}");
     }
@@ -66,7 +73,8 @@ fn names_fit_for_release_names_of_any_length_and_stay_distinct() {
     }
     let mut services = Vec::new();
     for release in ["a", "fleetscope", "my-fleetscope", &"r".repeat(53), &format!("{}s", "r".repeat(52))] {
-        let arguments = ["template", release, crate::CHART, "--kube-version", crate::KUBERNETES, "--set", "crds.install=false"];
+        let arguments =
+            ["template", release, crate::CHART, "--kube-version", crate::KUBERNETES, "--set", "crds.install=false"];
         let objects = objects(&command::run("helm", &arguments).unwrap()).unwrap();
         for object in &objects {
             let name = object["metadata"]["name"].as_str().unwrap();

@@ -99,7 +99,8 @@ fn no_role_has_a_wildcard_or_reads_secrets() {
         return;
     }
     let objects = render();
-    let roles: Vec<&Value> = objects.iter().filter(|object| object["kind"] == "ClusterRole" || object["kind"] == "Role").collect();
+    let roles: Vec<&Value> =
+        objects.iter().filter(|object| object["kind"] == "ClusterRole" || object["kind"] == "Role").collect();
     assert_eq!(roles.len(), 6, "a role that this test does not know");
     for role in roles {
         for rule in role["rules"].as_array().unwrap() {

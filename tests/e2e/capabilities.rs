@@ -49,8 +49,13 @@ impl Second {
     fn start(agent: &NodeAgent, program: &str) -> Self {
         let arguments = ["exec", "-n", release::NAMESPACE, &agent.pod, "--", program];
         let options = ["--standalone", "--keep-capabilities", "--runqueue=false", "--listen=127.0.0.1:0"];
-        let kubectl =
-            Command::new("kubectl").args(arguments).args(options).stdout(Stdio::null()).stderr(Stdio::null()).spawn().unwrap();
+        let kubectl = Command::new("kubectl")
+            .args(arguments)
+            .args(options)
+            .stdout(Stdio::null())
+            .stderr(Stdio::null())
+            .spawn()
+            .unwrap();
         Self { kubectl, pid: None }
     }
 }
@@ -88,7 +93,9 @@ async fn effective_capabilities_of_the_container_are_bpf_and_perfmon_and_it_work
     let mut second = Second::start(&agent, &program);
     let what = "the second node agent in the container runs";
     let (process, _) = eventually(Duration::from_secs(20), what, async || {
-        Ok(processes(&agent.uid).into_iter().find(|process| process.pid != first.pid && process.command.contains("--standalone")))
+        Ok(processes(&agent.uid)
+            .into_iter()
+            .find(|process| process.pid != first.pid && process.command.contains("--standalone")))
     })
     .await
     .unwrap();

@@ -14,7 +14,10 @@ fn program(test: &str) -> Option<String> {
     if path.is_file() {
         return Some(path.to_string_lossy().into_owned());
     }
-    skip::skip(&format!("e2e::cli::{test}"), "FLEETSCOPE_BIN names no folder with the program fleetscope: run the suite by make e2e");
+    skip::skip(
+        &format!("e2e::cli::{test}"),
+        "FLEETSCOPE_BIN names no folder with the program fleetscope: run the suite by make e2e",
+    );
     None
 }
 
@@ -37,7 +40,7 @@ async fn tasks_agents_status_and_metrics_show_the_fleet() {
     let scene = Scene::open("cli").await;
     scene.fleet(rules()).await;
     scene.pod("load", &["run", "120", "8"], None).await;
-    scene.truth(1, Duration::from_secs(60)).await;
+    scene.truth(1, Duration::from_mins(1)).await;
     let samples = scene
         .scraped(Duration::from_secs(10), "all tasks are counted", |samples| {
             exposition::sum(samples, "fleetscope_tasks_total", &[]).to_string() == "120"
@@ -49,14 +52,18 @@ async fn tasks_agents_status_and_metrics_show_the_fleet() {
     let row = rows(&tasks, "end").first().cloned().unwrap_or_else(|| panic!("no row of the task: {tasks}"));
     assert!(row.contains(&"load"), "the group: {tasks}");
     assert!(row.contains(&"120"), "how many have finished: {tasks}");
-    let json: serde_json::Value = serde_json::from_str(&run(&fleetscope, &["tasks", "-n", namespace, "-o", "json"]).stdout).unwrap();
+    let json: serde_json::Value =
+        serde_json::from_str(&run(&fleetscope, &["tasks", "-n", namespace, "-o", "json"]).stdout).unwrap();
     assert!(json.to_string().contains("\"conflict\""), "{json}");
 
     let agents = run(&fleetscope, &["agents", "-n", namespace, "--no-color"]).stdout;
     assert_eq!(rows(&agents, "load").len(), 1, "one agent, of that name: {agents}");
 
     let metrics = run(&fleetscope, &["metrics", "-n", namespace, "--raw", "--match", "fleetscope_tasks_total"]).stdout;
-    let raw = exposition::parse(&metrics.lines().filter(|line| line.starts_with("fleetscope_")).collect::<Vec<_>>().join("\n")).unwrap();
+    let raw = exposition::parse(
+        &metrics.lines().filter(|line| line.starts_with("fleetscope_")).collect::<Vec<_>>().join("\n"),
+    )
+    .unwrap();
     let by = ["task", "result", "exit"];
     assert_eq!(
         exposition::sum_by(&raw, "fleetscope_tasks_total", &by),

@@ -18,7 +18,7 @@ async fn ten_thousand_processes_of_several_pods_give_the_known_totals_and_durati
         let node = &nodes[number % nodes.len()];
         scene.pod(&format!("load-{number}"), &["run", "2000", "12"], Some(node)).await;
     }
-    let truth = scene.truth(5, Duration::from_secs(300)).await;
+    let truth = scene.truth(5, Duration::from_mins(5)).await;
 
     let wanted: BTreeMap<Vec<String>, f64> = truth
         .iter()
@@ -36,12 +36,16 @@ async fn ten_thousand_processes_of_several_pods_give_the_known_totals_and_durati
     let by_result = exposition::sum_by(&samples, "fleetscope_tasks_total", &["result"]);
     let count = |exit: &str| wanted[&vec!["end".to_owned(), exit.to_owned()]];
     let failed = count("2") + count("126") + count("127") + count("sigterm") + count("other");
-    let expected = [("conflict", count("1")), ("failed", failed), ("killed", count("sigkill")), ("success", count("0"))];
+    let expected =
+        [("conflict", count("1")), ("failed", failed), ("killed", count("sigkill")), ("success", count("0"))];
     assert_eq!(by_result, expected.into_iter().map(|(result, count)| (vec![result.to_owned()], count)).collect());
 
     let truth_seconds: f64 = truth.values().map(|(_, seconds)| seconds).sum();
     let seconds = exposition::sum(&samples, "fleetscope_task_duration_seconds_sum", &[]);
-    assert!((seconds / truth_seconds - 1.0).abs() < 0.01, "measured {seconds} s, the workload itself {truth_seconds} s");
+    assert!(
+        (seconds / truth_seconds - 1.0).abs() < 0.01,
+        "measured {seconds} s, the workload itself {truth_seconds} s"
+    );
     assert_eq!(exposition::sum(&samples, "fleetscope_task_duration_seconds_count", &[]).to_string(), "10000");
     assert_eq!(exposition::sum(&samples, "fleetscope_tasks_running", &[]).to_string(), "0");
     assert_eq!(lost(&scene.cluster).await.to_string(), lost_before.to_string());
@@ -54,7 +58,7 @@ async fn threads_and_forks_without_exec_are_no_tasks() {
     scene.fleet(serde_json::json!({})).await;
     // The workload starts 12 threads; the standard library of Rust spawns without a fork that stays.
     scene.pod("load", &["run", "24", "12"], None).await;
-    let truth = scene.truth(1, Duration::from_secs(60)).await;
+    let truth = scene.truth(1, Duration::from_mins(1)).await;
     assert_eq!(truth.values().map(|(count, _)| count).sum::<u64>(), 24);
     let samples = scene
         .scraped(Duration::from_secs(10), "24 processes have ended and one runs", |samples| {

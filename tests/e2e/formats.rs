@@ -15,15 +15,27 @@ async fn promtool_finds_nothing_in_the_metrics_of_node_agent_and_operator() {
     let scene = Scene::open("promtool").await;
     scene.fleet(rules()).await;
     scene.pod("load", &["run", "24", "4"], None).await;
-    scene.truth(1, Duration::from_secs(60)).await;
-    let operator = scene.cluster.pods(release::NAMESPACE, "app.kubernetes.io/name=fleetscope,app.kubernetes.io/component=operator").await.unwrap();
+    scene.truth(1, Duration::from_mins(1)).await;
+    let operator = scene
+        .cluster
+        .pods(release::NAMESPACE, "app.kubernetes.io/name=fleetscope,app.kubernetes.io/component=operator")
+        .await
+        .unwrap();
     let operator = operator[0].metadata.name.as_deref().unwrap();
     let mut expositions = vec![(
         operator.to_owned(),
-        scene.cluster.get(&format!("/api/v1/namespaces/{}/pods/{operator}:10981/proxy/metrics", release::NAMESPACE)).await.unwrap(),
+        scene
+            .cluster
+            .get(&format!("/api/v1/namespaces/{}/pods/{operator}:10981/proxy/metrics", release::NAMESPACE))
+            .await
+            .unwrap(),
     )];
     for agent in node_agents::all(&scene.cluster).await.unwrap() {
-        for path in ["/metrics".to_owned(), "/metrics?scope=self".to_owned(), format!("/metrics?namespace={}&fleet={FLEET}", scene.namespace())] {
+        for path in [
+            "/metrics".to_owned(),
+            "/metrics?scope=self".to_owned(),
+            format!("/metrics?namespace={}&fleet={FLEET}", scene.namespace()),
+        ] {
             expositions.push((format!("{}{path}", agent.pod), agent.get(&scene.cluster, &path).await.unwrap()));
         }
     }
@@ -39,10 +51,12 @@ async fn openmetrics_says_the_same_as_text() {
     let scene = Scene::open("openmetrics").await;
     scene.fleet(rules()).await;
     scene.pod("load", &["run", "24", "4"], None).await;
-    scene.truth(1, Duration::from_secs(60)).await;
+    scene.truth(1, Duration::from_mins(1)).await;
     // Only what stands still: the tasks, which have all ended.
     let tasks = |samples: Vec<Sample>| -> BTreeMap<(String, exposition::Labels), String> {
-        let tasks = samples.into_iter().filter(|sample| sample.name.starts_with("fleetscope_task") && !sample.name.ends_with("_created"));
+        let tasks = samples
+            .into_iter()
+            .filter(|sample| sample.name.starts_with("fleetscope_task") && !sample.name.ends_with("_created"));
         tasks.map(|sample| ((sample.name, sample.labels), sample.value.to_string())).collect()
     };
     let path = format!("/metrics?namespace={}&fleet={FLEET}", scene.namespace());
@@ -65,7 +79,7 @@ async fn fleet_and_self_metrics_are_apart_and_only_those_of_the_table() {
     let scene = Scene::open("scopes").await;
     scene.fleet(rules()).await;
     scene.pod("load", &["run", "24", "4"], None).await;
-    scene.truth(1, Duration::from_secs(60)).await;
+    scene.truth(1, Duration::from_mins(1)).await;
     let known = |scope: Scope| -> Vec<&'static str> {
         ALL.iter().filter(|metric| metric.scope == scope).map(|metric| metric.name).collect()
     };

@@ -17,7 +17,7 @@ async fn restarted_node_agent_counts_nothing_twice_and_the_end_of_what_ran_befor
     scene.fleet(rules()).await;
     let node = scene.cluster.nodes().await.unwrap().remove(0);
     scene.pod("done", &["run", "24", "4"], Some(&node)).await;
-    scene.truth(1, Duration::from_secs(60)).await;
+    scene.truth(1, Duration::from_mins(1)).await;
     scene.pod("lasting", &["end", "2", "40000"], Some(&node)).await;
     scene
         .scraped(Duration::from_secs(20), "24 tasks have ended and one runs", |samples| {
@@ -30,7 +30,7 @@ async fn restarted_node_agent_counts_nothing_twice_and_the_end_of_what_ran_befor
     let old = before.iter().find(|agent| agent.node == node).unwrap();
     let pods = Api::<Pod>::namespaced(scene.cluster.client.clone(), release::NAMESPACE);
     pods.delete(&old.pod, &DeleteParams::default()).await.unwrap();
-    until(Duration::from_secs(60), "another node agent has taken over", async || {
+    until(Duration::from_mins(1), "another node agent has taken over", async || {
         let now = node_agents::all(&scene.cluster).await?;
         let Some(new) = now.iter().find(|agent| agent.node == node && agent.uid != old.uid) else { return Ok(false) };
         new.get(&scene.cluster, "/readyz").await?;
@@ -41,12 +41,13 @@ async fn restarted_node_agent_counts_nothing_twice_and_the_end_of_what_ran_befor
 
     let samples = scene
         .scraped(Duration::from_secs(10), "the lasting task is known to run", |samples| {
-            exposition::sum(samples, "fleetscope_tasks_running", &[("task", "end"), ("pod", "lasting")]).to_string() == "1"
+            exposition::sum(samples, "fleetscope_tasks_running", &[("task", "end"), ("pod", "lasting")]).to_string()
+                == "1"
         })
         .await;
     assert_eq!(exposition::sum(&samples, "fleetscope_tasks_total", &[]).to_string(), "0");
     let samples = scene
-        .scraped(Duration::from_secs(60), "the lasting task has ended", |samples| {
+        .scraped(Duration::from_mins(1), "the lasting task has ended", |samples| {
             exposition::sum(samples, "fleetscope_tasks_total", &[("exit", "2"), ("pod", "lasting")]).to_string() == "1"
         })
         .await;
@@ -65,11 +66,15 @@ async fn series_of_a_deleted_pod_are_served_for_the_grace_period_and_then_gone()
     scene.fleet(rules()).await;
     scene.pod("short", &["run", "12", "4"], None).await;
     scene.pod("long", &["run", "12", "4"], None).await;
-    scene.truth(2, Duration::from_secs(60)).await;
-    let total = |samples: &[exposition::Sample], pod| exposition::sum(samples, "fleetscope_tasks_total", &[("pod", pod)]).to_string();
+    scene.truth(2, Duration::from_mins(1)).await;
+    let total = |samples: &[exposition::Sample], pod| {
+        exposition::sum(samples, "fleetscope_tasks_total", &[("pod", pod)]).to_string()
+    };
     let pods = Api::<Pod>::namespaced(scene.cluster.client.clone(), scene.namespace());
     pods.delete("short", &DeleteParams::default().grace_period(0)).await.unwrap();
-    until(Duration::from_secs(10), "the pod is gone", async || Ok(pods.get_opt("short").await?.is_none())).await.unwrap();
+    until(Duration::from_secs(10), "the pod is gone", async || Ok(pods.get_opt("short").await?.is_none()))
+        .await
+        .unwrap();
     assert_eq!(total(&scene.scrape().await, "short"), "12", "Prometheus must see the last values");
     let samples = scene
         .scraped(Duration::from_secs(20), "its series are gone", |samples| {
@@ -87,16 +92,19 @@ async fn pod_that_comes_back_under_its_old_name_starts_from_zero() {
     let pods = Api::<Pod>::namespaced(scene.cluster.client.clone(), scene.namespace());
     for processes in ["24", "12"] {
         scene.pod("same", &["run", processes, "4"], None).await;
-        scene.truth(1, Duration::from_secs(60)).await;
+        scene.truth(1, Duration::from_mins(1)).await;
         if processes == "24" {
             pods.delete("same", &DeleteParams::default().grace_period(0)).await.unwrap();
-            until(Duration::from_secs(10), "the pod is gone", async || Ok(pods.get_opt("same").await?.is_none())).await.unwrap();
+            until(Duration::from_secs(10), "the pod is gone", async || Ok(pods.get_opt("same").await?.is_none()))
+                .await
+                .unwrap();
         }
     }
     // One series per name: a counter that goes on, or that starts again, but never one that is wrong.
     let samples = scene
         .scraped(Duration::from_secs(10), "the second pod's tasks are counted", |samples| {
-            ["12", "36"].contains(&exposition::sum(samples, "fleetscope_tasks_total", &[("pod", "same")]).to_string().as_str())
+            ["12", "36"]
+                .contains(&exposition::sum(samples, "fleetscope_tasks_total", &[("pod", "same")]).to_string().as_str())
         })
         .await;
     assert_eq!(exposition::sum(&samples, "fleetscope_tasks_running", &[]).to_string(), "0");
@@ -114,8 +122,14 @@ async fn killed_and_out_of_memory_containers_are_failures_with_their_reason() {
             exposition::sum(samples, "fleetscope_agents", &[("status", "failed")]).to_string() == "2"
         })
         .await;
-    assert_eq!(exposition::sum(&samples, "fleetscope_tasks_total", &[("exit", "sigkill"), ("pod", "killed")]).to_string(), "1");
-    assert_eq!(exposition::sum(&samples, "fleetscope_tasks_total", &[("exit", "other"), ("pod", "failed")]).to_string(), "1");
+    assert_eq!(
+        exposition::sum(&samples, "fleetscope_tasks_total", &[("exit", "sigkill"), ("pod", "killed")]).to_string(),
+        "1"
+    );
+    assert_eq!(
+        exposition::sum(&samples, "fleetscope_tasks_total", &[("exit", "other"), ("pod", "failed")]).to_string(),
+        "1"
+    );
     assert_eq!(exposition::sum(&samples, "fleetscope_agent_stops_total", &[("result", "failure")]).to_string(), "2");
     assert_eq!(exposition::matching(&samples, "fleetscope_agents", &[("fleet", FLEET)]).count() % 4, 0);
 }

@@ -1,5 +1,6 @@
 //! End to end, on a real cluster: one module per user story. `make e2e` brings the cluster, the images and the monitoring;
 //! the suite installs the chart itself. Tests run one after the other, as some of them take parts of the cluster away.
+#![expect(clippy::unwrap_used, reason = "all of it is tests, the functions that they share included")]
 
 mod capabilities;
 mod cli;

@@ -24,21 +24,28 @@ async fn fleet_has_a_monitor_within_a_second_and_its_targets_come_up() {
     let monitors = scene.cluster.pod_monitors(scene.namespace());
     let fleet = scene.create_fleet(FLEET, rules()).await;
     let (monitor, waited) =
-        eventually(Duration::from_secs(1), "the fleet has a PodMonitor", async || only_monitor(&monitors).await).await.unwrap();
+        eventually(Duration::from_secs(1), "the fleet has a PodMonitor", async || only_monitor(&monitors).await)
+            .await
+            .unwrap();
     println!("PodMonitor after {waited:.1?}");
 
     let owner = &monitor.owner_references()[0];
     assert_eq!((owner.uid.as_str(), owner.controller), (fleet.meta().uid.as_deref().unwrap(), Some(true)));
-    assert_eq!(monitor.labels().get("release").map(String::as_str), Some("kps"), "the label that Prometheus selects by");
+    assert_eq!(
+        monitor.labels().get("release").map(String::as_str),
+        Some("kps"),
+        "the label that Prometheus selects by"
+    );
 
     let agents = node_agents::all(&scene.cluster).await.unwrap().len();
     let job = format!("{}/{}", scene.namespace(), monitor.name_any());
-    let waited = until(Duration::from_secs(90), "Prometheus shows every node agent as a target that is up", async || {
-        let up = prometheus::query(&scene.cluster, &format!("up{{job={job:?}}}")).await?;
-        Ok(up.len() == agents && up.iter().all(|target| target.value > 0.0))
-    })
-    .await
-    .unwrap();
+    let waited =
+        until(Duration::from_secs(90), "Prometheus shows every node agent as a target that is up", async || {
+            let up = prometheus::query(&scene.cluster, &format!("up{{job={job:?}}}")).await?;
+            Ok(up.len() == agents && up.iter().all(|target| target.value > 0.0))
+        })
+        .await
+        .unwrap();
     println!("targets up after {waited:.1?}");
 }
 
@@ -48,7 +55,7 @@ async fn prometheus_has_the_same_totals_as_the_node_agents() {
     let scene = Scene::open("totals").await;
     scene.fleet(rules()).await;
     scene.pod("load", &["run", "120", "8"], None).await;
-    let truth = scene.truth(1, Duration::from_secs(60)).await;
+    let truth = scene.truth(1, Duration::from_mins(1)).await;
     assert_eq!(truth.values().map(|(count, _)| count).sum::<u64>(), 120);
     let by = ["namespace", "fleet", "pod", "container", "workload", "task", "group", "result", "exit"];
     let wanted = exposition::sum_by(&scene.scrape().await, "fleetscope_tasks_total", &by);
@@ -69,7 +76,8 @@ async fn deleted_monitor_is_repaired_within_two_seconds() {
     let monitors = scene.cluster.pod_monitors(scene.namespace());
     scene.create_fleet(FLEET, rules()).await;
     let limit = Duration::from_secs(2);
-    let (monitor, _) = eventually(limit, "the fleet has a PodMonitor", async || only_monitor(&monitors).await).await.unwrap();
+    let (monitor, _) =
+        eventually(limit, "the fleet has a PodMonitor", async || only_monitor(&monitors).await).await.unwrap();
     let uid = monitor.uid();
     let deleted = Instant::now();
     monitors.delete(&monitor.name_any(), &DeleteParams::default()).await.unwrap();

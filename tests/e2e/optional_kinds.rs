@@ -21,7 +21,8 @@ impl Definitions {
         let text = kubectl(&["get", "crd", DEFINITIONS[0], DEFINITIONS[1], "-o", "json"]).unwrap();
         let mut list: Value = serde_json::from_str(&text).unwrap();
         for item in list["items"].as_array_mut().unwrap() {
-            item["metadata"] = json!({"name": item["metadata"]["name"], "annotations": item["metadata"]["annotations"]});
+            item["metadata"] =
+                json!({"name": item["metadata"]["name"], "annotations": item["metadata"]["annotations"]});
             item.as_object_mut().unwrap().remove("status");
         }
         let definitions = Self(list);
@@ -31,7 +32,11 @@ impl Definitions {
 
     fn put_back(&self) -> anyhow::Result<()> {
         let manifest = self.0.to_string();
-        fleetscope_tests::command::run_in("kubectl", &["apply", "--server-side", "--force-conflicts", "-f", "-"], &manifest)?;
+        fleetscope_tests::command::run_in(
+            "kubectl",
+            &["apply", "--server-side", "--force-conflicts", "-f", "-"],
+            &manifest,
+        )?;
         kubectl(&["wait", "--for=condition=Established", "--timeout=30s", "crd", DEFINITIONS[0], DEFINITIONS[1]])?;
         Ok(())
     }
@@ -105,7 +110,8 @@ async fn other_fleets_are_as_quick_while_the_monitors_kinds_are_gone_and_all_hea
     for name in ["with-0", "without-0"] {
         until(Duration::from_secs(10), &format!("{name} has a PodMonitor again"), async || {
             let fleet = fleets.get(name).await?;
-            let monitors = scene.cluster.pod_monitors(scene.namespace()).list(&kube::api::ListParams::default()).await?;
+            let monitors =
+                scene.cluster.pod_monitors(scene.namespace()).list(&kube::api::ListParams::default()).await?;
             let owned = |uid: &str| monitors.iter().any(|m| m.owner_references().iter().any(|owner| owner.uid == uid));
             Ok(scrape_kind(&fleet) == "PodMonitor" && owned(fleet.metadata.uid.as_deref().unwrap_or_default()))
         })

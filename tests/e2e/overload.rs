@@ -13,7 +13,8 @@ use crate::scene::{Scene, lost, rules};
 /// Highest resident memory of the node agents, in MiB.
 async fn resident(scene: &Scene) -> f64 {
     let samples = node_agents::scrape(&scene.cluster, "", "").await.unwrap();
-    let bytes = exposition::matching(&samples, "fleetscope_process_resident_memory_bytes", &[]).map(|sample| sample.value);
+    let bytes =
+        exposition::matching(&samples, "fleetscope_process_resident_memory_bytes", &[]).map(|sample| sample.value);
     bytes.fold(0.0, f64::max) / f64::from(1 << 20)
 }
 
@@ -25,7 +26,7 @@ async fn ten_thousand_executables_fill_the_cap_and_the_rest_counts_as_other() {
     let node = scene.cluster.nodes().await.unwrap().remove(0);
     let lost_before = lost(&scene.cluster).await;
     scene.pod("tools", &["distinct", "10000"], Some(&node)).await;
-    let truth = scene.truth(1, Duration::from_secs(180)).await;
+    let truth = scene.truth(1, Duration::from_mins(3)).await;
     assert_eq!(truth.values().map(|(count, _)| *count).collect::<Vec<u64>>(), [10_000]);
     let samples = scene
         .scraped(Duration::from_secs(10), "all of them are counted", |samples| {
@@ -40,7 +41,10 @@ async fn ten_thousand_executables_fill_the_cap_and_the_rest_counts_as_other() {
     // 50 names from executables, one of which is the workload itself, which still runs.
     let own = tasks.iter().filter(|task| task.starts_with("tool-")).count();
     assert_eq!((own, tasks.len()), (49, 50), "{tasks:?}");
-    assert_eq!(exposition::sum(&samples, "fleetscope_tasks_total", &[("task", OTHER)]).to_string(), (10_000 - 49).to_string());
+    assert_eq!(
+        exposition::sum(&samples, "fleetscope_tasks_total", &[("task", OTHER)]).to_string(),
+        (10_000 - 49).to_string()
+    );
     assert_eq!(lost(&scene.cluster).await.to_string(), lost_before.to_string());
     let resident = resident(&scene).await;
     assert!(resident < 128.0, "{resident} MiB");
@@ -56,14 +60,17 @@ async fn storm_of_twenty_thousand_processes_is_counted_exactly() {
     for number in 0..4 {
         scene.pod(&format!("storm-{number}"), &["storm", "5000", "8"], Some(&nodes[number % nodes.len()])).await;
     }
-    let truth = scene.truth(4, Duration::from_secs(300)).await;
+    let truth = scene.truth(4, Duration::from_mins(5)).await;
     assert_eq!(truth.values().map(|(count, _)| *count).collect::<Vec<u64>>(), [20_000]);
     let samples = scene
         .scraped(Duration::from_secs(10), "all of them are counted", |samples| {
             exposition::sum(samples, "fleetscope_tasks_total", &[]).to_string() == "20000"
         })
         .await;
-    assert_eq!(exposition::sum(&samples, "fleetscope_tasks_total", &[("task", "end"), ("exit", "0")]).to_string(), "20000");
+    assert_eq!(
+        exposition::sum(&samples, "fleetscope_tasks_total", &[("task", "end"), ("exit", "0")]).to_string(),
+        "20000"
+    );
     assert_eq!(exposition::sum(&samples, "fleetscope_tasks_running", &[]).to_string(), "0");
     assert_eq!(lost(&scene.cluster).await.to_string(), lost_before.to_string());
     let resident = resident(&scene).await;

@@ -38,8 +38,14 @@ async fn wrong_specs_are_refused_and_the_message_names_the_field() {
         (rule(json!({"name": "merge", "match": {"executable": "git", "args": ["merge"]}})), "args"),
         (rule(json!({"name": "a b", "match": {"executable": "git"}})), "name"),
         (rule(json!({"name": "x", "ignore": true, "match": {"executable": "git"}})), "ignore"),
-        (rule(json!({"name": "x", "match": {"executable": "git"}, "resultByExitCode": {"256": "failed"}})), "resultByExitCode"),
-        (rule(json!({"name": "x", "match": {"executable": "git"}, "resultByExitCode": {"1": "No!"}})), "resultByExitCode"),
+        (
+            rule(json!({"name": "x", "match": {"executable": "git"}, "resultByExitCode": {"256": "failed"}})),
+            "resultByExitCode",
+        ),
+        (
+            rule(json!({"name": "x", "match": {"executable": "git"}, "resultByExitCode": {"1": "No!"}})),
+            "resultByExitCode",
+        ),
     ] {
         let (code, message) = apply(scene.namespace(), &spec);
         assert_ne!(code, 0, "{spec} was accepted");

@@ -34,7 +34,8 @@ async fn edited_rules_apply_to_new_processes_within_two_seconds_and_leave_old_on
     until(Duration::from_secs(2), "a new process has its new name", async || {
         let _ = kubectl(&["-n", scene.namespace(), "exec", "new", "--", "/workload", "end", "3", "0"]);
         let samples = scene.scrape().await;
-        let labels = [("task", "finish"), ("group", "default"), ("result", "conflict"), ("exit", "other"), ("pod", "new")];
+        let labels =
+            [("task", "finish"), ("group", "default"), ("result", "conflict"), ("exit", "other"), ("pod", "new")];
         Ok(exposition::sum(&samples, "fleetscope_tasks_total", &labels) > 0.0)
     })
     .await

@@ -13,14 +13,14 @@ use kube::api::{Api, Patch, PatchParams, PostParams};
 use serde_json::{Value, json};
 
 /// Name of the fleet of every test.
-pub const FLEET: &str = "crew";
+pub(crate) const FLEET: &str = "crew";
 /// How long a new fleet may take to be known by the node agents.
 const KNOWN: Duration = Duration::from_secs(5);
 
 /// A namespace in a cluster with the chart.
-pub struct Scene {
+pub(crate) struct Scene {
     /// The cluster.
-    pub cluster: Cluster,
+    pub(crate) cluster: Cluster,
     namespace: TestNamespace,
 }
 
@@ -28,36 +28,36 @@ pub struct Scene {
 
 impl Scene {
     /// Installs the chart if needed, and makes a namespace named after what the test is about.
-    pub async fn open(about: &str) -> Self {
+    pub(crate) async fn open(about: &str) -> Self {
         release::ensure().unwrap();
         Self::open_as_installed(about).await
     }
 
     /// As [`Self::open`], with the chart as it is.
-    pub async fn open_as_installed(about: &str) -> Self {
+    pub(crate) async fn open_as_installed(about: &str) -> Self {
         let cluster = Cluster::connect().await.unwrap();
         let namespace = TestNamespace::create(&cluster, about).await.unwrap();
         Self { cluster, namespace }
     }
 
     /// The namespace's name.
-    pub fn namespace(&self) -> &str {
+    pub(crate) fn namespace(&self) -> &str {
         &self.namespace.name
     }
 
     /// Fleets of the namespace.
-    pub fn fleets(&self) -> Api<AgentFleet> {
+    pub(crate) fn fleets(&self) -> Api<AgentFleet> {
         Api::namespaced(self.cluster.client.clone(), self.namespace())
     }
 
     /// Makes a fleet of all pods with the workload's label, and waits until every node agent knows it.
-    pub async fn fleet(&self, tasks: Value) {
+    pub(crate) async fn fleet(&self, tasks: Value) {
         self.create_fleet(FLEET, tasks).await;
         self.known().await;
     }
 
     /// Makes a fleet of all pods with the workload's label.
-    pub async fn create_fleet(&self, name: &str, tasks: Value) -> AgentFleet {
+    pub(crate) async fn create_fleet(&self, name: &str, tasks: Value) -> AgentFleet {
         let fleet = json!({
             "apiVersion": "fleetscope.io/v1alpha1", "kind": "AgentFleet",
             "metadata": {"name": name},
@@ -71,7 +71,7 @@ impl Scene {
     }
 
     /// Changes the fleet's spec by a merge patch.
-    pub async fn patch_fleet(&self, spec: Value) {
+    pub(crate) async fn patch_fleet(&self, spec: Value) {
         self.fleets().patch(FLEET, &PatchParams::default(), &Patch::Merge(json!({"spec": spec}))).await.unwrap();
     }
 
@@ -91,7 +91,7 @@ impl Scene {
     }
 
     /// Starts a pod of the fleet that runs the workload with these arguments, on a node if one is named.
-    pub async fn pod(&self, name: &str, arguments: &[&str], node: Option<&str>) {
+    pub(crate) async fn pod(&self, name: &str, arguments: &[&str], node: Option<&str>) {
         let mut spec = workload::pod_spec(image(), arguments);
         if let Some(node) = node {
             spec["nodeName"] = node.into();
@@ -100,17 +100,17 @@ impl Scene {
     }
 
     /// What `pods` pods of the fleet say that they did, as soon as all are done.
-    pub async fn truth(&self, pods: usize, limit: Duration) -> Truth {
+    pub(crate) async fn truth(&self, pods: usize, limit: Duration) -> Truth {
         workload::truth(&self.cluster, self.namespace(), pods, limit).await.unwrap()
     }
 
     /// The fleet's series of all nodes.
-    pub async fn scrape(&self) -> Vec<Sample> {
+    pub(crate) async fn scrape(&self) -> Vec<Sample> {
         node_agents::scrape(&self.cluster, self.namespace(), FLEET).await.unwrap()
     }
 
     /// Waits until a condition on the fleet's series of all nodes holds; returns the series.
-    pub async fn scraped(&self, limit: Duration, what: &str, holds: impl Fn(&[Sample]) -> bool) -> Vec<Sample> {
+    pub(crate) async fn scraped(&self, limit: Duration, what: &str, holds: impl Fn(&[Sample]) -> bool) -> Vec<Sample> {
         let mut last = Vec::new();
         let waited = until(limit, what, async || {
             last = node_agents::scrape(&self.cluster, self.namespace(), FLEET).await?;
@@ -118,7 +118,8 @@ impl Scene {
         })
         .await;
         if let Err(error) = waited {
-            let tasks: Vec<&Sample> = last.iter().filter(|sample| sample.name.starts_with("fleetscope_tasks")).collect();
+            let tasks: Vec<&Sample> =
+                last.iter().filter(|sample| sample.name.starts_with("fleetscope_tasks")).collect();
             panic!("{error:#}; last seen: {tasks:#?}");
         }
         last
@@ -126,7 +127,7 @@ impl Scene {
 }
 
 /// Rules for the workload: its processes `end` are tasks, whatever else it runs is not.
-pub fn rules() -> Value {
+pub(crate) fn rules() -> Value {
     json!({"rules": [
         {"name": "end", "group": "load", "match": {"executable": "workload", "arguments": ["end"]},
          "resultByExitCode": {"0": "success", "1": "conflict", "sigkill": "killed", "*": "failed"}},
@@ -135,12 +136,12 @@ pub fn rules() -> Value {
 }
 
 /// The workload's image.
-pub fn image() -> &'static str {
+pub(crate) fn image() -> &'static str {
     workload::image(env!("CARGO_BIN_EXE_workload")).unwrap()
 }
 
 /// Sums of losses of all node agents: what may never grow in these tests.
-pub async fn lost(cluster: &Cluster) -> f64 {
+pub(crate) async fn lost(cluster: &Cluster) -> f64 {
     let samples = node_agents::scrape(cluster, "", "").await.unwrap();
     exposition::sum(&samples, "fleetscope_events_lost_total", &[])
 }

@@ -32,8 +32,9 @@ async fn jobs_whose_containers_end_at_once_are_counted_under_their_own_names() {
     jobs.create(&PostParams::default(), &serde_json::from_value(job).unwrap()).await.unwrap();
 
     let samples = scene
-        .scraped(Duration::from_secs(120), "every pod of the job is counted", |samples| {
-            exposition::sum(samples, "fleetscope_tasks_total", &[("task", "end"), ("result", "success")]).to_string() == PODS.to_string()
+        .scraped(Duration::from_mins(2), "every pod of the job is counted", |samples| {
+            exposition::sum(samples, "fleetscope_tasks_total", &[("task", "end"), ("result", "success")]).to_string()
+                == PODS.to_string()
         })
         .await;
     let by_pod = exposition::sum_by(&samples, "fleetscope_tasks_total", &["workload", "container", "pod"]);

@@ -11,7 +11,10 @@ use crate::scene::{FLEET, Scene, rules};
 /// Status and reason of a condition.
 fn condition(fleet: &AgentFleet, kind: &str) -> Option<(String, String)> {
     let conditions = &fleet.status.as_ref()?.conditions;
-    conditions.iter().find(|condition| condition.type_ == kind).map(|condition| (condition.status.clone(), condition.reason.clone()))
+    conditions
+        .iter()
+        .find(|condition| condition.type_ == kind)
+        .map(|condition| (condition.status.clone(), condition.reason.clone()))
 }
 
 /// Waits until Ready has this status and reason, for the fleet's newest generation.
@@ -21,7 +24,8 @@ async fn ready(scene: &Scene, limit: Duration, status: &str, reason: &str) -> Ag
     let (fleet, _) = eventually(limit, &what, async || {
         let fleet = fleets.get(FLEET).await?;
         let observed = fleet.status.as_ref().and_then(|status| status.observed_generation);
-        let holds = condition(&fleet, "Ready") == Some((status.to_owned(), reason.to_owned())) && observed == fleet.metadata.generation;
+        let holds = condition(&fleet, "Ready") == Some((status.to_owned(), reason.to_owned()))
+            && observed == fleet.metadata.generation;
         anyhow::ensure!(holds, "{:?}", fleet.status);
         Ok(Some(fleet))
     })
@@ -66,7 +70,11 @@ async fn columns_of_get_fleets_show_agents_nodes_and_targets() {
         "{table}"
     );
     let targets = nodes.len().to_string();
-    assert_eq!(lines[1][..10], [FLEET, "True", "Observed", "2", "1", "1", "1/1", &targets, "PodMonitor", "false"], "{table}");
+    assert_eq!(
+        lines[1][..10],
+        [FLEET, "True", "Observed", "2", "1", "1", "1/1", &targets, "PodMonitor", "false"],
+        "{table}"
+    );
 }
 
 #[tokio::test]

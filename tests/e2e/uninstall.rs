@@ -11,7 +11,8 @@ async fn uninstalled_release_leaves_nothing_of_the_chart_and_its_fleets() {
     let scene = Scene::open("uninstall").await;
     scene.fleet(rules()).await;
     let everywhere = |kinds: &str| {
-        kubectl(&["get", kinds, "-A", "-l", "app.kubernetes.io/part-of=fleetscope", "-o", "name", "--ignore-not-found"]).unwrap()
+        kubectl(&["get", kinds, "-A", "-l", "app.kubernetes.io/part-of=fleetscope", "-o", "name", "--ignore-not-found"])
+            .unwrap()
     };
     let kinds = "deployments,daemonsets,pods,services,serviceaccounts,configmaps,roles,rolebindings,clusterroles,clusterrolebindings,\
         customresourcedefinitions,podmonitors,networkpolicies,poddisruptionbudgets";
@@ -19,5 +20,8 @@ async fn uninstalled_release_leaves_nothing_of_the_chart_and_its_fleets() {
     release::uninstall().unwrap();
     assert_eq!(everywhere(kinds), "");
     let fleets = fleetscope_tests::command::run_with("kubectl", &["get", "agentfleets", "-A"], "").unwrap();
-    assert!(fleets.stderr.contains("the server doesn't have a resource type"), "with crds.keep=false the definitions go: {fleets:?}");
+    assert!(
+        fleets.stderr.contains("the server doesn't have a resource type"),
+        "with crds.keep=false the definitions go: {fleets:?}"
+    );
 }

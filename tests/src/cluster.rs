@@ -3,7 +3,7 @@
 use anyhow::{Context as _, Result};
 use k8s_openapi::api::core::v1::{Node, Pod};
 use kube::api::{Api, ApiResource, DynamicObject, GroupVersionKind, ListParams};
-use kube::{Client, ResourceExt as _};
+use kube::{Client, ResourceExt};
 use serde_json::Value;
 
 use crate::command;
@@ -60,7 +60,7 @@ impl Cluster {
             let conditions = node.status.as_ref().and_then(|status| status.conditions.as_ref());
             conditions.is_some_and(|all| all.iter().any(|c| c.type_ == "Ready" && c.status == "True"))
         };
-        let mut names: Vec<String> = nodes.iter().filter(ready).map(|node| node.name_any()).collect();
+        let mut names: Vec<String> = nodes.iter().filter(ready).map(ResourceExt::name_any).collect();
         names.sort();
         Ok(names)
     }
@@ -69,7 +69,7 @@ impl Cluster {
     pub async fn pods(&self, namespace: &str, labels: &str) -> Result<Vec<Pod>> {
         let pods = Api::<Pod>::namespaced(self.client.clone(), namespace);
         let mut pods = pods.list(&ListParams::default().labels(labels)).await?.items;
-        pods.sort_by_key(|pod| pod.name_any());
+        pods.sort_by_key(ResourceExt::name_any);
         Ok(pods)
     }
 }

@@ -1,7 +1,7 @@
 //! Runs programs and keeps what they said.
 
 use std::io::Write as _;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::{Command, Output, Stdio};
 
 use anyhow::{Context as _, Result, bail};
@@ -19,7 +19,7 @@ pub struct Ran {
 
 /// Root of the checkout.
 pub fn root() -> PathBuf {
-    PathBuf::from(env!("CARGO_MANIFEST_DIR")).parent().expect("tests/ lies in the checkout").to_owned()
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("..")
 }
 
 /// Whether a program of this name is on `PATH`.
@@ -38,9 +38,12 @@ pub fn run_with(program: &str, arguments: &[&str], stdin: &str) -> Result<Ran> {
         .stderr(Stdio::piped())
         .spawn()
         .with_context(|| format!("failed to start {program}"))?;
-    // A program that does not read its input has closed the pipe: its exit code tells more than this error.
-    let _ = child.stdin.take().expect("it is piped").write_all(stdin.as_bytes());
-    let Output { status, stdout, stderr } = child.wait_with_output().with_context(|| format!("failed to run {program}"))?;
+    if let Some(mut input) = child.stdin.take() {
+        // A program that does not read its input has closed the pipe: its exit code tells more than this error.
+        let _ = input.write_all(stdin.as_bytes());
+    }
+    let Output { status, stdout, stderr } =
+        child.wait_with_output().with_context(|| format!("failed to run {program}"))?;
     let text = |bytes: Vec<u8>| String::from_utf8_lossy(&bytes).into_owned();
     Ok(Ran { code: status.code().unwrap_or(-1), stdout: text(stdout), stderr: text(stderr) })
 }

@@ -32,7 +32,11 @@ pub fn sum(samples: &[Sample], name: &str, labels: &[(&str, &str)]) -> f64 {
 }
 
 /// The series of `name` whose labels include `labels`.
-pub fn matching<'a>(samples: &'a [Sample], name: &'a str, labels: &'a [(&'a str, &'a str)]) -> impl Iterator<Item = &'a Sample> {
+pub fn matching<'a>(
+    samples: &'a [Sample],
+    name: &'a str,
+    labels: &'a [(&'a str, &'a str)],
+) -> impl Iterator<Item = &'a Sample> {
     samples.iter().filter(move |sample| {
         sample.name == name && labels.iter().all(|(key, value)| sample.labels.get(*key).is_some_and(|v| v == value))
     })
@@ -98,7 +102,8 @@ mod tests {
 
     #[test]
     fn names_labels_escapes_and_values_are_read() {
-        let text = "# HELP a b\n# TYPE a counter\na{x=\"1\",y=\"q\\\"\\\\\\n,}\"} 3\nb 2.5\nc_bucket{le=\"+Inf\"} +Inf 12\n";
+        let text =
+            "# HELP a b\n# TYPE a counter\na{x=\"1\",y=\"q\\\"\\\\\\n,}\"} 3\nb 2.5\nc_bucket{le=\"+Inf\"} +Inf 12\n";
         let labels = |pairs: &[(&str, &str)]| pairs.iter().map(|(k, v)| ((*k).to_owned(), (*v).to_owned())).collect();
         assert_eq!(
             parse(text).unwrap(),
@@ -120,7 +125,10 @@ mod tests {
     #[test]
     fn sums_go_by_the_named_labels() {
         let samples = parse("t{k=\"a\",p=\"1\"} 1\nt{k=\"a\",p=\"2\"} 2\nt{k=\"b\",p=\"1\"} 4\nu 8\n").unwrap();
-        assert_eq!(sum_by(&samples, "t", &["k"]), BTreeMap::from([(vec!["a".to_owned()], 3.0), (vec!["b".to_owned()], 4.0)]));
+        assert_eq!(
+            sum_by(&samples, "t", &["k"]),
+            BTreeMap::from([(vec!["a".to_owned()], 3.0), (vec!["b".to_owned()], 4.0)])
+        );
         assert!((sum(&samples, "t", &[("p", "1")]) - 5.0).abs() < f64::EPSILON);
     }
 }

@@ -58,7 +58,8 @@ pub async fn all(cluster: &Cluster) -> Result<Vec<NodeAgent>> {
         if pod.metadata.deletion_timestamp.is_some() {
             continue;
         }
-        let status = pod.status.as_ref().and_then(|status| status.container_statuses.as_ref()).and_then(|all| all.first());
+        let status =
+            pod.status.as_ref().and_then(|status| status.container_statuses.as_ref()).and_then(|all| all.first());
         agents.push(NodeAgent {
             pod: pod.name_any(),
             uid: pod.uid().context("a pod has a uid")?,

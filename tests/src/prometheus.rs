@@ -10,7 +10,8 @@ use crate::exposition::{Labels, Sample};
 
 /// Evaluates a query now. Each element of the answer is a sample; its name is empty where the query took it away.
 pub async fn query(cluster: &Cluster, query: &str) -> Result<Vec<Sample>> {
-    let service = std::env::var("FLEETSCOPE_PROMETHEUS").unwrap_or_else(|_| "monitoring/prometheus-operated:web".to_owned());
+    let service =
+        std::env::var("FLEETSCOPE_PROMETHEUS").unwrap_or_else(|_| "monitoring/prometheus-operated:web".to_owned());
     let (namespace, service) = service.split_once('/').context("FLEETSCOPE_PROMETHEUS is NAMESPACE/SERVICE:PORT")?;
     let path = format!("/api/v1/namespaces/{namespace}/services/{service}/proxy/api/v1/query?query={}", escape(query));
     let answer = cluster.get_json(&path).await?;

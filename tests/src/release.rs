@@ -34,8 +34,19 @@ pub fn ensure_with(changes: &Value) -> Result<()> {
     if installed()? == Some(wanted.clone()) {
         return Ok(());
     }
-    let arguments =
-        ["upgrade", NAME, "charts/fleetscope", "--install", "-n", NAMESPACE, "--create-namespace", "--wait", "--timeout=120s", "-f", "-"];
+    let arguments = [
+        "upgrade",
+        NAME,
+        "charts/fleetscope",
+        "--install",
+        "-n",
+        NAMESPACE,
+        "--create-namespace",
+        "--wait",
+        "--timeout=120s",
+        "-f",
+        "-",
+    ];
     command::run_in("helm", &arguments, &wanted.to_string()).context("failed to install the chart")?;
     Ok(())
 }
@@ -49,7 +60,8 @@ pub fn uninstall() -> Result<()> {
 /// The values that the release was given, if it is there and whole.
 fn installed() -> Result<Option<Value>> {
     let status = command::run_with("helm", &["status", NAME, "-n", NAMESPACE, "-o", "json"], "")?;
-    let whole = serde_json::from_str::<Value>(&status.stdout).is_ok_and(|status| status["info"]["status"] == "deployed");
+    let whole =
+        serde_json::from_str::<Value>(&status.stdout).is_ok_and(|status| status["info"]["status"] == "deployed");
     if status.code != 0 || !whole {
         return Ok(None);
     }

@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use anyhow::{Context as _, Result, ensure};
 use k8s_openapi::api::core::v1::Pod;
-use kube::ResourceExt as _;
+use kube::ResourceExt;
 use kube::api::{Api, LogParams, PostParams};
 use serde_json::{Value, json};
 
@@ -29,7 +29,8 @@ pub fn image(binary: &str) -> Result<&'static str> {
     let prefix = std::env::var("FLEETSCOPE_IMAGE_PREFIX").unwrap_or_else(|_| "localhost/fleetscope".to_owned());
     let image = format!("{prefix}/e2e-workload:dev");
     let file = format!("{binary}:/workload");
-    command::run("tests/cluster/image.sh", &["-l", &image, r#"["/workload"]"#, &file]).context("failed to make the workload's image")?;
+    command::run("tests/cluster/image.sh", &["-l", &image, r#"["/workload"]"#, &file])
+        .context("failed to make the workload's image")?;
     Ok(IMAGE.get_or_init(|| image))
 }
 
@@ -52,7 +53,9 @@ pub fn pod_spec(image: &str, arguments: &[&str]) -> Value {
 pub async fn start(cluster: &Cluster, namespace: &str, name: &str, spec: Value) -> Result<()> {
     let pod = json!({"metadata": {"name": name, "labels": {LABEL.0: LABEL.1}}, "spec": spec});
     let pods = Api::<Pod>::namespaced(cluster.client.clone(), namespace);
-    pods.create(&PostParams::default(), &serde_json::from_value(pod)?).await.with_context(|| format!("failed to create pod {name}"))?;
+    pods.create(&PostParams::default(), &serde_json::from_value(pod)?)
+        .await
+        .with_context(|| format!("failed to create pod {name}"))?;
     Ok(())
 }
 
@@ -61,8 +64,12 @@ pub async fn truth(cluster: &Cluster, namespace: &str, pods: usize, limit: Durat
     let api = Api::<Pod>::namespaced(cluster.client.clone(), namespace);
     let what = format!("{pods} pods of {namespace} have done their work");
     let (logs, _) = eventually(limit, &what, async || {
-        let names: Vec<String> =
-            cluster.pods(namespace, &format!("{}={}", LABEL.0, LABEL.1)).await?.iter().map(|pod| pod.name_any()).collect();
+        let names: Vec<String> = cluster
+            .pods(namespace, &format!("{}={}", LABEL.0, LABEL.1))
+            .await?
+            .iter()
+            .map(ResourceExt::name_any)
+            .collect();
         let mut logs = String::new();
         for name in &names {
             let log = api.logs(name, &LogParams::default()).await?;
@@ -94,8 +101,12 @@ mod tests {
 
     #[test]
     fn accounts_of_several_pods_add_up() {
-        let logs = "truth\tend\t0\t2\t0.5\nnoise\ntruth\tend\tsigkill\t1\t1\nsettled\ntruth\tend\t0\t3\t0.25\nsettled\n";
+        let logs =
+            "truth\tend\t0\t2\t0.5\nnoise\ntruth\tend\tsigkill\t1\t1\nsettled\ntruth\tend\t0\t3\t0.25\nsettled\n";
         let key = |task: &str, exit: &str| (task.to_owned(), exit.to_owned());
-        assert_eq!(parse(logs).unwrap(), Truth::from([(key("end", "0"), (5, 0.75)), (key("end", "sigkill"), (1, 1.0))]));
+        assert_eq!(
+            parse(logs).unwrap(),
+            Truth::from([(key("end", "0"), (5, 0.75)), (key("end", "sigkill"), (1, 1.0))])
+        );
     }
 }

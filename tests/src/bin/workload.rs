@@ -59,7 +59,8 @@ fn main() -> Result<ExitCode> {
 /// Nanoseconds of `CLOCK_BOOTTIME`.
 fn now() -> u64 {
     let time = clock_gettime(ClockId::Boottime);
-    u64::try_from(time.tv_sec).expect("it counts from the boot") * 1_000_000_000 + u64::try_from(time.tv_nsec).expect("it is below 1e9")
+    u64::try_from(time.tv_sec).expect("it counts from the boot") * 1_000_000_000
+        + u64::try_from(time.tv_nsec).expect("it is below 1e9")
 }
 
 /// Lasts a while, says when that was over, and ends as told.
@@ -77,7 +78,12 @@ fn end(how: &str, milliseconds: u64) -> Result<ExitCode> {
 }
 
 /// Runs `processes` of `workload end`, `parallel` at a time, each as `plan` says.
-fn run_many(task: &'static str, processes: u32, parallel: u32, plan: impl Fn(u32) -> (&'static str, u64) + Sync) -> Result<Account> {
+fn run_many(
+    task: &'static str,
+    processes: u32,
+    parallel: u32,
+    plan: impl Fn(u32) -> (&'static str, u64) + Sync,
+) -> Result<Account> {
     let account = Mutex::new(Account::new());
     let next = AtomicU32::new(0);
     let work = || -> Result<()> {
