@@ -10,7 +10,7 @@
 //!           where <runtime> is cri-containerd, crio, docker; crio-conmon-<id>.scope is the monitor, not a container
 //! ```
 //! Sources: kubelet `pkg/kubelet/cm/cgroup_manager_linux.go`, containerd `internal/cri/server/container_create.go`, CRI-O
-//! `internal/config/cgmgr`. Guaranteed pods have no QoS folder; a static pod's uid is a hash without dashes. Whatever is
+//! `internal/config/cgmgr`. Guaranteed pods have no class folder; a static pod's uid is a hash without dashes. Whatever is
 //! below a container belongs to it.
 
 use std::borrow::Cow;
@@ -134,7 +134,7 @@ pub fn standalone_name(path: &str) -> String {
             let above = at.checked_sub(1).map(|above| parts[above]);
             return bounded(&format!("{}-{}", runtime.or(above).unwrap_or("container"), &id[..12]));
         }
-        if part.ends_with(".service") || part.ends_with(".scope") {
+        if matches!(part.rsplit_once('.'), Some((_, "service" | "scope"))) {
             return bounded(part);
         }
     }

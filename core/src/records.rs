@@ -222,7 +222,8 @@ pub fn from_refused(refused: &Refused) -> Result<Record<'static>, RecordError> {
         }
         kind::EXIT => {
             // The map keeps it in 64 bits; a wait status has 32, and the programs write no more.
-            let status = (refused.status_or_parent & u64::from(u32::MAX)) as u32;
+            let [a, b, c, d, ..] = refused.status_or_parent.to_le_bytes();
+            let status = u32::from_le_bytes([a, b, c, d]);
             Ok(Record::Exit(Exit { time, cgroup, process, status, oom: head.flags & flag::OOM_VICTIM != 0 }))
         }
         kind::CGROUP_MADE => {

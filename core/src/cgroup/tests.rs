@@ -8,6 +8,7 @@ const HASH: &str = "8f2c1d0e9b7a6c5d4e3f2a1b0c9d8e7f";
 const ID: &str = "9f86d081884c7d659a2feaa0c55ad015a3bf4f1b2b0b822cd15d6c15b0f00a08";
 const ID2: &str = "60303ae22b998861bce3b28f33eec1be758a213c86c93c076dbe9f558c11c752";
 
+#[expect(clippy::unnecessary_wraps, reason = "it is compared with what may be none")]
 fn found(pod_uid: &str, id: Option<&str>, qos: Qos, nested: bool) -> Option<ContainerPath> {
     Some(ContainerPath { pod_uid: pod_uid.to_owned(), container_id: id.map(str::to_owned), qos, nested })
 }

@@ -23,8 +23,8 @@ fn with_process(mut bytes: Vec<u8>, process: &Process) -> Vec<u8> {
 
 fn exec_bytes(flags: u16, process: &Process, path: &[u8], argv: &[u8]) -> Vec<u8> {
     let mut bytes = with_process(head(kind::EXEC, flags), process);
-    bytes.extend((path.len() as u32).to_ne_bytes());
-    bytes.extend((argv.len() as u32).to_ne_bytes());
+    bytes.extend(u32::try_from(path.len()).unwrap().to_ne_bytes());
+    bytes.extend(u32::try_from(argv.len()).unwrap().to_ne_bytes());
     bytes.extend(path);
     bytes.extend(argv);
     bytes
@@ -33,7 +33,7 @@ fn exec_bytes(flags: u16, process: &Process, path: &[u8], argv: &[u8]) -> Vec<u8
 fn cgroup_bytes(kind: u16, path: &[u8]) -> Vec<u8> {
     let mut bytes = head(kind, 0);
     bytes.extend(7_u64.to_ne_bytes());
-    bytes.extend((path.len() as u32).to_ne_bytes());
+    bytes.extend(u32::try_from(path.len()).unwrap().to_ne_bytes());
     bytes.extend(verdict::TASKS.to_ne_bytes());
     bytes.extend(path);
     bytes

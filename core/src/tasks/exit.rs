@@ -189,7 +189,7 @@ mod tests {
             (9, false, End::Signal(9), "sigkill"),
             (9, true, End::Oom, "oom"),
             (15, false, End::Signal(15), "sigterm"),
-            (11 | 0x80, false, End::Signal(11), "other"),
+            (0x8b, false, End::Signal(11), "other"),
             (0, true, End::Code(0), "0"),
         ];
         for (status, oom, end, label) in cases {

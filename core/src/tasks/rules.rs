@@ -55,7 +55,7 @@ pub struct Program<'a> {
 /// Rules of one fleet.
 #[derive(Debug)]
 pub struct Rules {
-    rules: Vec<Rule>,
+    list: Vec<Rule>,
     /// Rules with a whole name, by it, in order.
     exact: HashMap<Box<[u8]>, Vec<usize>>,
     /// Rules whose name ends in `*`, in order, with what stands before it.
@@ -79,7 +79,7 @@ impl<'a> Program<'a> {
     ///
     /// The name is the base name of the path that execve(2) got. Where that is not known (cut, or the record took the detour)
     /// or names a file descriptor (fexecve), it is the command name. A script's arguments begin with its interpreter: the
-    /// kernel (fs/binfmt_script.c) puts the interpreter and its one argument before the script's path, which is how it is told.
+    /// kernel (`fs/binfmt_script.c`) puts the interpreter and its one argument before the script's path, which is how it is told.
     pub fn of(exec: &'a Exec<'_>) -> Self {
         let (argv, cut) = match exec.argv {
             Argv::Whole(argv) => (argv, false),
@@ -158,17 +158,17 @@ impl Rules {
     pub fn new(spec: &TasksSpec) -> Self {
         let mut exact: HashMap<Box<[u8]>, Vec<usize>> = HashMap::new();
         let mut prefixes = Vec::new();
-        let mut rules = Vec::with_capacity(spec.rules.len());
+        let mut list = Vec::with_capacity(spec.rules.len());
         for (at, rule) in spec.rules.iter().enumerate() {
             let executable = rule.matches.executable.as_bytes();
             match executable.strip_suffix(b"*") {
                 Some(prefix) => prefixes.push((Box::from(prefix), at)),
                 None => exact.entry(Box::from(executable)).or_default().push(at),
             }
-            rules.push(Rule::new(rule));
+            list.push(Rule::new(rule));
         }
         Self {
-            rules,
+            list,
             exact,
             prefixes,
             ignore_unmatched: spec.unmatched == Unmatched::Ignore,
@@ -191,7 +191,7 @@ impl Rules {
                 _ => prefixes.next(),
             };
             let Some(at) = next else { break };
-            let rule = &self.rules[at];
+            let rule = &self.list[at];
             if rule.takes(program) {
                 return rule.named.as_ref().map_or(Decision::Ignore, Decision::Task);
             }
@@ -212,7 +212,7 @@ impl Rules {
     /// The names that the rules give, each once.
     pub fn names(&self) -> Vec<(&Arc<str>, &Arc<str>)> {
         let mut names: Vec<_> =
-            self.rules.iter().filter_map(|rule| rule.named.as_ref()).map(|named| (&named.task, &named.group)).collect();
+            self.list.iter().filter_map(|rule| rule.named.as_ref()).map(|named| (&named.task, &named.group)).collect();
         names.sort();
         names.dedup();
         names
@@ -237,9 +237,8 @@ impl Rule {
     fn takes(&self, program: &Program<'_>) -> bool {
         let mut arguments = program.arguments();
         self.arguments.iter().all(|wanted| match arguments.next() {
-            None => false,
             Some(_) if **wanted == *b"*" => true,
-            Some((_, true)) => false,
+            None | Some((_, true)) => false,
             Some((argument, false)) => *argument == **wanted || *label::base_name(argument) == **wanted,
         })
     }

@@ -7,7 +7,7 @@ use fleetscope_ebpf::verdict;
 
 use super::containers::{Cid, Container, State};
 use super::lost::LostReason;
-use super::{SETTLE, Tracker, WINDOW};
+use super::{SETTLE, Tracker};
 use crate::cgroup::{parse_below, parse_path, standalone_name};
 use crate::records::{CgroupGone, CgroupMade};
 use crate::series::Identity;
@@ -384,7 +384,7 @@ impl Tracker {
     /// Forgets groups and containers whose late records have had their time.
     pub(super) fn forget_gone(&mut self, now: u64) {
         while let Some((id, at)) = self.cgroups.gone.front().copied() {
-            if now.saturating_sub(at) < WINDOW && self.cgroups.len() < self.limits.cgroups {
+            if now.saturating_sub(at) < self.window() && self.cgroups.len() < self.limits.cgroups {
                 break;
             }
             self.cgroups.gone.pop_front();
@@ -399,7 +399,7 @@ impl Tracker {
                 self.drop_processes(cid, true, now);
             }
             let waits = self.containers.all.get(cid).is_some_and(|container| !container.pending.is_empty());
-            if age >= WINDOW && !waits {
+            if age >= self.window() && !waits {
                 self.leave_state(cid, now + self.limits.grace);
                 self.containers.remove(cid);
                 self.detach(cid);

@@ -61,8 +61,6 @@ use processes::Processes;
 
 /// Nanoseconds after which a record that took the detour has surely come: the agent drains both ways every 100 ms.
 const SETTLE: u64 = 2_000_000_000;
-/// Nanoseconds for which ended processes and removed groups are remembered: as long as records may wait, and [`SETTLE`].
-const WINDOW: u64 = PENDING_FOR + 2 * SETTLE;
 /// Nanoseconds between two sweeps of retired series.
 const SWEEP_EVERY: u64 = 1_000_000_000;
 /// Values of the label `kind` of `fleetscope_events_total`.
@@ -89,6 +87,8 @@ pub struct TrackerLimits {
     pub fleets: usize,
     /// Nanoseconds for which the series of deleted pods stay.
     pub grace: u64,
+    /// Nanoseconds that a record waits for the identity of its container; then it counts under `_OTHER`.
+    pub pending_for: u64,
     /// The kernel measures run-queue latency of observed groups.
     pub runqueue: bool,
     /// Series.
@@ -136,6 +136,7 @@ impl Default for TrackerLimits {
             pods: 4_096,
             fleets: 10_000,
             grace: 300_000_000_000,
+            pending_for: PENDING_FOR,
             runqueue: false,
             series: series::Limits::default(),
         }
@@ -245,6 +246,11 @@ impl Tracker {
     /// The tasks that `filter` picks. To be built outside the lock: `rows::tasks(&snapshot)` of a snapshot gives the same.
     pub fn tasks(&self, filter: &Filter) -> Vec<TaskRow> {
         rows::tasks(&self.registry.snapshot(filter))
+    }
+
+    /// Nanoseconds for which ended processes and removed groups are remembered: as long as records may wait, and [`SETTLE`].
+    fn window(&self) -> u64 {
+        self.limits.pending_for.saturating_add(2 * SETTLE)
     }
 
     fn scan(&self) -> u32 {

@@ -80,24 +80,24 @@ impl Tracker {
     pub fn upsert_pod(&mut self, view: PodView, now: u64) {
         self.now = self.now.max(now);
         let uid = view.uid.clone();
-        let before = self.pods.by_uid.get(&uid).map(|pod| pod.view.clone());
-        if before.is_none() && self.pods.by_uid.len() >= self.limits.pods {
+        if !self.pods.by_uid.contains_key(&uid) && self.pods.by_uid.len() >= self.limits.pods {
             self.forget_oldest_pod(now);
             if self.pods.by_uid.len() >= self.limits.pods {
                 return LostReason::PodsFull.count(&mut self.registry, 1);
             }
         }
         self.pods.by_cgroup.insert(view.cgroup_uid.clone(), uid.clone());
-        if let Some(pod) = self.pods.by_uid.get_mut(&uid) {
-            pod.view = view.clone();
+        let before = if let Some(pod) = self.pods.by_uid.get_mut(&uid) {
             pod.removed = None;
+            Some(std::mem::replace(&mut pod.view, view))
         } else {
-            let pod = Pod { view: view.clone(), fleet: None, identities: BTreeMap::new(), removed: None };
+            let pod = Pod { view, fleet: None, identities: BTreeMap::new(), removed: None };
             self.pods.by_uid.insert(uid.clone(), pod);
-        }
+            None
+        };
         self.reassess(&uid, now + self.limits.grace, now);
         if let Some(before) = &before {
-            self.count_changes(before, &view);
+            self.count_changes(&uid, before);
         }
         self.resolve_pod(&uid, now);
         if let Some((fid, _)) = self.pods.by_uid.get(&uid).and_then(|pod| pod.fleet) {
@@ -128,9 +128,9 @@ impl Tracker {
             self.reassess_namespace(&namespace, now);
         }
         if suspend {
-            self.hide_agents(fid, now)
+            self.hide_agents(fid, now);
         } else {
-            self.show_agents(fid)
+            self.show_agents(fid);
         }
         self.announce_rules(fid);
     }
@@ -278,8 +278,9 @@ impl Tracker {
         }
     }
 
-    fn count_changes(&mut self, before: &PodView, now: &PodView) {
-        let Some(pod) = self.pods.by_uid.get(&now.uid) else { return };
+    fn count_changes(&mut self, uid: &str, before: &PodView) {
+        let Some(pod) = self.pods.by_uid.get(uid) else { return };
+        let now = &pod.view;
         for container in &before.containers {
             let later = now.containers.iter().find(|later| later.name == container.name);
             let identity = pod.identities.get(&container.name).and_then(|iid| self.identities.get(*iid));

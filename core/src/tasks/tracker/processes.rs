@@ -7,7 +7,7 @@ use super::containers::{Cid, OwnedExec, State, Waiting, nobody};
 use super::fleets::{Fid, NOBODY};
 use super::identities::Iid;
 use super::lost::LostReason;
-use super::{SETTLE, Tracker, WINDOW};
+use super::{SETTLE, Tracker};
 use crate::metrics::{TASK_DURATION, TASKS};
 use crate::records::{Exec, Exit, Process as Who};
 use crate::tasks::exit::End;
@@ -62,7 +62,7 @@ pub(super) struct Processes {
     table: HashMap<Key, Process>,
     running: usize,
     done: VecDeque<(Key, u64)>,
-    /// Exits without exec, first for [`SETTLE`], then for the rest of [`WINDOW`].
+    /// Exits without exec, first for [`SETTLE`], then for the rest of [`Tracker::window`].
     ended: VecDeque<(Key, u64)>,
     unclaimed: VecDeque<(Key, u64)>,
     /// Not found by a scan, to be looked at again at this time.
@@ -426,7 +426,7 @@ impl Tracker {
             }
         }
         while let Some((key, at)) = self.processes.unclaimed.front().copied() {
-            if now.saturating_sub(at) < WINDOW {
+            if now.saturating_sub(at) < self.window() {
                 break;
             }
             self.processes.unclaimed.pop_front();
@@ -465,7 +465,7 @@ impl Tracker {
 
     fn bound_done(&mut self, now: u64) {
         while let Some((key, at)) = self.processes.done.front().copied() {
-            if now.saturating_sub(at) < WINDOW && self.processes.done.len() <= self.limits.done {
+            if now.saturating_sub(at) < self.window() && self.processes.done.len() <= self.limits.done {
                 break;
             }
             self.processes.done.pop_front();

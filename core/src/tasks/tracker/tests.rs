@@ -60,7 +60,10 @@ pub(super) fn fleet(name: &str) -> FleetView {
         namespace: "ai".to_owned(),
         name: name.to_owned(),
         created: 1,
-        selector: LabelSelector { match_labels: Some([("app".to_owned(), "agent".to_owned())].into()), ..LabelSelector::default() },
+        selector: LabelSelector {
+            match_labels: Some([("app".to_owned(), "agent".to_owned())].into()),
+            ..LabelSelector::default()
+        },
         tasks: TasksSpec { rules: vec![rule, ignored], ..TasksSpec::default() },
         ..FleetView::default()
     }
@@ -96,14 +99,15 @@ pub(super) fn exit(tracker: &mut Tracker, cgroup: u64, (tgid, start): (u32, u64)
 pub(super) fn shown(tracker: &Tracker, metric: &'static Metric) -> Vec<(String, f64)> {
     let filter = Filter { scope: Selection::All, name_prefix: Some(metric.name.to_owned()) };
     let snapshot = tracker.registry().snapshot(&filter);
-    let series = snapshot.families().iter().flat_map(|family| family.series());
+    let series = snapshot.families().iter().flat_map(series::Family::series);
     let number = |value: &Value| match value {
         Value::Number(number) => *number,
         Value::Histogram { sum, .. } => *sum,
     };
     series
         .map(|series| {
-            let whose = series.identity.as_ref().map_or_else(String::new, |own| format!("{} {}|", own.pod, own.container));
+            let whose =
+                series.identity.as_ref().map_or_else(String::new, |own| format!("{} {}|", own.pod, own.container));
             (whose + &series.labels.join(" "), number(&series.value))
         })
         .filter(|(_, value)| *value != 0.0)
@@ -225,7 +229,10 @@ fn processes_that_were_alive_before_are_running_and_their_exits_count() {
     tracker.seed(&seed(7, 2 * SECOND, "git", b"/usr/bin/git\0merge\0"), 10 * SECOND);
     tracker.seed(&seed(8, 2 * SECOND, "agent-with-a-ve", b"/opt/agent-with-a-very-long-name\0"), 10 * SECOND);
     tracker.scan_finished(10 * SECOND);
-    let running = [("agent-1 main|git merge".to_owned(), 1.0), ("agent-1 main|other agent-with-a-very-long-name".to_owned(), 1.0)];
+    let running = [
+        ("agent-1 main|git merge".to_owned(), 1.0),
+        ("agent-1 main|other agent-with-a-very-long-name".to_owned(), 1.0),
+    ];
     assert_eq!(shown(&tracker, &TASKS_RUNNING), running);
     // Its start is known to the nanosecond now.
     exit(&mut tracker, 10, (7, 2 * SECOND + 7), "git", 0, 12 * SECOND);
@@ -234,7 +241,8 @@ fn processes_that_were_alive_before_are_running_and_their_exits_count() {
     // And this one was forked later: its exec would have been seen.
     exit(&mut tracker, 10, (6, 11 * SECOND), "runc", 0, 12 * SECOND);
     tracker.tick(15 * SECOND);
-    let totals = [("agent-1 main|0 git success merge".to_owned(), 1.0), ("agent-1 main|2 other failed ls".to_owned(), 1.0)];
+    let totals =
+        [("agent-1 main|0 git success merge".to_owned(), 1.0), ("agent-1 main|2 other failed ls".to_owned(), 1.0)];
     assert_eq!(shown(&tracker, &TASKS), totals);
     // A second scan does not find what is still taken to run: its exit was lost.
     tracker.scan_started(20 * SECOND);
@@ -340,7 +348,16 @@ fn pods_of_no_fleet_are_ignored_and_observed_again_when_they_join_one() {
     let mut verdicts = tracker.take_verdicts();
     verdicts.sort_unstable();
     assert_eq!(verdicts, [(5, 0), (10, 0), (11, 0)]);
-    assert_eq!(tracker.registry().snapshot(&Filter { scope: Selection::Fleet { namespace: "ai".to_owned(), fleet: "git".to_owned() }, name_prefix: None }).len(), 0);
+    assert_eq!(
+        tracker
+            .registry()
+            .snapshot(&Filter {
+                scope: Selection::Fleet { namespace: "ai".to_owned(), fleet: "git".to_owned() },
+                name_prefix: None
+            })
+            .len(),
+        0
+    );
     // A new nested group inherits the verdict; a straggler's record changes nothing.
     exec(&mut tracker, 10, (8, SECOND), "/bin/git", b"git\0merge\0", 2 * SECOND);
     exit(&mut tracker, 10, (8, SECOND), "git", 0, 2 * SECOND);
@@ -358,7 +375,10 @@ fn pods_of_no_fleet_are_ignored_and_observed_again_when_they_join_one() {
     tracker.upsert_fleet(suspended, 21 * SECOND);
     assert_eq!(shown(&tracker, &TASKS), []);
     assert_eq!(tracker.take_verdicts().len(), 3);
-    assert_eq!(tracker.agents().iter().map(|row| (row.pod.as_str(), row.tracked)).collect::<Vec<_>>(), [("agent-1", false)]);
+    assert_eq!(
+        tracker.agents().iter().map(|row| (row.pod.as_str(), row.tracked)).collect::<Vec<_>>(),
+        [("agent-1", false)]
+    );
 }
 
 #[test]
@@ -423,7 +443,16 @@ fn starts_and_restarts_count_once_and_not_what_was_before() {
 
 #[test]
 fn every_table_is_bounded_and_says_so() {
-    let limits = TrackerLimits { cgroups: 4, containers: 3, processes: 2, pending: 2, ended: 2, done: 2, pods: 1, ..TrackerLimits::default() };
+    let limits = TrackerLimits {
+        cgroups: 4,
+        containers: 3,
+        processes: 2,
+        pending: 2,
+        ended: 2,
+        done: 2,
+        pods: 1,
+        ..TrackerLimits::default()
+    };
     let mut tracker = Tracker::new(limits);
     tracker.upsert_fleet(fleet("git"), 1);
     tracker.pods_synced();
@@ -461,12 +490,16 @@ fn many_executables_share_other_beyond_the_cap() {
 
 #[test]
 fn without_kubernetes_groups_are_agents() {
-    let mut tracker = Tracker::standalone(TrackerLimits::default(), FleetView { name: "host".to_owned(), ..fleet("host") });
+    let mut tracker =
+        Tracker::standalone(TrackerLimits::default(), FleetView { name: "host".to_owned(), ..fleet("host") });
     tracker.scan_started(1);
     tracker.cgroup_found(10, 1, "/system.slice/nginx.service");
     tracker.cgroup_found(11, 10, "/system.slice/nginx.service/workers");
     tracker.scan_finished(1);
     exec(&mut tracker, 11, (7, SECOND), "/bin/git", b"git\0merge\0", SECOND);
     assert_eq!(shown(&tracker, &TASKS_RUNNING), one("nginx.service |git merge", 1.0));
-    assert_eq!(tracker.containers().map(|own| (own.cgroup, own.path)).collect::<Vec<_>>(), [(10, "/system.slice/nginx.service")]);
+    assert_eq!(
+        tracker.containers().map(|own| (own.cgroup, own.path)).collect::<Vec<_>>(),
+        [(10, "/system.slice/nginx.service")]
+    );
 }

@@ -40,21 +40,24 @@ fn late() -> impl Strategy<Value = u64> {
 }
 
 fn proc() -> impl Strategy<Value = Proc> {
-    let times = (1_u64..2_000, 0_u64..6_000, proptest::collection::vec(1_u64..3_000, 0..3), proptest::option::of(1_u64..9_000));
+    let times =
+        (1_u64..2_000, 0_u64..6_000, proptest::collection::vec(1_u64..3_000, 0..3), proptest::option::of(1_u64..9_000));
     // Few pids, so that they are used again.
-    (0..CONTAINERS, 1_u32..20, times, [late(), late(), late()]).prop_map(|(container, tgid, (start, fork, gaps, exit), late)| {
-        let start = start * 10 * MS;
-        let mut now = start + fork * MS / 10;
-        let mut execs = Vec::new();
-        for gap in gaps {
-            now += gap * MS;
-            execs.push(now);
-        }
-        // A helper always ends.
-        let exit = if execs.is_empty() { Some(exit.unwrap_or(5)) } else { exit };
-        let exit = exit.map(|gap| now + gap * MS);
-        Proc { container, tgid, start, execs, exit, late }
-    })
+    (0..CONTAINERS, 1_u32..20, times, [late(), late(), late()]).prop_map(
+        |(container, tgid, (start, fork, gaps, exit), late)| {
+            let start = start * 10 * MS;
+            let mut now = start + fork * MS / 10;
+            let mut execs = Vec::new();
+            for gap in gaps {
+                now += gap * MS;
+                execs.push(now);
+            }
+            // A helper always ends.
+            let exit = if execs.is_empty() { Some(exit.unwrap_or(5)) } else { exit };
+            let exit = exit.map(|gap| now + gap * MS);
+            Proc { container, tgid, start, execs, exit, late }
+        },
+    )
 }
 
 struct Node {
@@ -117,7 +120,8 @@ impl Node {
                 let Some(time) = own.exit else { return };
                 let process = who(own.tgid, own.start, comm);
                 let status = u32::try_from(at % 3).unwrap() << 8;
-                tracker.handle(Record::Exit(Exit { time, cgroup: 100 + own.container, process, status, oom: false }), now);
+                tracker
+                    .handle(Record::Exit(Exit { time, cgroup: 100 + own.container, process, status, oom: false }), now);
             }
         }
     }
@@ -138,6 +142,11 @@ fn untangle(mut procs: Vec<Proc>) -> Vec<Proc> {
 
 fn total(rows: &[(String, f64)]) -> f64 {
     rows.iter().map(|(_, value)| value).sum()
+}
+
+#[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "numbers of processes")]
+fn count(rows: &[(String, f64)]) -> usize {
+    total(rows) as usize
 }
 
 proptest! {
@@ -200,9 +209,9 @@ proptest! {
         let counted = |own: &&Proc| !own.execs.is_empty() && own.container / 2 != 2;
         let ended: Vec<&Proc> = node.procs.iter().filter(counted).filter(|own| own.exit.is_some()).collect();
         let running = node.procs.iter().filter(counted).filter(|own| own.exit.is_none()).count();
-        prop_assert_eq!(total(&shown(&tracker, &TASKS)), ended.len() as f64, "{:?}", shown(&tracker, &TASKS));
-        prop_assert_eq!(total(&shown(&tracker, &TASKS_RUNNING)), running as f64);
-        let seconds: f64 = ended.iter().map(|own| (own.exit.unwrap() - own.start) as f64 / 1e9).sum();
+        prop_assert_eq!(count(&shown(&tracker, &TASKS)), ended.len(), "{:?}", shown(&tracker, &TASKS));
+        prop_assert_eq!(count(&shown(&tracker, &TASKS_RUNNING)), running);
+        let seconds: f64 = ended.iter().map(|own| std::time::Duration::from_nanos(own.exit.unwrap() - own.start).as_secs_f64()).sum();
         let sum = total(&shown(&tracker, &TASK_DURATION));
         prop_assert!((sum - seconds).abs() < 1e-6 * (1.0 + seconds), "{sum} {seconds}");
         let missing = shown(&tracker, &EVENTS_LOST).into_iter().find(|(reason, _)| reason == "exit_missing");
