@@ -16,13 +16,16 @@ pub(crate) enum Line<'a> {
     Nothing,
 }
 
+/// Labels in the order of the line, unescaped.
+type Labels<'a> = Vec<(&'a str, String)>;
+
 /// One sample; a timestamp is dropped.
 #[derive(Clone, Debug, PartialEq)]
 pub(crate) struct Sample<'a> {
     /// The metric's name, with `_bucket`, `_sum` or `_count` where there is one.
     pub(crate) name: &'a str,
-    /// Labels in the order of the line, unescaped.
-    pub(crate) labels: Vec<(&'a str, String)>,
+    /// Its labels.
+    pub(crate) labels: Labels<'a>,
     /// The value.
     pub(crate) value: f64,
 }
@@ -55,7 +58,7 @@ pub(crate) fn parse(text: &str) -> impl Iterator<Item = Result<(&str, Line<'_>),
 }
 
 /// The name of a sample's family, given whether a name is that of a histogram or summary.
-pub(crate) fn family<'a>(name: &'a str, is_family: impl Fn(&str) -> bool) -> &'a str {
+pub(crate) fn family(name: &str, is_family: impl Fn(&str) -> bool) -> &str {
     let base = ["_bucket", "_sum", "_count"].iter().find_map(|suffix| name.strip_suffix(suffix));
     base.filter(|base| is_family(base)).unwrap_or(name)
 }
@@ -92,7 +95,7 @@ fn parse_line(line: &str) -> Result<Line<'_>, &'static str> {
 }
 
 /// Labels after the `{`, and what follows the `}`.
-fn parse_labels(mut rest: &str) -> Result<(Vec<(&str, String)>, &str), &'static str> {
+fn parse_labels(mut rest: &str) -> Result<(Labels<'_>, &str), &'static str> {
     let mut labels = Vec::new();
     loop {
         rest = rest.trim_start_matches([' ', '\t', ',']);

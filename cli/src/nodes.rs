@@ -240,10 +240,7 @@ pub(crate) async fn ask_json<T: DeserializeOwned>(
 }
 
 /// Separates answers from problems: answers with their agents, and how many there should have been.
-pub(crate) fn split<'a, T>(
-    agents: &'a [NodeAgent],
-    answers: Vec<Result<T, NodeError>>,
-) -> (Vec<(&'a NodeAgent, T)>, Coverage) {
+pub(crate) fn split<T>(agents: &[NodeAgent], answers: Vec<Result<T, NodeError>>) -> (Vec<(&NodeAgent, T)>, Coverage) {
     let mut good = Vec::new();
     let mut problems = Vec::new();
     for (agent, answer) in agents.iter().zip(answers) {

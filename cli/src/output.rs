@@ -77,7 +77,10 @@ pub(crate) fn yaml(value: &impl Serialize) -> Result<String, OutputError> {
 
 /// JSON with the characters that a terminal would obey written as `\u....`: the same JSON, harmless to look at.
 fn harmless_json(json: &str) -> String {
-    harmless(json, |c| c.encode_utf16(&mut [0; 2]).iter().map(|unit| format!("\\u{unit:04x}")).collect())
+    harmless(json, |c| {
+        let units: Vec<String> = c.encode_utf16(&mut [0; 2]).iter().map(|unit| format!("\\u{unit:04x}")).collect();
+        units.concat()
+    })
 }
 
 fn harmless(json: &str, escaped: impl Fn(char) -> String) -> String {

@@ -1,4 +1,4 @@
-//! `--match`: which series are meant, by a glob or a regular expression on the name, or by a selector as in PromQL.
+//! `--match`: which series are meant, by a glob or a regular expression on the name, or by a selector as in `PromQL`.
 
 use std::fmt;
 use std::str::FromStr;
@@ -83,7 +83,7 @@ fn is_regex(text: &str) -> bool {
     text.len() >= 2 && text.starts_with('/') && text.ends_with('/')
 }
 
-/// Matches whole values, as PromQL does.
+/// Matches whole values, as `PromQL` does.
 fn anchored(pattern: &str) -> Result<Regex, regex::Error> {
     RegexBuilder::new(&format!("^(?:{pattern})$")).size_limit(REGEX_MAX).dot_matches_new_line(true).build()
 }

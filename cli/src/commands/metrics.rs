@@ -222,10 +222,7 @@ impl Open {
                 self.bucket(bound, value);
             }
             Some("_sum") => self.sum += value,
-            Some("_count") => {
-                self.series += 1;
-                self.total += value;
-            }
+            // A counter, a gauge, or the `_count` of a histogram, which stands for its series.
             _ => {
                 self.series += 1;
                 self.total += value;

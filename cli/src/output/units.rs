@@ -76,10 +76,7 @@ fn three_digits(value: f64) -> String {
         _ => 0,
     };
     let text = format!("{value:.decimals$}");
-    match text.contains('.') {
-        true => text.trim_end_matches('0').trim_end_matches('.').to_owned(),
-        false => text,
-    }
+    if text.contains('.') { text.trim_end_matches('0').trim_end_matches('.').to_owned() } else { text }
 }
 
 #[expect(
@@ -146,7 +143,7 @@ mod tests {
             (0.0, "0B"),
             (512.0, "512B"),
             (1536.0, "1.5KiB"),
-            (1048575.0, "1MiB"),
+            (1_048_575.0, "1MiB"),
             (23_173_530.0, "22.1MiB"),
             (5e15, "4547TiB"),
         ] {

@@ -7,7 +7,6 @@ use std::path::PathBuf;
 use std::process::{Command, Output};
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, mpsc};
-use std::time::Duration;
 
 use axum::Router;
 use axum::extract::{Path, RawQuery, State};
@@ -241,10 +240,7 @@ async fn proxy(
             Some(text) => text.clone().into_response(),
             None => (StatusCode::NOT_FOUND, "there is nothing here\n").into_response(),
         },
-        Some(Answer::Hangs) => {
-            tokio::time::sleep(Duration::from_secs(3600)).await;
-            String::new().into_response()
-        }
+        Some(Answer::Hangs) => std::future::pending().await,
         Some(Answer::TogetherWith(others, text)) => {
             let waiting = shared.waiting.fetch_add(1, Ordering::SeqCst) + 1;
             shared.most_waiting.fetch_max(waiting, Ordering::SeqCst);

@@ -178,7 +178,11 @@ fn without_node_agents_and_without_a_cluster_the_remedy_is_told() {
 fn exposition(samples: usize) -> String {
     let mut text = "# HELP fleetscope_tasks_running Now.\n# TYPE fleetscope_tasks_running gauge\n".to_owned();
     for i in 0..samples {
-        text.push_str(&format!("fleetscope_tasks_running{{namespace=\"team-a\",fleet=\"coders\",pod=\"p{i}\"}} 1\n"));
+        text.extend([
+            "fleetscope_tasks_running{namespace=\"team-a\",fleet=\"coders\",pod=\"p",
+            &i.to_string(),
+            "\"} 1\n",
+        ]);
     }
     text
 }

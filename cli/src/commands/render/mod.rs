@@ -1,4 +1,4 @@
-//! `fleetscope render`: the objects that the operator would make for AgentFleets in files. Offline: no cluster is asked.
+//! `fleetscope render`: the objects that the operator would make for fleets in files. Offline: no cluster is asked.
 //!
 //! In: YAML or JSON. Out: what `core::resources`, the operator's own builders, make of it, or every fault with its file,
 //! document and field. All or nothing, so that a pipe into `kubectl apply` never applies half of it.
@@ -111,7 +111,7 @@ fn render(args: &RenderArgs, scope: &ScopeArgs, stdin: &mut dyn Read) -> Answer 
         }
         match ChildKind::wanted(&fleet, |_| true) {
             Some(kind) => {
-                objects.push((format!("fleet {namespace}/{name}, {place}"), scrape_object(kind, &fleet, &site)))
+                objects.push((format!("fleet {namespace}/{name}, {place}"), scrape_object(kind, &fleet, &site)));
             }
             None if fleet.spec.suspend => notes.push(Problem::new(
                 format!("{place}: fleet {namespace}/{name} is suspended, nothing is made for it"),
@@ -216,7 +216,7 @@ fn text(objects: &[(String, Value)], form: Form) -> Result<String, output::Outpu
         Form::Yaml => {
             let mut text = String::new();
             for (origin, object) in objects {
-                text.push_str(&format!("---\n# {}\n{}", escape(origin), output::yaml(object)?));
+                text.extend(["---\n# ", &escape(origin), "\n", &output::yaml(object)?]);
             }
             Ok(text)
         }

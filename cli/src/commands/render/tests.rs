@@ -92,7 +92,7 @@ fn every_fault_is_told_with_document_field_and_remedy_and_nothing_is_rendered() 
         texts[1..],
         [
             format!("{title}: spec.suspnd: unknown field"),
-            format!("{title}: spec.tasks.maxUnmatched: must be at least 0.0")
+            format!("{title}: spec.tasks.maxUnmatched: must be at least 0")
         ]
     );
     assert_eq!(

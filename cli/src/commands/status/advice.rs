@@ -8,10 +8,10 @@ use super::{FleetRow, NodeRow, OperatorRow, Probe};
 use crate::exit::Problem;
 
 /// Problems, which make `status` end with 3, and notes, which do not.
-pub(super) fn find(fleets: &[FleetRow], nodes: &[NodeRow], operator: &OperatorRow) -> (Vec<Problem>, Vec<Problem>) {
+pub(super) fn find(fleets: &[FleetRow], agents: &[NodeRow], operator: &OperatorRow) -> (Vec<Problem>, Vec<Problem>) {
     let (mut problems, mut notes) = (Vec::new(), Vec::new());
     operator_advice(operator, &mut problems);
-    nodes_advice(nodes, operator, &mut problems, &mut notes);
+    agents_advice(agents, operator, &mut problems, &mut notes);
     for fleet in fleets {
         fleet_advice(fleet, &mut problems, &mut notes);
     }
@@ -47,26 +47,26 @@ fn operator_advice(operator: &OperatorRow, problems: &mut Vec<Problem>) {
     }
 }
 
-fn nodes_advice(nodes: &[NodeRow], operator: &OperatorRow, problems: &mut Vec<Problem>, notes: &mut Vec<Problem>) {
-    if nodes.is_empty() {
+fn agents_advice(agents: &[NodeRow], operator: &OperatorRow, problems: &mut Vec<Problem>, notes: &mut Vec<Problem>) {
+    if agents.is_empty() {
         problems.push(Problem::new(
             "no node agent runs: no task is observed",
             "see `kubectl get daemonsets -A -l app.kubernetes.io/name=fleetscope`, or install the chart; \
              --system-namespace says where it is",
         ));
     }
-    for row in nodes {
+    for row in agents {
         // A node agent is ready without the probes that it can do without; those are notes then.
         let list = if row.ready { &mut *notes } else { &mut *problems };
         for probe in row.info.probes.iter().filter(|probe| is_broken(probe)) {
-            let Probe { probe, program, state, reason, remedy } = probe;
+            let Probe { purpose, program, state, reason, remedy } = probe;
             let remedy = if remedy.is_empty() {
                 format!("see `kubectl -n {} logs {}`", row.namespace, row.pod)
             } else {
                 remedy.clone()
             };
             list.push(Problem::new(
-                format!("node {}: probe {probe} ({program}) is {state}: {reason}", row.node),
+                format!("node {}: probe {purpose} ({program}) is {state}: {reason}", row.node),
                 remedy,
             ));
         }
@@ -84,7 +84,7 @@ fn nodes_advice(nodes: &[NodeRow], operator: &OperatorRow, problems: &mut Vec<Pr
         }
     }
     let versions: BTreeSet<&str> =
-        nodes.iter().map(|row| row.info.version.as_str()).filter(|version| !version.is_empty()).collect();
+        agents.iter().map(|row| row.info.version.as_str()).filter(|version| !version.is_empty()).collect();
     if versions.len() > 1 {
         let all: Vec<&str> = versions.into_iter().collect();
         notes.push(Problem::new(

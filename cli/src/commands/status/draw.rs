@@ -60,7 +60,7 @@ fn list(title: &str, tone: Tone, problems: &[Problem], out: &mut String) {
     out.push_str(&tone.paint(title));
     out.push('\n');
     for Problem { problem, remedy } in problems {
-        out.push_str(&format!("  {}\n    {} {}\n", escape(problem), Tone::Dim.paint("do:"), escape(remedy)));
+        out.extend(["  ", &escape(problem), "\n    ", &Tone::Dim.paint("do:"), " ", &escape(remedy), "\n"]);
     }
 }
 

@@ -121,7 +121,9 @@ struct Cgroups {
 #[derive(Clone, Debug, Default, Deserialize, PartialEq, Serialize)]
 #[serde(default, rename_all = "camelCase")]
 struct Probe {
-    probe: String,
+    /// What it is for.
+    #[serde(rename = "probe")]
+    purpose: String,
     /// The program in the kernel; a probe may have several.
     program: String,
     /// attached, off, unsupported or failed.

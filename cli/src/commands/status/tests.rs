@@ -26,7 +26,7 @@ fn ready_fleet() -> FleetRow {
 }
 
 fn probe(name: &str, state: &str) -> Probe {
-    Probe { probe: name.to_owned(), program: format!("on_{name}"), state: state.to_owned(), ..Probe::default() }
+    Probe { purpose: name.to_owned(), program: format!("on_{name}"), state: state.to_owned(), ..Probe::default() }
 }
 
 fn ready_node(node: &str) -> NodeRow {
@@ -96,7 +96,7 @@ fn whatever_is_wrong_stands_below_with_its_remedy() {
     let mut node = ready_node("a");
     node.ready = false;
     node.info.probes[0] = Probe {
-        probe: "exec".to_owned(),
+        purpose: "exec".to_owned(),
         program: "on_exec".to_owned(),
         state: "failed".to_owned(),
         reason: "no \u{1b}[31mBTF".to_owned(),
