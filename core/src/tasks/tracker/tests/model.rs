@@ -150,7 +150,6 @@ fn count(rows: &[(String, f64)]) -> usize {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig { cases: 192, ..ProptestConfig::default() })]
     #[test]
     fn every_exit_counts_once_in_any_legal_order(
         procs in proptest::collection::vec(proc(), 0..40),
