@@ -20,6 +20,7 @@ use crate::http::server::serve;
 use crate::info::{Capabilities, Cgroups, Info, Limits, Probe, VERSION, check_text, kernel, probes_reason};
 use crate::mounts::{Mounts, Paths};
 use crate::probes::capabilities::{self, CapabilityError, Dropped, Held};
+use crate::probes::memory::give_back;
 use crate::probes::report::chain;
 use crate::probes::{Options, Probes};
 use crate::readiness::{Part, Readiness};
@@ -93,6 +94,7 @@ pub fn run(args: Args) -> Result<(), AgentError> {
         cgroups: Cgroups::from(&mounts),
         limits,
     };
+    give_back();
     let node = (!standalone).then_some(node);
     // The runtime's threads begin with the capabilities of the thread that makes them: none, from here on.
     let runtime = runtime().map_err(AgentError::Runtime)?;

@@ -160,7 +160,7 @@ pub fn check_text(report: &[ProbeReport], capabilities: &Capabilities, cgroups: 
     let granted =
         if capabilities.granted.is_empty() { "neither".to_owned() } else { capabilities.granted.join(" and ") };
     let _ = writeln!(text, "\nkernel        {}", kernel());
-    let _ = writeln!(text, "capabilities  {} ({granted} of BPF and PERFMON)", capabilities.at_start);
+    let _ = writeln!(text, "capabilities  {} ({granted})", capabilities.at_start);
     let _ = writeln!(text, "cgroups       {}", if cgroups.mode.is_empty() { "no cgroup2 tree" } else { cgroups.mode });
     let root = match (cgroups.root.as_str(), cgroups.error.as_str()) {
         ("", error) => error.to_owned(),

@@ -322,8 +322,10 @@ impl Engine {
 
 /// A tracker for what the settings say.
 fn tracker(settings: &Settings, mounts: &Mounts) -> Tracker {
+    let ns = |duration: Duration| u64::try_from(duration.as_nanos()).unwrap_or(u64::MAX);
     let limits = TrackerLimits {
-        grace: u64::try_from(settings.series_grace.as_nanos()).unwrap_or(u64::MAX),
+        grace: ns(settings.series_grace),
+        pending_for: ns(settings.pending_timeout),
         runqueue: settings.runqueue,
         series: settings.series,
         ..TrackerLimits::default()

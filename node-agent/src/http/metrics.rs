@@ -5,7 +5,7 @@ use std::time::{Duration, Instant};
 
 use axum::extract::rejection::QueryRejection;
 use axum::extract::{Query, State};
-use axum::http::{HeaderMap, HeaderName, header};
+use axum::http::{HeaderMap, HeaderName, HeaderValue, header};
 use axum::response::{IntoResponse as _, Response};
 use fleetscope_core::expose::{content_type, negotiate};
 use fleetscope_core::series::{Filter, Selection};
@@ -87,14 +87,12 @@ pub async fn answer<I: Serialize + Send + Sync + 'static>(
     let body = timeout(LIMIT, work).await.map_err(|_| Refused::Slow)??;
     app.engine.scraped(started.elapsed().as_secs_f64()).await.map_err(|_| Refused::Stopping)?;
     let mut response = body.into_response();
-    let put = |name, value: &'static str| (name, axum::http::HeaderValue::from_static(value));
-    response.headers_mut().extend([
-        put(header::CONTENT_TYPE, content_type(format)),
-        put(header::VARY, "Accept, Accept-Encoding"),
-        put(header::CACHE_CONTROL, "no-store"),
-    ]);
+    let mut put = |name, value: &'static str| response.headers_mut().insert(name, HeaderValue::from_static(value));
+    put(header::CONTENT_TYPE, content_type(format));
+    put(header::VARY, "Accept, Accept-Encoding");
+    put(header::CACHE_CONTROL, "no-store");
     if coding == Coding::Gzip {
-        response.headers_mut().extend([put(header::CONTENT_ENCODING, "gzip")]);
+        put(header::CONTENT_ENCODING, "gzip");
     }
     Ok(response)
 }

@@ -158,7 +158,9 @@ impl Btf {
     /// Finds where each type begins. Everything else is read when it is asked for.
     pub fn parse(data: Vec<u8>) -> Result<Self, BtfError> {
         let mut btf = Self { data, types: vec![0], strings: (0, 0) };
-        let Some(magic) = btf.data.first_chunk::<2>() else { return Err(BtfError::Truncated { at: 0, len: btf.data.len() }) };
+        let Some(magic) = btf.data.first_chunk::<2>() else {
+            return Err(BtfError::Truncated { at: 0, len: btf.data.len() });
+        };
         if u16::from_ne_bytes(*magic) != MAGIC {
             return Err(BtfError::Magic);
         }
@@ -166,7 +168,11 @@ impl Btf {
         let section = |btf: &Self, at| -> Result<(usize, usize), BtfError> {
             let begin = header.saturating_add(btf.word(at)? as usize);
             let end = begin.saturating_add(btf.word(at + 4)? as usize);
-            if end > btf.data.len() { Err(BtfError::Truncated { at: end, len: btf.data.len() }) } else { Ok((begin, end)) }
+            if end > btf.data.len() {
+                Err(BtfError::Truncated { at: end, len: btf.data.len() })
+            } else {
+                Ok((begin, end))
+            }
         };
         let (mut at, end) = section(&btf, 8)?;
         btf.strings = section(&btf, 16)?;
@@ -197,7 +203,9 @@ impl Btf {
         let mut bits = 0_u64;
         let mut visits = VISITS_MAX;
         for name in members.split('.') {
-            let found = self.find(id, name.as_bytes(), 0, &mut visits)?.ok_or_else(|| BtfError::NoMember { path: path.to_owned() })?;
+            let found = self
+                .find(id, name.as_bytes(), 0, &mut visits)?
+                .ok_or_else(|| BtfError::NoMember { path: path.to_owned() })?;
             bits += found.bits;
             id = found.of;
             if found.is_bit_field {
@@ -229,7 +237,11 @@ impl Btf {
                 name.push('*');
                 of = self.strip(self.get(id)?.size_or_type)?;
             }
-            name.push_str(if of == 0 { "void" } else { std::str::from_utf8(self.string(self.get(of)?.name)?).unwrap_or("?") });
+            name.push_str(if of == 0 {
+                "void"
+            } else {
+                std::str::from_utf8(self.string(self.get(of)?.name)?).unwrap_or("?")
+            });
             arguments.push(name);
         }
         Ok(arguments)
@@ -335,12 +347,15 @@ impl Btf {
             *visits = visits.checked_sub(1).ok_or(BtfError::Depth { id })?;
             let at = outer.rest + i * 12;
             let (name, of, offset) = (self.word(at)?, self.word(at + 4)?, self.word(at + 8)?);
-            let (bits, is_bit_field) = if outer.flag { (offset & 0xff_ffff, offset >> 24 != 0) } else { (offset, false) };
+            let (bits, is_bit_field) =
+                if outer.flag { (offset & 0xff_ffff, offset >> 24 != 0) } else { (offset, false) };
             let bits = u64::from(bits);
             if name != 0 && self.string(name)? == wanted {
                 return Ok(Some(Found { bits, of, is_bit_field }));
             }
-            if name == 0 && let Some(inner) = self.find(of, wanted, depth + 1, visits)? {
+            if name == 0
+                && let Some(inner) = self.find(of, wanted, depth + 1, visits)?
+            {
                 return Ok(Some(Found { bits: bits + inner.bits, ..inner }));
             }
         }

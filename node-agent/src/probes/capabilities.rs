@@ -147,8 +147,14 @@ mod tests {
 
     #[test]
     fn a_status_without_the_lines_is_an_error_that_names_the_line() {
-        assert_eq!(parse("CapEff:\tzz\n").unwrap_err().to_string(), "failed to parse CapEff of /proc/thread-self/status");
-        assert_eq!(parse("CapEff:\t0\nCapPrm:\t0\n").unwrap_err().to_string(), "failed to parse CapBnd of /proc/thread-self/status");
+        assert_eq!(
+            parse("CapEff:\tzz\n").unwrap_err().to_string(),
+            "failed to parse CapEff of /proc/thread-self/status"
+        );
+        assert_eq!(
+            parse("CapEff:\t0\nCapPrm:\t0\n").unwrap_err().to_string(),
+            "failed to parse CapBnd of /proc/thread-self/status"
+        );
     }
 
     #[test]

@@ -93,7 +93,9 @@ impl Maps {
         for (cgroup, verdict) in verdicts {
             match self.cgroups.insert(cgroup, verdict, 0) {
                 Ok(()) => done.written += 1,
-                Err(MapError::SyscallError(error)) if error.io_error.raw_os_error() == Some(libc::E2BIG) => done.refused += 1,
+                Err(MapError::SyscallError(error)) if error.io_error.raw_os_error() == Some(libc::E2BIG) => {
+                    done.refused += 1
+                }
                 Err(source) => return Err(MapsError::Kernel { verb: "write", name: map::CGROUPS, source }),
             }
         }

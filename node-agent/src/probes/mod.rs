@@ -7,13 +7,15 @@
 //! - [`btf`]: offsets of the running kernel's structures
 //! - [`capabilities`]: what this process may do, and giving up what it no longer needs
 //! - [`maps`]: records, verdicts, counters, histograms
+//! - [`memory`]: giving back what loading took
 //! - [`programs`]: what each program needs of the kernel
 //! - [`report`]: states, reasons, remedies, and the table of `--check`
-#![expect(unsafe_code, reason = "capget, capset and prctl, which libc has as plain C calls")]
+#![expect(unsafe_code, reason = "capset, malloc_trim and descriptors of maps, which have no safe form")]
 
 pub mod btf;
 pub mod capabilities;
 pub mod maps;
+pub mod memory;
 pub mod programs;
 pub mod report;
 pub mod stats;
@@ -88,7 +90,8 @@ impl Probes {
         match open(options, object) {
             Ok((btf, kernel, mut ebpf)) => {
                 let offsets = Offsets::new(&btf);
-                let attach = |program| ProbeReport::new(program, attach(program, options, &offsets, &kernel, &mut ebpf));
+                let attach =
+                    |program| ProbeReport::new(program, attach(program, options, &offsets, &kernel, &mut ebpf));
                 let report = PROGRAMS.iter().map(attach).collect();
                 match Maps::take(&mut ebpf, options.ring_bytes) {
                     Ok(maps) => Self { report, ebpf: Some(ebpf), maps: Some(maps) },
@@ -159,7 +162,9 @@ fn attach(program: &Program, options: &Options, offsets: &Offsets<'_>, kernel: &
     if let Err(reason) = offsets.check(program) {
         return Failure::Kernel(reason).state();
     }
-    let Some(found) = ebpf.program_mut(program.name) else { return Failure::NoProgram { program: program.name }.state() };
+    let Some(found) = ebpf.program_mut(program.name) else {
+        return Failure::NoProgram { program: program.name }.state();
+    };
     let attached = <&mut BtfTracePoint>::try_from(found).and_then(|found| {
         found.load(program.tracepoint, kernel)?;
         found.attach()

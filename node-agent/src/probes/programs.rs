@@ -178,7 +178,9 @@ impl<'a> Offsets<'a> {
 
     /// Whether `sched_process_exit` says which thread is the last.
     pub(super) fn has_group_dead(&self) -> bool {
-        self.btf.tracepoint("sched_process_exit").is_ok_and(|arguments| arguments.get(1).is_some_and(|kind| kind == "_Bool"))
+        self.btf
+            .tracepoint("sched_process_exit")
+            .is_ok_and(|arguments| arguments.get(1).is_some_and(|kind| kind == "_Bool"))
     }
 
     /// Whether this kernel has what the program needs; takes the reason out.

@@ -120,15 +120,21 @@ impl Failure {
         let reason = chain(self);
         let unsupported = |remedy: &str| State::Unsupported { reason: reason.clone(), remedy: remedy.to_owned() };
         match self {
-            Self::NoObject => unsupported("Build it with `make build`, which builds the eBPF object first (`make ebpf`)."),
+            Self::NoObject => {
+                unsupported("Build it with `make build`, which builds the eBPF object first (`make ebpf`).")
+            }
             Self::NoProgram { .. } => unsupported("Build the eBPF object again from the same sources: `make ebpf`."),
             Self::Btf(BtfError::Read { source, .. }) if source.kind() == io::ErrorKind::NotFound => {
                 unsupported("Use a kernel built with CONFIG_DEBUG_INFO_BTF=y, and mount /sys.")
             }
-            Self::Kernel(Unsupported::Btf(BtfError::NoTracepoint { .. } | BtfError::NoStruct { .. } | BtfError::NoMember { .. })) => {
-                unsupported("Use kernel 5.15 or later with CONFIG_CGROUPS=y; what the other probes measure is not affected.")
+            Self::Kernel(Unsupported::Btf(
+                BtfError::NoTracepoint { .. } | BtfError::NoStruct { .. } | BtfError::NoMember { .. },
+            )) => unsupported(
+                "Use kernel 5.15 or later with CONFIG_CGROUPS=y; what the other probes measure is not affected.",
+            ),
+            Self::Kernel(_) => {
+                unsupported("Report this kernel's version; what the other probes measure is not affected.")
             }
-            Self::Kernel(_) => unsupported("Report this kernel's version; what the other probes measure is not affected."),
             Self::Btf(_) | Self::KernelBtf(_) | Self::Object(_) | Self::Program(_) | Self::Maps(_) => {
                 State::Failed { remedy: remedy(self), reason }
             }
@@ -164,10 +170,14 @@ fn remedy(failure: &Failure) -> String {
 fn remedy_for(code: Option<i32>, lockdown: &str, missing: &[&str]) -> String {
     let denied = matches!(code, Some(libc::EPERM | libc::EACCES));
     if denied && !missing.is_empty() {
-        return format!("Add the capabilities {} to the container's securityContext (or run as root).", missing.join(" and "));
+        return format!(
+            "Add the capabilities {} to the container's securityContext (or run as root).",
+            missing.join(" and ")
+        );
     }
     if denied && lockdown.contains("[confidentiality]") {
-        return "The kernel is locked down (confidentiality): boot with lockdown=integrity or without lockdown.".to_owned();
+        return "The kernel is locked down (confidentiality): boot with lockdown=integrity or without lockdown."
+            .to_owned();
     }
     match code {
         Some(libc::EPERM) => "Both capabilities are held, so a seccomp profile, a security module or a user namespace forbids bpf(2): use seccompProfile RuntimeDefault and hostUsers.".to_owned(),
@@ -183,7 +193,10 @@ fn os_error(error: &(dyn std::error::Error + 'static)) -> Option<i32> {
     while let Some(error) = next {
         let io = error.downcast_ref::<io::Error>().and_then(io::Error::raw_os_error);
         // aya keeps the verdict of BPF_PROG_LOAD and BPF_BTF_LOAD in a field instead of in the chain.
-        let program = error.downcast_ref::<Box<ProgramError>>().map(AsRef::as_ref).or_else(|| error.downcast_ref::<ProgramError>());
+        let program = error
+            .downcast_ref::<Box<ProgramError>>()
+            .map(AsRef::as_ref)
+            .or_else(|| error.downcast_ref::<ProgramError>());
         let load = match program {
             Some(ProgramError::LoadError { io_error, .. }) => io_error.raw_os_error(),
             _ => None,

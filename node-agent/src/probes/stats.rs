@@ -55,7 +55,8 @@ mod tests {
     #[test]
     fn the_counts_are_taken_from_fdinfo_and_missing_ones_are_zero() {
         let text = "pos:\t0\nprog_type:\t26\nrun_time_ns:\t1234\nrun_cnt:\t7\nrecursion_misses:\t2\n";
-        let stats = ProgramStats { program: "p".into(), run_time_ns: 1234, run_cnt: 7, recursion_misses: 2, verified_insns: 0 };
+        let stats =
+            ProgramStats { program: "p".into(), run_time_ns: 1234, run_cnt: 7, recursion_misses: 2, verified_insns: 0 };
         assert_eq!(parse("p", text), stats);
         assert_eq!(parse("p", "run_cnt:\tmany"), ProgramStats { program: "p".into(), ..ProgramStats::default() });
     }
