@@ -15,7 +15,10 @@
 //! A program never writes kernel or user memory, never sleeps, and does nothing for a cgroup that is not in `CGROUPS`
 //! but look that up. Nothing may panic: a bounds check that can fail does not pass the verifier, hence raw pointers.
 #![cfg_attr(target_arch = "bpf", no_std, no_main, feature(asm_experimental_arch))] // asm: an atomic addition
-#![cfg_attr(target_arch = "bpf", expect(unsafe_code, reason = "programs read kernel memory through pointers that the verifier checks"))]
+#![cfg_attr(
+    target_arch = "bpf",
+    expect(unsafe_code, reason = "programs read kernel memory through pointers that the verifier checks")
+)]
 
 #[cfg(target_arch = "bpf")]
 mod kernel;

@@ -7,8 +7,8 @@ use aya_ebpf::helpers::generated::bpf_task_storage_get;
 use aya_ebpf::macros::btf_map;
 use core::ffi::c_void;
 use fleetscope_ebpf::{
-    ARGV_MAX, CGROUP_PATH_MAX, CGROUPS_MAX, CgroupRecord, Counters, ExecRecord, PATH_MAX, REFUSED_MAX, RING_BYTES, RUNQUEUE_MAX,
-    Refused, RefusedKey, RunqueueHistogram,
+    ARGV_MAX, CGROUP_PATH_MAX, CGROUPS_MAX, CgroupRecord, Counters, ExecRecord, PATH_MAX, REFUSED_MAX, RING_BYTES,
+    RUNQUEUE_MAX, Refused, RefusedKey, RunqueueHistogram,
 };
 
 #[btf_map]
@@ -77,7 +77,9 @@ impl<T> TaskStorage<T> {
     #[inline(always)]
     pub(crate) unsafe fn get(&'static self, task: u64) -> *mut T {
         // SAFETY: the verifier checks both pointers.
-        unsafe { bpf_task_storage_get((&raw const *self).cast_mut().cast(), task as *mut _, core::ptr::null_mut(), 0).cast() }
+        unsafe {
+            bpf_task_storage_get((&raw const *self).cast_mut().cast(), task as *mut _, core::ptr::null_mut(), 0).cast()
+        }
     }
 
     /// The task's value, zeroed when it is new; null when there is no memory.
@@ -88,6 +90,9 @@ impl<T> TaskStorage<T> {
     pub(crate) unsafe fn get_or_insert(&'static self, task: u64) -> *mut T {
         let map: *mut c_void = (&raw const *self).cast_mut().cast();
         // SAFETY: the verifier checks both pointers.
-        unsafe { bpf_task_storage_get(map, task as *mut _, core::ptr::null_mut(), BPF_LOCAL_STORAGE_GET_F_CREATE as u64).cast() }
+        unsafe {
+            bpf_task_storage_get(map, task as *mut _, core::ptr::null_mut(), BPF_LOCAL_STORAGE_GET_F_CREATE as u64)
+                .cast()
+        }
     }
 }

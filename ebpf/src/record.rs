@@ -3,7 +3,9 @@
 use crate::kernel::wakeup_bytes;
 use crate::maps::{RECORDS, REFUSED};
 use aya_ebpf::bindings::{BPF_RB_AVAIL_DATA, BPF_RB_FORCE_WAKEUP, BPF_RB_NO_WAKEUP};
-use aya_ebpf::helpers::generated::{bpf_get_smp_processor_id, bpf_ktime_get_boot_ns, bpf_ringbuf_output, bpf_ringbuf_query};
+use aya_ebpf::helpers::generated::{
+    bpf_get_smp_processor_id, bpf_ktime_get_boot_ns, bpf_ringbuf_output, bpf_ringbuf_query,
+};
 use core::ffi::c_void;
 use fleetscope_ebpf::{RecordHead, Refused, RefusedKey};
 

@@ -65,7 +65,12 @@ impl Group {
     /// Runs [`Self::process`] to its end and returns what it printed.
     pub(crate) fn run(&self, verb: &[&str]) -> String {
         let output = self.process(verb).output().expect("kernel-process runs");
-        assert!(output.status.code().is_some(), "{verb:?}: {}: {}", output.status, String::from_utf8_lossy(&output.stderr));
+        assert!(
+            output.status.code().is_some(),
+            "{verb:?}: {}: {}",
+            output.status,
+            String::from_utf8_lossy(&output.stderr)
+        );
         String::from_utf8(output.stdout).expect("it prints text")
     }
 }
@@ -91,7 +96,8 @@ pub(crate) fn remove(folder: &Path) {
     // Kernel 5.14; before, each process is killed by itself.
     if fs::write(folder.join("cgroup.kill"), "1").is_err() {
         let processes = fs::read_to_string(folder.join("cgroup.procs")).unwrap_or_default();
-        for process in processes.lines().filter_map(|line| line.parse().ok()).filter_map(rustix::process::Pid::from_raw) {
+        for process in processes.lines().filter_map(|line| line.parse().ok()).filter_map(rustix::process::Pid::from_raw)
+        {
             let _ = rustix::process::kill_process(process, rustix::process::Signal::KILL);
         }
     }
@@ -109,7 +115,8 @@ pub(crate) fn remove(folder: &Path) {
 fn remove_left_over(root: &Path) {
     for entry in fs::read_dir(root).into_iter().flatten().flatten() {
         let name = entry.file_name().to_string_lossy().into_owned();
-        let process = name.strip_prefix(PREFIX).and_then(|rest| rest.split_once('-')).map(|(process, _)| process.to_owned());
+        let process =
+            name.strip_prefix(PREFIX).and_then(|rest| rest.split_once('-')).map(|(process, _)| process.to_owned());
         if process.is_some_and(|process| !Path::new("/proc").join(process).exists()) {
             remove(&entry.path());
         }

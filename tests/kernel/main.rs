@@ -11,6 +11,13 @@
 //!
 //! Needs root, or `CAP_BPF`, `CAP_PERFMON` and writable cgroups. Tests share nothing but the kernel.
 
+mod arguments;
 mod attach;
+mod exits;
 mod group;
+mod groups;
+mod overflow;
+mod runqueue;
 mod session;
+mod storm;
+mod tasks;

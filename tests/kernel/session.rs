@@ -61,7 +61,11 @@ impl Session {
         let mut seen = Seen::default();
         while self.ring.drain(|record| seen.ring.push(record.to_vec())) > 0 {}
         let refused = &mut seen.refused;
-        self.probes.maps().expect("the maps are there").drain_refused(|_, each| refused.push(*each)).expect("the map can be read");
+        self.probes
+            .maps()
+            .expect("the maps are there")
+            .drain_refused(|_, each| refused.push(*each))
+            .expect("the map can be read");
         seen
     }
 
@@ -75,7 +79,11 @@ impl Seen {
     /// All records, those of the ring buffer first.
     pub(crate) fn records(&self) -> impl Iterator<Item = Record<'_>> {
         let ring = self.ring.iter().map(|bytes| records::parse(bytes).expect("the programs write valid records"));
-        ring.chain(self.refused.iter().map(|refused| records::from_refused(refused).expect("the programs write valid records")))
+        ring.chain(
+            self.refused
+                .iter()
+                .map(|refused| records::from_refused(refused).expect("the programs write valid records")),
+        )
     }
 
     /// Executions.
@@ -108,8 +116,12 @@ impl Seen {
         for record in self.records() {
             let _ = match record {
                 Record::Exec(exec) => writeln!(story, "exec {}", exec.path.map_or("?".into(), String::from_utf8_lossy)),
-                Record::Exit(exit) => writeln!(story, "exit {} {:#x}", String::from_utf8_lossy(exit.process.comm()), exit.status),
-                Record::CgroupMade(made) => writeln!(story, "made {}", made.path.map_or("?".into(), String::from_utf8_lossy)),
+                Record::Exit(exit) => {
+                    writeln!(story, "exit {} {:#x}", String::from_utf8_lossy(exit.process.comm()), exit.status)
+                }
+                Record::CgroupMade(made) => {
+                    writeln!(story, "made {}", made.path.map_or("?".into(), String::from_utf8_lossy))
+                }
                 Record::CgroupGone(gone) => writeln!(story, "gone {}", gone.cgroup),
             };
         }

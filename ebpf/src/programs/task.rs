@@ -8,7 +8,9 @@ use aya_ebpf::bindings::BPF_NOEXIST;
 use aya_ebpf::helpers::generated::{bpf_get_current_cgroup_id, bpf_probe_read_kernel_str, bpf_probe_read_user};
 use aya_ebpf::macros::btf_tracepoint;
 use aya_ebpf::programs::BtfTracePointContext;
-use fleetscope_ebpf::{ARGV_MAX, Counters, ExecRecord, ExitRecord, PATH_MAX, Process, Refused, RefusedKey, flag, kind, verdict};
+use fleetscope_ebpf::{
+    ARGV_MAX, Counters, ExecRecord, ExitRecord, PATH_MAX, Process, Refused, RefusedKey, flag, kind, verdict,
+};
 
 /// The current process' cgroup, when its processes are recorded.
 #[inline(always)]
@@ -38,7 +40,8 @@ fn exec(task: Task, binary: Binary, cgroup: u64) {
         (*counters).execs += 1;
         let leader = task.leader();
         let parent = leader.real_parent();
-        let process = Process { start: leader.start_boottime(), tgid: leader.tgid(), parent: parent.tgid(), comm: task.comm() };
+        let process =
+            Process { start: leader.start_boottime(), tgid: leader.tgid(), parent: parent.tgid(), comm: task.comm() };
         let mut flags = if CGROUPS.get(parent.cgroup()).is_some() { flag::PARENT_TRACKED } else { 0 };
         let path_len = read_path(scratch, binary, &mut flags);
         let argv_len = read_arguments(scratch, path_len, task, &mut flags, counters);
@@ -74,7 +77,13 @@ unsafe fn read_path(scratch: *mut ExecScratch, binary: Binary, flags: &mut u16) 
 
 /// Reads the arguments behind the path; returns how many bytes.
 #[inline(always)]
-unsafe fn read_arguments(scratch: *mut ExecScratch, path_len: u32, task: Task, flags: &mut u16, counters: *mut Counters) -> u32 {
+unsafe fn read_arguments(
+    scratch: *mut ExecScratch,
+    path_len: u32,
+    task: Task,
+    flags: &mut u16,
+    counters: *mut Counters,
+) -> u32 {
     let (start, end) = task.memory().arguments();
     let mut bytes = end.wrapping_sub(start);
     if bytes == 0 {

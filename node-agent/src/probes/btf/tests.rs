@@ -79,7 +79,8 @@ fn sample() -> Vec<u8> {
     let either = w.composite("", kind::UNION << 24, 20, &[("", anonymous, 0)]);
     let pointer = w.refer("", kind::PTR, 13);
     let void = w.refer("", kind::PTR, 0);
-    let outer = w.composite("outer", kind::STRUCT << 24, 40, &[("first", u64_, 0), ("", either, 64), ("self", pointer, 256)]);
+    let outer =
+        w.composite("outer", kind::STRUCT << 24, 40, &[("first", u64_, 0), ("", either, 64), ("self", pointer, 256)]);
     assert_eq!(outer, 13);
     w.composite("bits", kind::STRUCT << 24 | 1 << 31, 4, &[("a", u32_, 3 << 24), ("b", u32_, 32)]);
     let prototype = w.add("", kind::FUNC_PROTO << 24 | 3, 0, &[0, void, 0, pointer, 0, bool_]);

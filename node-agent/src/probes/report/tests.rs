@@ -38,7 +38,8 @@ fn a_chain_says_each_cause_once_in_one_line() {
 
 #[test]
 fn the_table_has_a_line_per_program_and_is_aligned() {
-    let row = |program, state| ProbeReport { probe: "tasks", program, mode: "tp_btf", hook: "sched_process_exit", state };
+    let row =
+        |program, state| ProbeReport { probe: "tasks", program, mode: "tp_btf", hook: "sched_process_exit", state };
     let failed = State::Failed { reason: "no".to_owned(), remedy: "Do it.".to_owned() };
     let expected = "\
 PROBE  PROGRAM    KERNEL HOOK                STATE     REASON  REMEDY
@@ -51,7 +52,9 @@ tasks  y          tp_btf/sched_process_exit  off       -       -
 
 #[test]
 fn an_agent_without_the_object_says_how_to_build_it() {
-    let State::Unsupported { reason, remedy } = Failure::NoObject.state() else { panic!("it is not this build's fault alone") };
+    let State::Unsupported { reason, remedy } = Failure::NoObject.state() else {
+        panic!("it is not this build's fault alone")
+    };
     assert_eq!(reason, "this binary was built without the eBPF object");
     assert_eq!(remedy, "Build it with `make build`, which builds the eBPF object first (`make ebpf`).");
 }
