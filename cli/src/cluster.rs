@@ -22,14 +22,21 @@ const MAX_PAGES: usize = 1_000;
 pub(crate) struct Cluster {
     /// Speaks to the API server.
     pub(crate) client: Client,
-    /// Whose fleets; `None` is all namespaces.
-    pub(crate) namespace: Option<String>,
-    /// Only this fleet.
-    pub(crate) fleet: Option<String>,
+    /// Which fleets.
+    pub(crate) scope: Scope,
     /// Where Fleetscope itself is installed, if it was said.
     pub(crate) system_namespace: Option<String>,
     /// How long one answer may take.
     pub(crate) timeout: Duration,
+}
+
+/// Which fleets were asked for.
+#[derive(Clone, Debug, Default, Eq, PartialEq)]
+pub(crate) struct Scope {
+    /// Those of this namespace; `None` is all namespaces.
+    pub(crate) namespace: Option<String>,
+    /// Only this one.
+    pub(crate) fleet: Option<String>,
 }
 
 /// Why the cluster could not be asked.
@@ -161,8 +168,7 @@ impl Cluster {
         let client = Client::try_from(config).map_err(|e| ClusterError::Client { server, source: ApiFailure(e) })?;
         Ok(Self {
             client,
-            namespace: namespace.filter(|_| !scope.all_namespaces),
-            fleet: scope.fleet.clone(),
+            scope: Scope { namespace: namespace.filter(|_| !scope.all_namespaces), fleet: scope.fleet.clone() },
             system_namespace: scope.system_namespace.clone(),
             timeout: scope.timeout,
         })
@@ -201,8 +207,12 @@ impl Cluster {
             Err(_) => Err(ClusterError::Timeout { resource, namespace, timeout: self.timeout }),
         }
     }
+}
 
-    /// Whether a namespace and a fleet are among those that were asked for.
+// === impl Scope ===
+
+impl Scope {
+    /// Whether a fleet is among those that were asked for.
     pub(crate) fn wants(&self, namespace: &str, fleet: &str) -> bool {
         self.namespace.as_deref().is_none_or(|wanted| wanted == namespace)
             && self.fleet.as_deref().is_none_or(|wanted| wanted == fleet)

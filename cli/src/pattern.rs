@@ -42,9 +42,9 @@ pub(crate) enum PatternError {
 // === impl Pattern ===
 
 impl Pattern {
-    /// Whether a series is meant. `family` is the metric's name without `_bucket`, `_sum` and `_count`.
-    pub(crate) fn matches<'a>(&self, family: &str, name: &str, label: impl Fn(&str) -> &'a str) -> bool {
-        self.name.as_ref().is_none_or(|regex| regex.is_match(family) || regex.is_match(name))
+    /// Whether a series is meant, by any of its names: that of its family, and with `_bucket`, `_sum` or `_count`.
+    pub(crate) fn matches<'a>(&self, names: &[&str], label: impl Fn(&str) -> &'a str) -> bool {
+        self.name.as_ref().is_none_or(|regex| names.iter().any(|name| regex.is_match(name)))
             && self.labels.iter().all(|m| m.regex.is_match(label(&m.label)) != m.negated)
     }
 }
@@ -124,7 +124,7 @@ mod tests {
             "result" => "failed",
             _ => "",
         };
-        pattern.parse::<Pattern>().unwrap().matches(NAME, NAME, label)
+        pattern.parse::<Pattern>().unwrap().matches(&[NAME], label)
     }
 
     #[test]
@@ -166,7 +166,10 @@ mod tests {
     #[test]
     fn a_histogram_is_meant_by_its_family_and_by_its_parts() {
         for pattern in ["d_seconds", "d_seconds_bucket"] {
-            assert!(pattern.parse::<Pattern>().unwrap().matches("d_seconds", "d_seconds_bucket", |_| ""), "{pattern}");
+            assert!(
+                pattern.parse::<Pattern>().unwrap().matches(&["d_seconds", "d_seconds_bucket"], |_| ""),
+                "{pattern}"
+            );
         }
     }
 

@@ -45,7 +45,7 @@ pub(crate) async fn run(cluster: &Cluster, args: &AgentsArgs) -> Result<Answer, 
     super::some(&agents)?;
     let answers = nodes::ask_json::<Vec<AgentRow>>(cluster, &agents, "/agents").await;
     let (answers, coverage) = nodes::split(&agents, answers);
-    let items = merge(answers.into_iter().map(|(_, rows)| rows), |row| cluster.wants(&row.namespace, &row.fleet));
+    let items = merge(answers.into_iter().map(|(_, rows)| rows), |row| cluster.scope.wants(&row.namespace, &row.fleet));
     let view = At { agents: Agents { items, nodes: coverage.clone() }, now: Timestamp::now() };
     Answer::view(&view, &args.output, coverage)
 }

@@ -150,16 +150,16 @@ struct OperatorRow {
 /// Asks the API server and the node agents once.
 pub(crate) async fn run(cluster: &Cluster, args: &StatusArgs) -> Result<Answer, Failure> {
     let (fleets, agents, operator) = tokio::join!(
-        cluster.list::<AgentFleet>(cluster.namespace.as_deref(), "", VIEW_GRANT),
+        cluster.list::<AgentFleet>(cluster.scope.namespace.as_deref(), "", VIEW_GRANT),
         nodes::discover(cluster),
         nodes::list_system(cluster, OPERATOR_LABELS),
     );
     let (fleets, agents, operator) = (fleets?, agents?, operator?);
     let mut fleets: Vec<FleetRow> = fleets.iter().map(fleet_row).collect();
-    if let Some(name) = &cluster.fleet {
+    if let Some(name) = &cluster.scope.fleet {
         fleets.retain(|row| row.fleet == *name);
         if fleets.is_empty() {
-            return Err(Failure::NoFleet { name: name.clone(), place: place(cluster.namespace.as_deref()) });
+            return Err(Failure::NoFleet { name: name.clone(), place: place(cluster.scope.namespace.as_deref()) });
         }
     }
     fleets.sort_by(|a, b| (&a.namespace, &a.fleet).cmp(&(&b.namespace, &b.fleet)));

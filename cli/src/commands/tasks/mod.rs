@@ -66,7 +66,7 @@ pub(crate) async fn run(cluster: &Cluster, args: &TasksArgs) -> Result<Answer, F
     let by = if args.by_pod || args.output.output == Format::Wide { By::Pod } else { By::Task };
     let mut merge = Merge::new(by);
     let added = agents.iter().zip(answers).map(|(agent, rows)| {
-        Ok(merge.add(&agent.node, rows?.into_iter().filter(|row| cluster.wants(&row.namespace, &row.fleet)))?)
+        Ok(merge.add(&agent.node, rows?.into_iter().filter(|row| cluster.scope.wants(&row.namespace, &row.fleet)))?)
     });
     let (_, coverage) = nodes::split(&agents, added.collect());
     let tasks = Tasks::new(merge, args.sort, coverage.clone());

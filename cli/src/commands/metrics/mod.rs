@@ -1,22 +1,23 @@
 //! `fleetscope metrics`: the node agents' metrics, merged into one line per family, or raw.
 
-use std::collections::{BTreeMap, BTreeSet};
+mod family;
+
+use std::collections::BTreeMap;
 
 use clap::Args;
-use fleetscope_core::metrics::{ALL, Kind};
 use serde::Serialize;
 
 use super::{Answer, Failure};
 use crate::args::OutputArgs;
-use crate::cluster::Cluster;
-use crate::exit::Problem;
-use crate::exposition::{Line, ParseError, family, parse};
-use crate::histogram::{Histogram, HistogramError, Quantile};
+use crate::cluster::{Cluster, Scope};
+use crate::exposition::{Line, ParseError, Sample, family, parse};
+use crate::histogram::Quantile;
 use crate::nodes::{self, Coverage, NodeAgent};
 use crate::output::table::{Align, Cell, Table, Tone};
 use crate::output::text::{escape, escape_lines};
 use crate::output::{View, units};
 use crate::pattern::Pattern;
+use family::{Family, Open};
 
 /// Options of `metrics`.
 #[derive(Args, Clone, Debug)]
@@ -54,50 +55,10 @@ struct Metrics {
     nodes: Coverage,
 }
 
-/// One family over all nodes.
-#[derive(Clone, Debug, Default, PartialEq, Serialize)]
-#[serde(rename_all = "camelCase")]
-struct Family {
-    name: String,
-    #[serde(rename = "type")]
-    kind: String,
-    help: String,
-    /// Series, each of a histogram counted once.
-    series: usize,
-    /// Nodes that expose some.
-    nodes: usize,
-    /// Sum of the values; of a histogram the number of observations.
-    total: f64,
-    /// Mean of a histogram's observations.
-    mean: Option<f64>,
-    /// Estimated median of a histogram.
-    p50: Option<f64>,
-    /// Estimated 99th percentile of a histogram.
-    p99: Option<f64>,
-    #[serde(skip)]
-    quantiles: [Option<Quantile>; 2],
-}
-
-/// A family while it is read.
-#[derive(Debug, Default)]
-struct Open {
-    kind: String,
-    help: String,
-    series: usize,
-    nodes: BTreeSet<String>,
-    total: f64,
-    /// Of one node, while its exposition is read: cumulative, summed over the family's series.
-    buckets: Vec<(f64, f64)>,
-    sum: f64,
-    /// Of all nodes; the error of the first that did not fit.
-    histogram: Histogram,
-    error: Option<HistogramError>,
-}
-
 /// What of a node's exposition is looked at.
 struct Selection<'a> {
     patterns: &'a [Pattern],
-    cluster: &'a Cluster,
+    scope: &'a Scope,
     own: bool,
 }
 
@@ -105,14 +66,14 @@ struct Selection<'a> {
 pub(crate) async fn run(cluster: &Cluster, args: &MetricsArgs) -> Result<Answer, Failure> {
     let agents = nodes::discover(cluster).await?;
     super::some(&agents)?;
-    let path = match (&cluster.namespace, &cluster.fleet) {
+    let path = match (&cluster.scope.namespace, &cluster.scope.fleet) {
         _ if args.own => "/metrics?scope=self".to_owned(),
         // Both are Kubernetes names, which need no escape in a query.
         (Some(namespace), Some(fleet)) => format!("/metrics?namespace={namespace}&fleet={fleet}"),
         _ => "/metrics".to_owned(),
     };
     let answers = nodes::ask_text(cluster, &agents, &path).await;
-    let selection = Selection { patterns: &args.patterns, cluster, own: args.own };
+    let selection = Selection { patterns: &args.patterns, scope: &cluster.scope, own: args.own };
     if args.raw {
         let mut text = String::new();
         let read = agents.iter().zip(answers).map(|(agent, answer)| {
@@ -136,15 +97,34 @@ pub(crate) async fn run(cluster: &Cluster, args: &MetricsArgs) -> Result<Answer,
 // === impl Selection ===
 
 impl Selection<'_> {
-    fn wants<'a>(&self, family: &str, name: &str, label: impl Fn(&str) -> &'a str) -> bool {
-        let fleet = label("fleet");
+    fn in_scope(&self, sample: &Sample<'_>) -> bool {
+        let fleet = sample.label("fleet");
         // A series without a fleet is the node agent's own; -A shows those too.
-        let in_scope = if fleet.is_empty() {
-            self.own || (self.cluster.namespace.is_none() && self.cluster.fleet.is_none())
+        if fleet.is_empty() {
+            self.own || *self.scope == Scope::default()
         } else {
-            self.cluster.wants(label("namespace"), fleet)
-        };
-        in_scope && (self.patterns.is_empty() || self.patterns.iter().any(|p| p.matches(family, name, &label)))
+            self.scope.wants(sample.label("namespace"), fleet)
+        }
+    }
+
+    /// Whether a line is wanted.
+    fn wants_line(&self, family: &str, sample: &Sample<'_>) -> bool {
+        let matches = |p: &Pattern| p.matches(&[family, sample.name], |label| sample.label(label));
+        self.in_scope(sample) && (self.patterns.is_empty() || self.patterns.iter().any(matches))
+    }
+
+    /// Whether the series that a line is of is wanted: all lines of a histogram or none, as parts of it would be wrong figures.
+    fn wants_series(&self, family: &str, sample: &Sample<'_>) -> bool {
+        if !self.in_scope(sample) || self.patterns.is_empty() {
+            return self.in_scope(sample);
+        }
+        let label = |label: &str| if label == "le" { "" } else { sample.label(label) };
+        if family == sample.name {
+            return self.patterns.iter().any(|p| p.matches(&[family], label));
+        }
+        let parts = ["_bucket", "_sum", "_count"].map(|suffix| format!("{family}{suffix}"));
+        let names = [family, &parts[0], &parts[1], &parts[2]];
+        self.patterns.iter().any(|p| p.matches(&names, label))
     }
 
     /// Adds a node's exposition to the families. Nothing is added when a line cannot be read.
@@ -159,7 +139,7 @@ impl Selection<'_> {
                     let is_family =
                         |name: &str| meta.get(name).is_some_and(|(_, k)| matches!(*k, "histogram" | "summary"));
                     let family = family(sample.name, is_family);
-                    if !self.wants(family, sample.name, |label| sample.label(label)) {
+                    if !self.wants_series(family, &sample) {
                         continue;
                     }
                     let open = mine.entry(family.to_owned()).or_default();
@@ -192,7 +172,7 @@ impl Selection<'_> {
                     let is_family =
                         |name: &str| kinds.get(name).is_some_and(|kind| matches!(*kind, "histogram" | "summary"));
                     let family = family(sample.name, is_family);
-                    if self.wants(family, sample.name, |label| sample.label(label)) {
+                    if self.wants_line(family, &sample) {
                         held.remove(family).into_iter().flatten().chain([text]).for_each(|line| {
                             out.push_str(line);
                             out.push('\n');
@@ -208,70 +188,6 @@ impl Selection<'_> {
             }
         }
         Ok(out)
-    }
-}
-
-// === impl Open ===
-
-impl Open {
-    fn add(&mut self, family: &str, name: &str, le: &str, value: f64) {
-        match name.strip_prefix(family) {
-            Some("_bucket") => {
-                // The bound of an exposition that parsed elsewhere; a broken one makes the histogram inconsistent, which is said.
-                let bound = le.parse().unwrap_or(f64::NAN);
-                self.bucket(bound, value);
-            }
-            Some("_sum") => self.sum += value,
-            // A counter, a gauge, or the `_count` of a histogram, which stands for its series.
-            _ => {
-                self.series += 1;
-                self.total += value;
-            }
-        }
-    }
-
-    fn bucket(&mut self, bound: f64, value: f64) {
-        match self.buckets.iter_mut().find(|(b, _)| b.total_cmp(&bound).is_eq()) {
-            Some((_, count)) => *count += value,
-            None => self.buckets.push((bound, value)),
-        }
-    }
-
-    /// Adds what one node exposes.
-    fn join(&mut self, node: Self) {
-        (self.kind, self.help) = (node.kind, node.help);
-        self.series += node.series;
-        self.nodes.extend(node.nodes);
-        self.total += node.total;
-        if !node.buckets.is_empty() {
-            let added = Histogram::from_cumulative(&node.buckets, node.sum).and_then(|h| self.histogram.add(&h));
-            self.error = self.error.or(added.err());
-        }
-    }
-
-    fn close(self, name: String, coverage: &mut Coverage) -> Family {
-        if let Some(error) = self.error {
-            coverage.problems.push(Problem::new(
-                format!("metric {name}: {error}"),
-                format!("see `fleetscope metrics --raw --match {name}`; nodes of different versions may have different buckets"),
-            ));
-        }
-        let histogram = Some(self.histogram).filter(|_| self.error.is_none());
-        let [p50, p99] = [0.5, 0.99].map(|q| histogram.as_ref().and_then(|h| h.quantile(q)));
-        // An info metric is a gauge to the text format; our own table knows better.
-        let info = ALL.iter().any(|m| m.name == name && m.kind == Kind::Info);
-        Family {
-            kind: if info { "info".to_owned() } else { self.kind },
-            help: self.help,
-            series: self.series,
-            nodes: self.nodes.len(),
-            total: self.total,
-            mean: histogram.as_ref().and_then(Histogram::mean),
-            p50: p50.map(|q| q.value),
-            p99: p99.map(|q| q.value),
-            quantiles: [p50, p99],
-            name,
-        }
     }
 }
 
@@ -325,3 +241,6 @@ impl View for Metrics {
         table.render()
     }
 }
+
+#[cfg(test)]
+mod tests;
