@@ -93,7 +93,7 @@ pub mod flag {
     pub const ARGV_TRUNCATED: u16 = 4;
     /// Exec: the arguments could not be read from user memory; `argv_len` is 0.
     pub const ARGV_UNREADABLE: u16 = 8;
-    /// Exit: the kernel's OOM killer chose this process (`signal_struct.oom_mm` is set, mm/oom_kill.c `mark_oom_victim`).
+    /// Exit: the kernel's OOM killer chose this process (`signal_struct.oom_mm` is set, `mark_oom_victim` of `mm/oom_kill.c`).
     pub const OOM_VICTIM: u16 = 16;
 }
 

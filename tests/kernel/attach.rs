@@ -113,7 +113,7 @@ fn a_missing_capability_is_named_in_the_remedy() {
 fn without_any_capability_the_maps_and_the_ring_still_work() {
     // The small ring and map make records take every way there is.
     let options = Options { ring_bytes: 4096, ..Options::default() };
-    let (mut session, group, other) = (Session::with(options), Group::new(), Group::new());
+    let (mut session, group, other) = (Session::with(&options), Group::new(), Group::new());
     session.verdict(&group, verdict::TASKS | verdict::RUNQUEUE);
     group.run(&["exec", env!("CARGO_BIN_EXE_kernel-process"), "-", "spawn", "50", "1", "/bin/true"]);
     let id = group.id();

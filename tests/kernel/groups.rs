@@ -130,7 +130,7 @@ fn a_path_that_is_too_long_is_cut_and_the_group_is_tracked_all_the_same() {
 #[ignore = "needs CAP_BPF: make test-kernel"]
 fn a_full_map_of_groups_is_counted_and_user_space_can_add_the_group_later() {
     let options = Options { runqueue: false, cgroups_max: 2, ..Options::default() };
-    let (mut session, group) = (Session::with(options), Group::new());
+    let (mut session, group) = (Session::with(&options), Group::new());
     session.track(&group);
     let (_fits, more) = (group.child("fits"), group.child("more"));
     assert_eq!(session.counters().cgroups_full, 1);

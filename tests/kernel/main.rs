@@ -10,6 +10,7 @@
 //! - `group`, `session`: the harness; `process.rs` is a program of its own, `kernel-process`
 //!
 //! Needs root, or `CAP_BPF`, `CAP_PERFMON` and writable cgroups. Tests share nothing but the kernel.
+#![expect(clippy::unwrap_used, reason = "all of it is test code, the functions without #[test] too")]
 
 mod arguments;
 mod attach;

@@ -16,7 +16,7 @@ fn tiny(refused_max: u32) -> Options {
 #[test]
 #[ignore = "needs CAP_BPF: make test-kernel"]
 fn what_a_full_ring_refuses_waits_and_the_totals_stay_exact() {
-    let (mut session, group) = (Session::with(tiny(16_384)), Group::new());
+    let (mut session, group) = (Session::with(&tiny(16_384)), Group::new());
     session.track(&group);
     group.run(&["exec", "/proc/self/exe", "-", "spawn", "500", "1", "/bin/false"]);
     let counters = session.counters();
@@ -46,7 +46,7 @@ fn what_a_full_ring_refuses_waits_and_the_totals_stay_exact() {
 #[test]
 #[ignore = "needs CAP_BPF: make test-kernel"]
 fn what_the_map_refuses_too_is_counted_exactly() {
-    let (mut session, group) = (Session::with(tiny(64)), Group::new());
+    let (mut session, group) = (Session::with(&tiny(64)), Group::new());
     session.track(&group);
     group.run(&["exec", "/proc/self/exe", "-", "spawn", "500", "1", "/bin/false"]);
     let counters = session.counters();
@@ -65,7 +65,7 @@ fn what_the_map_refuses_too_is_counted_exactly() {
 #[test]
 #[ignore = "needs CAP_BPF: make test-kernel"]
 fn groups_that_a_full_ring_refuses_wait_too() {
-    let (mut session, group) = (Session::with(tiny(16_384)), Group::new());
+    let (mut session, group) = (Session::with(&tiny(16_384)), Group::new());
     session.track(&group);
     for i in 0..200 {
         group.child(&format!("group-{i}")).remove();

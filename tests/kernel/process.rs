@@ -7,6 +7,7 @@
 #![expect(clippy::print_stdout, clippy::print_stderr, reason = "the suite reads standard output")]
 
 use std::ffi::CString;
+use std::fmt::Write as _;
 use std::io::Read as _;
 use std::os::unix::process::{CommandExt as _, ExitStatusExt as _};
 use std::process::{Command, exit};
@@ -50,17 +51,19 @@ fn run(verb: &[&str]) {
         }
         ["threads", count] => {
             let threads: Vec<_> = (0..number(count)).map(|_| std::thread::spawn(std::thread::yield_now)).collect();
-            threads.into_iter().for_each(|thread| thread.join().expect("the thread does not panic"));
+            for thread in threads {
+                thread.join().expect("the thread does not panic");
+            }
         }
         ["leader", code] => leader_first(number(code)),
         ["race", threads] => exit_at_once(number(threads)),
         ["fork", count, code] => fork(number(count), number(code)),
-        ["exec", path, rest @ ..] => fail(Command::new(path).args(rest).exec()),
+        ["exec", path, rest @ ..] => fail(&Command::new(path).args(rest).exec()),
         ["exec-empty", path] => exec_empty(path),
         ["exec-long", path, bytes] => {
             // One string may have 128 KiB (MAX_ARG_STRLEN).
             let (chunk, count) = ("x".repeat(100 << 10), number::<usize>(bytes) / (100 << 10));
-            fail(Command::new(path).args(std::iter::repeat_n(chunk, count)).exec());
+            fail(&Command::new(path).args(std::iter::repeat_n(chunk, count)).exec());
         }
         ["eat"] => eat(),
         // Prints the kernel's account of the time that it waited for a processor, as of now.
@@ -73,7 +76,7 @@ fn run(verb: &[&str]) {
             print_account();
         }
         ["thread-exec", path, rest @ ..] => std::thread::scope(|scope| {
-            scope.spawn(|| fail(Command::new(path).args(rest).exec()));
+            scope.spawn(|| fail(&Command::new(path).args(rest).exec()));
         }),
         ["spawn", count, at_once, rest @ ..] => spawn(number(count), number(at_once), rest),
         ["timed", count, rest @ ..] => timed(number(count), rest),
@@ -83,7 +86,7 @@ fn run(verb: &[&str]) {
     }
 }
 
-fn fail(error: std::io::Error) -> ! {
+fn fail(error: &std::io::Error) -> ! {
     eprintln!("{error}");
     exit(126)
 }
@@ -143,7 +146,7 @@ fn exec_empty(path: &str) {
     let none = [std::ptr::null()];
     // SAFETY: both vectors end with a null pointer.
     unsafe { libc::execve(path.as_ptr(), none.as_ptr(), none.as_ptr()) };
-    fail(std::io::Error::last_os_error());
+    fail(&std::io::Error::last_os_error());
 }
 
 /// Touches memory until the kernel kills the process.
@@ -222,7 +225,7 @@ fn mix(count: usize) {
             _ => shell("kill -TERM $$"),
         };
         let status = command.status().expect("the child runs").into_raw();
-        out.push_str(&format!("{status}\n"));
+        writeln!(out, "{status}").expect("a string takes everything");
     }
     print!("{out}");
 }

@@ -14,7 +14,7 @@ fn histogram(session: &mut Session, group: u64) -> Option<RunqueueHistogram> {
 #[test]
 #[ignore = "needs CAP_BPF: make test-kernel"]
 fn waits_are_those_that_the_kernel_accounts() {
-    let (mut session, group) = (Session::with(Options::default()), Group::new());
+    let (mut session, group) = (Session::with(&Options::default()), Group::new());
     assert!(session.probes.attached(RUNQUEUE));
     session.verdict(&group, verdict::TASKS | verdict::RUNQUEUE);
     // More of them than processors, so that they wait for one another and are preempted.
@@ -45,7 +45,7 @@ fn waits_are_those_that_the_kernel_accounts() {
 #[test]
 #[ignore = "needs CAP_BPF: make test-kernel"]
 fn only_groups_with_the_verdict_are_measured_and_a_removed_group_keeps_its_histogram_until_it_is_taken() {
-    let (mut session, group, other) = (Session::with(Options::default()), Group::new(), Group::new());
+    let (mut session, group, other) = (Session::with(&Options::default()), Group::new(), Group::new());
     session.verdict(&group, verdict::RUNQUEUE);
     session.verdict(&other, verdict::TASKS);
     let child = group.child("child");
@@ -66,7 +66,7 @@ fn only_groups_with_the_verdict_are_measured_and_a_removed_group_keeps_its_histo
 #[ignore = "needs CAP_BPF: make test-kernel"]
 fn a_full_map_of_histograms_is_counted() {
     let (mut session, first, second) =
-        (Session::with(Options { runqueue_max: 1, ..Options::default() }), Group::new(), Group::new());
+        (Session::with(&Options { runqueue_max: 1, ..Options::default() }), Group::new(), Group::new());
     session.verdict(&first, verdict::RUNQUEUE);
     first.run(&["exec", "/bin/true"]);
     assert_eq!(session.counters(), Counters::default());

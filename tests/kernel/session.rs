@@ -28,12 +28,12 @@ pub(crate) struct Seen {
 impl Session {
     /// Probes without run-queue latency, which only its own tests need.
     pub(crate) fn new() -> Self {
-        Self::with(Options { runqueue: false, ..Options::default() })
+        Self::with(&Options { runqueue: false, ..Options::default() })
     }
 
     /// Probes with options of the test's.
-    pub(crate) fn with(options: Options) -> Self {
-        let mut probes = Probes::load(&options);
+    pub(crate) fn with(options: &Options) -> Self {
+        let mut probes = Probes::load(options);
         let table = fleetscope_node_agent::probes::report::table(probes.report());
         assert!(probes.attached(TASKS) && probes.attached(CGROUPS), "\n{table}");
         let ring = probes.maps().expect("the maps are there").records().expect("nobody took the reader");

@@ -54,7 +54,9 @@ fn totals(seen: &[Seen]) -> BTreeMap<u64, (usize, BTreeMap<u32, usize>)> {
 #[ignore = "needs CAP_BPF: make test-kernel"]
 fn ten_thousand_processes_of_four_groups_that_end_in_eight_ways_are_counted_exactly() {
     let (mut session, groups) = (Session::new(), [(); 4].map(|()| Group::new()));
-    groups.iter().for_each(|group| session.track(group));
+    for group in &groups {
+        session.track(group);
+    }
     let (printed, seen) = at_once(&mut session, &groups, &["mix", "2500"]);
     let mut expected = BTreeMap::new();
     for (group, statuses) in groups.iter().zip(&printed) {
@@ -76,7 +78,9 @@ fn ten_thousand_processes_of_four_groups_that_end_in_eight_ways_are_counted_exac
 #[ignore = "needs CAP_BPF: make test-kernel"]
 fn a_storm_of_twenty_thousand_processes_loses_none() {
     let (mut session, groups) = (Session::new(), [(); 2].map(|()| Group::new()));
-    groups.iter().for_each(|group| session.track(group));
+    for group in &groups {
+        session.track(group);
+    }
     let start = Instant::now();
     let (_, seen) = at_once(&mut session, &groups, &["spawn", "10000", "32", "/bin/true"]);
     println!(

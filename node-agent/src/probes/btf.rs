@@ -141,7 +141,7 @@ struct Type {
     /// `kind_flag`: members carry a bit-field size.
     flag: bool,
     /// Size in bytes, or the type that it refers to.
-    size_or_type: u32,
+    size_or_target: u32,
 }
 
 impl Btf {
@@ -187,8 +187,15 @@ impl Btf {
                     kind::ARRAY => 12,
                     kind::STRUCT | kind::UNION | kind::DATASEC | kind::ENUM64 => found.entries * 12,
                     kind::ENUM | kind::FUNC_PROTO => found.entries * 8,
-                    kind::PTR | kind::FWD | kind::TYPEDEF | kind::VOLATILE | kind::CONST | kind::RESTRICT => 0,
-                    kind::FUNC | kind::FLOAT | kind::TYPE_TAG => 0,
+                    kind::PTR
+                    | kind::FWD
+                    | kind::TYPEDEF
+                    | kind::VOLATILE
+                    | kind::CONST
+                    | kind::RESTRICT
+                    | kind::FUNC
+                    | kind::FLOAT
+                    | kind::TYPE_TAG => 0,
                     kind => return Err(BtfError::Kind { id, kind }),
                 };
         }
@@ -212,7 +219,7 @@ impl Btf {
                 return Err(BtfError::BitField { path: path.to_owned() });
             }
         }
-        let offset = u32::try_from(bits / 8).ok().filter(|_| bits % 8 == 0);
+        let offset = u32::try_from(bits / 8).ok().filter(|_| bits.is_multiple_of(8));
         let offset = offset.ok_or_else(|| BtfError::BitField { path: path.to_owned() })?;
         Ok(Member { offset, size: self.size(id)? })
     }
@@ -224,7 +231,7 @@ impl Btf {
         let id = self.named(&format!("btf_trace_{name}"), kind::TYPEDEF)?.ok_or_else(missing)?;
         let pointer = self.strip(id)?;
         let target = self.get(pointer)?;
-        let prototype = self.get(self.strip(target.size_or_type)?)?;
+        let prototype = self.get(self.strip(target.size_or_target)?)?;
         if target.kind != kind::PTR || prototype.kind != kind::FUNC_PROTO {
             return Err(missing());
         }
@@ -235,7 +242,7 @@ impl Btf {
             let mut of = id;
             if id != 0 && self.get(id)?.kind == kind::PTR {
                 name.push('*');
-                of = self.strip(self.get(id)?.size_or_type)?;
+                of = self.strip(self.get(id)?.size_or_target)?;
             }
             name.push_str(if of == 0 {
                 "void"
@@ -260,7 +267,7 @@ impl Btf {
             kind: (info >> 24) & 0x1f,
             entries: (info & 0xffff) as usize,
             flag: info >> 31 != 0,
-            size_or_type: self.word(at + 8)?,
+            size_or_target: self.word(at + 8)?,
         })
     }
 
@@ -299,7 +306,7 @@ impl Btf {
             let found = self.get(id)?;
             match found.kind {
                 kind::TYPEDEF | kind::VOLATILE | kind::CONST | kind::RESTRICT | kind::TYPE_TAG => {
-                    id = found.size_or_type;
+                    id = found.size_or_target;
                 }
                 _ => return Ok(id),
             }
@@ -319,7 +326,7 @@ impl Btf {
             match found.kind {
                 kind::PTR => return Ok(times.saturating_mul(8)),
                 kind::INT | kind::STRUCT | kind::UNION | kind::ENUM | kind::FLOAT | kind::ENUM64 => {
-                    return Ok(times.saturating_mul(found.size_or_type));
+                    return Ok(times.saturating_mul(found.size_or_target));
                 }
                 kind::ARRAY => {
                     times = times.saturating_mul(self.word(found.rest + 8)?);

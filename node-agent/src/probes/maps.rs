@@ -94,7 +94,7 @@ impl Maps {
             match self.cgroups.insert(cgroup, verdict, 0) {
                 Ok(()) => done.written += 1,
                 Err(MapError::SyscallError(error)) if error.io_error.raw_os_error() == Some(libc::E2BIG) => {
-                    done.refused += 1
+                    done.refused += 1;
                 }
                 Err(source) => return Err(MapsError::Kernel { verb: "write", name: map::CGROUPS, source }),
             }

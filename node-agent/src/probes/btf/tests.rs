@@ -29,9 +29,9 @@ impl Writer {
     }
 
     /// One type; returns its id.
-    fn add(&mut self, name: &str, info: u32, size_or_type: u32, rest: &[u32]) -> u32 {
+    fn add(&mut self, name: &str, info: u32, size_or_target: u32, rest: &[u32]) -> u32 {
         let name = self.string(name);
-        self.words(&[name, info, size_or_type]);
+        self.words(&[name, info, size_or_target]);
         self.words(rest);
         self.count += 1;
         self.count
@@ -184,7 +184,9 @@ proptest! {
     #[test]
     fn damaged_btf_never_panics(changes in proptest::collection::vec((0..sample().len(), any::<u8>()), 1..8)) {
         let mut bytes = sample();
-        changes.into_iter().for_each(|(at, byte)| bytes[at] = byte);
+        for (at, byte) in changes {
+            bytes[at] = byte;
+        }
         ask(bytes);
     }
 }
