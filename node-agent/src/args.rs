@@ -40,6 +40,7 @@ Examples:
   fleetscope-node-agent --standalone        without Kubernetes: tasks per systemd unit and container
   curl localhost:10980/readyz               is it ready, and if not, why"
 )]
+#[expect(clippy::struct_excessive_bools, reason = "each is an option of its own")]
 pub struct Args {
     /// Name of the Kubernetes node that the agent runs on; only pods of this node are watched. Required unless --standalone
     /// or --check. In a pod: fieldRef spec.nodeName.
@@ -129,11 +130,11 @@ fn ring_bytes(text: &str) -> Result<u32, String> {
 }
 
 fn grace(text: &str) -> Result<Duration, String> {
-    duration(text, Duration::from_secs(1), Duration::from_secs(24 * 3600))
+    duration(text, Duration::from_secs(1), Duration::from_hours(24))
 }
 
 fn pending(text: &str) -> Result<Duration, String> {
-    duration(text, Duration::from_secs(1), Duration::from_secs(600))
+    duration(text, Duration::from_secs(1), Duration::from_mins(10))
 }
 
 /// Parses `500ms`, `30s`, `5m` or `1h`, one unit, within `least..=most`.
@@ -176,8 +177,8 @@ mod tests {
     fn durations_take_one_unit_and_are_bounded() {
         assert_eq!(pending("30s"), Ok(Duration::from_secs(30)));
         assert_eq!(pending("1500ms"), Ok(Duration::from_millis(1500)));
-        assert_eq!(grace("5m"), Ok(Duration::from_secs(300)));
-        assert_eq!(grace("24h"), Ok(Duration::from_secs(86_400)));
+        assert_eq!(grace("5m"), Ok(Duration::from_mins(5)));
+        assert_eq!(grace("24h"), Ok(Duration::from_hours(24)));
         for wrong in
             ["", "5", "s", "-5s", "5 s", "1h30m", "0s", "25h", "99999999999999999999s", "18446744073709551615h"]
         {

@@ -34,9 +34,11 @@ pub fn install(format: LogFormat, filter: &str) -> Result<(), LoggingError> {
     let registry = tracing_subscriber::registry().with(filter);
     match format {
         LogFormat::Text => {
-            registry.with(fmt::layer().with_writer(stderr).with_ansi(stderr().is_terminal())).try_init()?
+            registry.with(fmt::layer().with_writer(stderr).with_ansi(stderr().is_terminal())).try_init()?;
         }
-        LogFormat::Json => registry.with(fmt::layer().with_writer(stderr).json().flatten_event(true)).try_init()?,
+        LogFormat::Json => {
+            registry.with(fmt::layer().with_writer(stderr).json().flatten_event(true)).try_init()?;
+        }
     }
     Ok(())
 }

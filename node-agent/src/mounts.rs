@@ -29,6 +29,7 @@ pub struct Mounts {
     pub root: Option<Result<PodRoot, CgroupError>>,
     /// The host's processes.
     pub procfs: Procfs,
+    paths: Paths,
 }
 
 // === impl Mounts ===
@@ -36,7 +37,7 @@ pub struct Mounts {
 impl Mounts {
     /// Looks for everything; what is missing says why where it is used.
     pub fn find(paths: Paths) -> Self {
-        let Paths { cgroup_root, proc_root, pod_root, pod_uid, standalone } = paths;
+        let Paths { cgroup_root, proc_root, pod_root, pod_uid, standalone } = paths.clone();
         let hierarchies = Hierarchies::find(&root_or_default(cgroup_root, "/host/sys/fs/cgroup", "/sys/fs/cgroup"));
         let own = Own::read(pod_uid);
         let found = hierarchies.as_ref().ok().map(|hierarchies| {
@@ -52,7 +53,12 @@ impl Mounts {
         // A namespace whose root is not in the host's tree shows paths that cannot be resolved; those inside of it still can.
         let namespace = namespace.flatten().unwrap_or_else(|| "/".to_owned());
         let procfs = Procfs::new(root_or_default(proc_root, "/host/proc", "/proc"), namespace);
-        Self { hierarchies, root, procfs }
+        Self { hierarchies, root, procfs, paths }
+    }
+
+    /// Looks again: an agent outside of pods may be started before the kubelet makes the group above them.
+    pub fn find_again(&mut self) {
+        *self = Self::find(std::mem::take(&mut self.paths));
     }
 
     /// The hierarchies and the observed root, or the sentence that says what is missing.

@@ -177,8 +177,8 @@ fn listeners(procfs: &Procfs, pid: u32) -> Option<u64> {
     }
 }
 
-/// Counts the listeners of a socket table. The kernel lists them before the connections (net/ipv4/tcp_ipv4.c, `tcp_seq_start`:
-/// `TCP_SEQ_STATE_LISTENING` comes first), so a busy server's table is not read to its end.
+/// Counts the listeners of a socket table. The kernel lists them before the connections (`tcp_seq_start` in
+/// `net/ipv4/tcp_ipv4.c`: `TCP_SEQ_STATE_LISTENING` comes first), so a busy server's table is not read to its end.
 fn count_listeners(table: impl BufRead) -> Option<u64> {
     let mut listeners = 0;
     for line in table.split(b'\n') {

@@ -119,7 +119,7 @@ where
         let name = object.meta().name.clone().unwrap_or_default();
         let namespace = object.meta().namespace.clone().unwrap_or_default();
         let view = match object.0 {
-            Ok(object) => (self.view)(&object).map_err(|error| error.to_string()),
+            Ok(object) => (self.view)(&object).map_err(|error| E::to_string(&error)),
             Err(invalid) => Err(invalid.error),
         };
         match view {
@@ -152,7 +152,7 @@ where
         backoff: &mut DefaultBackoff,
         out: &Sender<Change<I, V>>,
     ) -> Result<(), SendError<Change<I, V>>> {
-        if status(error).is_some_and(|status| status.is_not_found()) {
+        if status(error).is_some_and(Status::is_not_found) {
             let reason = format!("waiting for the kind {}: install Fleetscope's chart or its crds/", self.kind);
             if readiness.set(self.part, false, reason.clone()) {
                 info!(kind = self.kind, reason);

@@ -46,7 +46,7 @@ fn serve_without_probes() -> Served {
         standalone: false,
         runqueue: true,
         series: Limits::default(),
-        series_grace: Duration::from_secs(300),
+        series_grace: Duration::from_mins(5),
         pending_timeout: Duration::from_secs(30),
     };
     let (handle, questions) = Handle::new();

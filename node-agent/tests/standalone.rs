@@ -10,7 +10,7 @@ use std::time::Duration;
 
 use client::{Answer, eventually, get};
 use flate2::read::GzDecoder;
-use fleetscope_core::expose::proto::MetricFamily;
+use fleetscope_core::expose::proto::{Counter, MetricFamily};
 use prost::Message as _;
 use rustix::process::{Pid, Signal, kill_process};
 
@@ -174,7 +174,7 @@ fn tasks_of_a_group_are_counted_exactly_and_served_in_every_format() {
     assert_eq!(protobuf.header("content-encoding"), "gzip");
     let mut unpacked = Vec::new();
     GzDecoder::new(protobuf.body.as_slice()).read_to_end(&mut unpacked).expect("gzip");
-    assert_eq!(protobuf_total(&unpacked, &group.name, "true"), 40.0);
+    assert_eq!(protobuf_total(&unpacked, &group.name, "true").to_string(), "40");
 
     let other = agent.get("/metrics?namespace=none&fleet=none", &[]);
     assert_eq!((other.status, other.text().as_str()), (200, ""));
@@ -191,7 +191,7 @@ fn protobuf_total(mut bytes: &[u8], group: &str, task: &str) -> f64 {
                 metric.label.iter().any(|label| label.name() == name && label.value() == value)
             };
             if has("pod", group) && has("task", task) {
-                total += metric.counter.as_ref().map_or(0.0, |counter| counter.value());
+                total += metric.counter.as_ref().map_or(0.0, Counter::value);
             }
         }
     }

@@ -83,7 +83,7 @@ impl Runqueues {
         for (cgroup, histogram) in histograms {
             match tracker.owner(cgroup) {
                 Owner::Known { identity, there: true } => {
-                    add(sums.entry(Arc::clone(identity)).or_default(), &histogram)
+                    add(sums.entry(Arc::clone(identity)).or_default(), &histogram);
                 }
                 Owner::Known { identity, there: false } => {
                     removed.push(cgroup);

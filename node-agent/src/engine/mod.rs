@@ -45,6 +45,9 @@ const SCAN_PAUSE: Duration = Duration::from_secs(2);
 /// Name of the fleet that everything belongs to without Kubernetes; its namespace is empty.
 pub const STANDALONE_FLEET: &str = "standalone";
 
+/// Time until the group above the pods is looked for again.
+const FIND_PAUSE: Duration = Duration::from_secs(10);
+
 /// What the engine is told by the command line.
 #[derive(Clone, Debug)]
 pub struct Settings {
@@ -224,8 +227,16 @@ impl Engine {
 
     fn tick(&mut self) {
         self.runqueue();
-        let due = self.scanned.is_none_or(|scanned| scanned.elapsed() >= SCAN_PAUSE);
-        if due && self.tracker.scan_wanted() {
+        let missing = self.mounts.observed().is_err();
+        let pause = if missing { FIND_PAUSE } else { SCAN_PAUSE };
+        if self.scanned.is_some_and(|scanned| scanned.elapsed() < pause) {
+            return;
+        }
+        if missing {
+            block_in_place(|| self.mounts.find_again());
+            set_pod_root(&mut self.tracker, &self.settings, &self.mounts);
+        }
+        if missing || self.tracker.scan_wanted() {
             block_in_place(|| self.scan());
         }
     }
@@ -335,10 +346,16 @@ fn tracker(settings: &Settings, mounts: &Mounts) -> Tracker {
         return Tracker::standalone(limits, FleetView { name, ..FleetView::default() });
     }
     let mut tracker = Tracker::new(limits);
-    if let Ok((_, root)) = mounts.observed() {
+    set_pod_root(&mut tracker, settings, mounts);
+    tracker
+}
+
+fn set_pod_root(tracker: &mut Tracker, settings: &Settings, mounts: &Mounts) {
+    if let Ok((_, root)) = mounts.observed()
+        && !settings.standalone
+    {
         tracker.set_pod_root(&root.path);
     }
-    tracker
 }
 
 /// Ends when the ring buffer has filled to the level at which the kernel wakes its reader.

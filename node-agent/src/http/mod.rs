@@ -3,6 +3,7 @@
 //! Series are taken from the engine as a snapshot; writing and compressing them happens here, off the engine, so that a
 //! slow or large scrape never holds up the kernel's records.
 
+use std::future::ready;
 use std::sync::Arc;
 
 use axum::Router;
@@ -57,8 +58,8 @@ impl<I: Serialize + Send + Sync + 'static> App<I> {
         Router::new()
             .route("/metrics", get(metrics::answer))
             .route("/healthz", get(|| async { "ok\n" }))
-            .route("/readyz", get(Self::readyz))
-            .route("/info", get(Self::info))
+            .route("/readyz", get(|State(app): State<Arc<Self>>| ready(app.readyz())))
+            .route("/info", get(|State(app): State<Arc<Self>>| ready(json(StatusCode::OK, &app.info))))
             .route("/agents", get(Self::agents))
             .route("/api/v1/tasks", get(Self::tasks))
             .fallback(|| async { Refused::Path })
@@ -66,13 +67,9 @@ impl<I: Serialize + Send + Sync + 'static> App<I> {
             .with_state(self)
     }
 
-    async fn readyz(State(app): State<Arc<Self>>) -> Response {
-        let report = app.readiness.report();
+    fn readyz(&self) -> Response {
+        let report = self.readiness.report();
         json(if report.ready { StatusCode::OK } else { StatusCode::SERVICE_UNAVAILABLE }, &report)
-    }
-
-    async fn info(State(app): State<Arc<Self>>) -> Response {
-        json(StatusCode::OK, &app.info)
     }
 
     async fn agents(State(app): State<Arc<Self>>) -> Result<Response, Refused> {

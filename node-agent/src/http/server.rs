@@ -25,7 +25,7 @@ const HEADER_BYTES: usize = 16 << 10;
 /// Most headers of a request.
 const HEADERS_MAX: usize = 64;
 /// Age at which a connection is closed after the request that it is serving.
-const LIFETIME: Duration = Duration::from_secs(600);
+const LIFETIME: Duration = Duration::from_mins(10);
 /// Time that a request in flight gets when its connection is to be closed.
 const GRACE: Duration = Duration::from_secs(15);
 /// Pause after a failed accept: out of descriptors, mostly, and the next try would fail at once.
@@ -37,7 +37,7 @@ pub async fn serve(listener: TcpListener, router: Router, mut stop: watch::Recei
     let mut connections = JoinSet::new();
     loop {
         let slot = tokio::select! {
-            slot = Arc::clone(&slots).acquire_owned() => slot.expect("the semaphore is never closed"),
+            Ok(slot) = Arc::clone(&slots).acquire_owned() => slot,
             () = stopped(&mut stop) => break,
         };
         let stream = tokio::select! {
@@ -71,12 +71,11 @@ async fn serve_one(stream: TcpStream, router: Router, mut stop: watch::Receiver<
         () = sleep(LIFETIME) => None,
         () = stopped(&mut stop) => None,
     };
-    let ended = match ended {
-        Some(ended) => Ok(ended),
-        None => {
-            connection.as_mut().graceful_shutdown();
-            timeout(GRACE, connection).await
-        }
+    let ended = if let Some(ended) = ended {
+        Ok(ended)
+    } else {
+        connection.as_mut().graceful_shutdown();
+        timeout(GRACE, connection).await
     };
     if let Ok(Err(error)) = ended {
         debug!(%error, "Connection ended");

@@ -4,7 +4,7 @@
 /// The process forked and did not exec since (include/linux/sched.h).
 const PF_FORKNOEXEC: u32 = 0x40;
 
-/// What of `/proc/PID/stat` is used (proc_pid_stat(5)).
+/// What of `/proc/PID/stat` is used (`proc_pid_stat(5)`).
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Stat {
     /// Command name, any bytes, at most 15 of them for user processes.
@@ -17,7 +17,7 @@ pub struct Stat {
     pub flags: u32,
     /// Threads, the leader included even when it has ended before the others.
     pub threads: u64,
-    /// When it was forked, in clock ticks of 10 ms since boot, rounded down (fs/proc/array.c, `nsec_to_clock_t`).
+    /// When it was forked, in clock ticks of 10 ms since boot, rounded down (`nsec_to_clock_t`, fs/proc/array.c).
     pub start_ticks: u64,
     /// CPU time in user and kernel mode, in clock ticks.
     pub cpu_ticks: u64,
@@ -109,7 +109,7 @@ pub fn keyed(content: &[u8], key: &str) -> Option<u64> {
 
 /// Is this line of `/proc/net/tcp` or `tcp6` a listening socket? `None` if it is not a line of a socket, as the headline.
 ///
-/// The state is the fourth field, `0A` is `TCP_LISTEN` (net/ipv4/tcp_ipv4.c, `get_tcp4_sock`).
+/// The state is the fourth field, `0A` is `TCP_LISTEN` (`get_tcp4_sock` in `net/ipv4/tcp_ipv4.c`).
 pub fn is_listener(line: &[u8]) -> Option<bool> {
     let mut fields = line.split(u8::is_ascii_whitespace).filter(|field| !field.is_empty());
     fields.next()?.strip_suffix(b":")?;
