@@ -13,7 +13,7 @@ use crate::commands::{agents, metrics, render, status, tasks};
 const AFTER_HELP: &str = "\
 Examples:
   fleetscope status -A                     is everything well, and if not, what to do
-  fleetscope tasks --fleet coders          the fleet's tasks: how many, how they ended, how long they took
+  fleetscope tasks --fleet coders          its tasks: how many, how they ended, how long
   fleetscope agents -n team-a -o wide      the pods of the fleets of one namespace
   fleetscope metrics --match 'fleetscope_task*'
   fleetscope render -f fleet.yaml          what the operator would make of it, without a cluster

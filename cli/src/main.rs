@@ -44,7 +44,10 @@ fn main() -> ExitCode {
             return Outcome::Error.into();
         }
     };
-    match runtime.block_on(commands::run(cli)) {
+    let ended = runtime.block_on(commands::run(cli));
+    // A name that is still being looked up must not hold the end up.
+    runtime.shutdown_background();
+    match ended {
         Ok(outcome) => outcome.into(),
         // The reader has seen enough, as with `| head`.
         Err(Failure::Output(error)) if error.is_broken_pipe() => Outcome::Done.into(),

@@ -124,7 +124,14 @@ pub(crate) fn complain(problems: &[Problem], outcome: Outcome) {
 /// Names the error that ended the program on standard error, with its causes and its remedy.
 pub(crate) fn fail(error: &anyhow::Error, remedy: Option<&str>) {
     let mut err = anstream::stderr().lock();
-    drop(writeln!(err, "{} {}", Tone::Bad.paint("error:"), escape(&format!("{error:#}"))));
+    let mut text = String::new();
+    for cause in error.chain().map(ToString::to_string) {
+        // Some libraries put their cause into their own message.
+        if !text.contains(&cause) {
+            text.extend([if text.is_empty() { "" } else { ": " }, &cause]);
+        }
+    }
+    drop(writeln!(err, "{} {}", Tone::Bad.paint("error:"), escape(&text)));
     if let Some(remedy) = remedy {
         drop(writeln!(err, "  {} {}", Tone::Dim.paint("do:"), escape(remedy)));
     }

@@ -55,7 +55,10 @@ pub(crate) enum Failure {
 impl Answer {
     /// An answer in the form that was asked for, partial when node agents are missing from it.
     pub(crate) fn view(view: &impl View, args: &OutputArgs, coverage: Coverage) -> Result<Self, Failure> {
-        Ok(Self::partial(output::format(view, args.output, args.watch)?, coverage))
+        let nobody = coverage.answered == 0 && matches!(args.output, Format::Table | Format::Wide);
+        // That nothing is there cannot be said when nobody could be asked.
+        let text = if nobody { String::new() } else { output::format(view, args.output, args.watch)? };
+        Ok(Self::partial(text, coverage))
     }
 
     /// An answer as text, partial when node agents are missing from it.

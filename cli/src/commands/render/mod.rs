@@ -34,8 +34,8 @@ Examples:
   kubectl get agentfleets -A -o yaml | fleetscope render -f - -o json
   fleetscope render -f fleets/ >/dev/null                  only check them: exit code 1 says that one is refused
 
-Faults are told with file, number of the document in it (from 1; empty ones do not count) and field. If there is one, nothing
-is printed on standard output.")]
+Faults are told with file, number of the document in it (from 1; empty ones do not count)
+and field. If there is one, nothing is printed on standard output.")]
 pub(crate) struct RenderArgs {
     /// A file, a folder (its *.yaml, *.yml and *.json), or - for standard input. May be given several times.
     #[arg(short = 'f', long = "filename", value_name = "PATH", required = true)]
@@ -92,10 +92,10 @@ fn render(args: &RenderArgs, scope: &ScopeArgs, stdin: &mut dyn Read) -> Answer 
         monitor_labels: args.monitor_label.iter().cloned().collect(),
     };
     let mut seen: BTreeMap<(String, String), String> = BTreeMap::new();
+    let mut skipped: BTreeMap<String, usize> = BTreeMap::new();
     let mut objects: Vec<(String, Value)> = Vec::new();
     for document in documents {
-        let Some(fleet) = fleet(document, scope, &mut faults, &mut notes) else { continue };
-        let (place, mut fleet) = fleet;
+        let Some((place, mut fleet)) = fleet(document, scope, &mut faults, &mut skipped) else { continue };
         let (namespace, name) = (fleet.namespace().unwrap_or_default(), fleet.name_any());
         if scope.fleet.as_ref().is_some_and(|wanted| *wanted != name) {
             continue;
@@ -129,6 +129,13 @@ fn render(args: &RenderArgs, scope: &ScopeArgs, stdin: &mut dyn Read) -> Answer 
             "name files with documents of apiVersion fleetscope.io/v1alpha1 and kind AgentFleet".to_owned(),
         ));
     }
+    if !skipped.is_empty() {
+        let kinds: Vec<String> = skipped.iter().map(|(kind, count)| format!("{count} {kind}")).collect();
+        notes.push(Problem::new(
+            format!("documents of other kinds are skipped: {}", kinds.join(", ")),
+            "nothing, if they are no fleets: render knows the kind AgentFleet".to_owned(),
+        ));
+    }
     if !faults.is_empty() {
         return Answer { text: String::new(), problems: faults, outcome: Outcome::Error };
     }
@@ -146,16 +153,13 @@ fn fleet(
     document: Document,
     scope: &ScopeArgs,
     faults: &mut Vec<Problem>,
-    notes: &mut Vec<Problem>,
+    skipped: &mut BTreeMap<String, usize>,
 ) -> Option<(String, fleetscope_core::api::AgentFleet)> {
     let Document { place, mut object } = document;
     match object.get("kind").and_then(Value::as_str) {
         Some("AgentFleet") => {}
         Some(kind) => {
-            notes.push(Problem::new(
-                format!("{place}: {kind} is skipped"),
-                "render knows AgentFleet only; nothing is to be done if that was meant".to_owned(),
-            ));
+            *skipped.entry(kind.to_owned()).or_default() += 1;
             return None;
         }
         None => {

@@ -73,7 +73,7 @@ fn lists_are_read_and_other_kinds_are_skipped_with_a_note() {
     ]});
     let Answer { text, problems, outcome } = rendered("", &list.to_string());
     assert!(text.contains("# fleet team-a/coders, standard input: document 1, item 2\n"), "{text}");
-    assert_eq!(problems[0].problem, "standard input: document 1, item 1: Secret is skipped");
+    assert_eq!(problems[0].problem, "documents of other kinds are skipped: 1 Secret");
     assert_eq!(outcome, Outcome::Done);
 }
 

@@ -23,8 +23,9 @@ Examples:
   fleetscope tasks --fleet coders --watch --interval 1s
   fleetscope tasks -A -o json | jq '.total.finished'
 
-Figures count since each node agent started, for the pods whose series it still holds. Mean is exact; p50 and p99 are estimated
-from the histogram as Prometheus' histogram_quantile does; `>2h00m` is beyond its last bucket.")]
+Figures count since each node agent started, for the pods whose series it still holds.
+The mean is exact; p50 and p99 are estimated from the histogram as Prometheus'
+histogram_quantile does; >2h00m is beyond its last bucket.")]
 pub(crate) struct TasksArgs {
     /// Order of the rows: by name, or the largest first.
     #[arg(long, value_name = "COLUMN", default_value = "name")]
