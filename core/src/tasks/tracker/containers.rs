@@ -285,7 +285,8 @@ impl Tracker {
         }
         let Some(synced) = self.synced_at else { return };
         let due = |container: &Container| {
-            !container.pending.is_empty() && now.saturating_sub(container.pending_since.max(synced)) >= self.limits.pending_for
+            !container.pending.is_empty()
+                && now.saturating_sub(container.pending_since.max(synced)) >= self.limits.pending_for
         };
         let due: Vec<Cid> =
             self.containers.all.iter().filter(|(_, container)| due(container)).map(|(cid, _)| cid).collect();
