@@ -80,6 +80,7 @@ fn run(verb: &[&str]) {
         }),
         ["spawn", count, at_once, rest @ ..] => spawn(number(count), number(at_once), rest),
         ["timed", count, rest @ ..] => timed(number(count), rest),
+        ["rate", per_second, seconds, rest @ ..] => rate(number(per_second), number(seconds), rest),
         ["mix", count] => mix(number(count)),
         ["every", folder] => every(folder),
         _ => panic!("unknown verb {verb:?}"),
@@ -205,6 +206,18 @@ fn timed(count: usize, verb: &[&str]) {
         sum += start.elapsed();
     }
     println!("{}", sum.as_nanos());
+}
+
+/// Starts so many processes a second, a hundredth of them every 10 ms, or as fast as it can; prints how many.
+fn rate(per_second: usize, seconds: u64, verb: &[&str]) {
+    let (start, batch) = (Instant::now(), per_second.div_ceil(100));
+    let mut ticks = 0;
+    while start.elapsed() < Duration::from_secs(seconds) {
+        spawn(batch, batch, verb);
+        ticks += 1;
+        std::thread::sleep(Duration::from_millis(10 * ticks).saturating_sub(start.elapsed()));
+    }
+    println!("{}", batch * usize::try_from(ticks).expect("a few thousand"));
 }
 
 /// `count` processes that end in eight ways by turns; prints the wait status of each as it was seen here.
