@@ -51,6 +51,7 @@ check "rustdoc, warnings are errors" env RUSTDOCFLAGS="-D warnings" cargo doc --
 for m in $members; do
   check "crate $m alone" cargo check --locked -p "$(sed -n 's/^name = "\(fleetscope-.*\)"/\1/p' "$m/Cargo.toml" | head -n 1)"
 done
+check "generated files are what the sources say (else: make generate)" scripts/generate.sh --check
 check "every member has the workspace's lints" members_lints
 check "no file over 500 lines" file_sizes
 check "nothing left to do in the sources" left_overs
