@@ -152,10 +152,11 @@ where
         backoff: &mut DefaultBackoff,
         out: &Sender<Change<I, V>>,
     ) -> Result<(), SendError<Change<I, V>>> {
-        if status(error).is_some_and(Status::is_not_found) {
+        // By code: while the whole group is not installed the answer is plain text, which has no reason.
+        if status(error).is_some_and(|status| status.code == 404) {
             let reason = format!("waiting for the kind {}: install Fleetscope's chart or its crds/", self.kind);
             if readiness.set(self.part, false, reason.clone()) {
-                info!(kind = self.kind, reason);
+                info!(kind = self.kind, reason, "Kind is not installed");
             }
             self.forget(std::mem::take(known), out).await?;
             // Without the kind there are none: that is as good as an empty list.
