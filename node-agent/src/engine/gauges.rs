@@ -115,3 +115,82 @@ fn add(to: &mut RunqueueHistogram, more: &RunqueueHistogram) {
     }
     to.sum = to.sum.saturating_add(more.sum);
 }
+
+#[cfg(test)]
+mod tests {
+    use fleetscope_core::records::{CgroupGone, Record};
+    use fleetscope_core::series::{Limits, Value};
+    use fleetscope_core::tasks::tracker::{FleetView, TrackerLimits};
+
+    use super::*;
+
+    fn identity() -> Arc<Identity> {
+        Arc::new(Identity { fleet: "f".into(), pod: "p".into(), ..Identity::default() })
+    }
+
+    #[test]
+    fn figures_of_a_container_are_set_and_its_gauges_end_with_it() {
+        let mut registry = Registry::new(Limits::default());
+        let (mut gauges, identity) = (Gauges::default(), identity());
+        let full = Sample {
+            identity: Arc::clone(&identity),
+            cpu_seconds: Some(1.5),
+            memory_bytes: Some(1),
+            threads: Some(2),
+            processes: Some(3),
+            open_fds: Some(4),
+            listening_sockets: Some(5),
+            uptime_ns: Some(6_000_000_000),
+        };
+        gauges.set(&mut registry, vec![full.clone()]);
+        let shown = |registry: &Registry| GAUGES.map(|metric| registry.get(metric, Some(&identity), &[]));
+        assert_eq!(shown(&registry), [1.0, 2.0, 3.0, 4.0, 5.0, 6.0].map(|number| Some(Value::Number(number))));
+
+        gauges.set(&mut registry, vec![Sample { open_fds: None, ..full }]);
+        assert_eq!(registry.get(&AGENT_OPEN_FDS, Some(&identity), &[]), None, "what cannot be read is not shown");
+        assert_eq!(registry.get(&AGENT_THREADS, Some(&identity), &[]), Some(Value::Number(2.0)));
+
+        gauges.set(&mut registry, Vec::new());
+        assert_eq!(shown(&registry), [const { None }; 6]);
+        assert_eq!(registry.get(&AGENT_CPU, Some(&identity), &[]), Some(Value::Number(1.5)), "what was used stays");
+    }
+
+    #[test]
+    fn waits_of_nested_groups_count_for_their_container_also_when_they_are_gone() {
+        let limits = TrackerLimits { runqueue: true, ..TrackerLimits::default() };
+        let mut tracker = Tracker::standalone(limits, FleetView { name: "f".to_owned(), ..FleetView::default() });
+        tracker.scan_started(1);
+        tracker.cgroup_found(5, 1, "/a.service");
+        tracker.cgroup_found(6, 5, "/a.service/nested");
+        tracker.scan_finished(2);
+        let identity = tracker.containers().next().map(|container| Arc::clone(container.identity)).expect("a.service");
+        let waits = |count: u64| {
+            let mut histogram = RunqueueHistogram { sum: count * 1_000_000_000, ..RunqueueHistogram::default() };
+            histogram.buckets[0] = count;
+            histogram
+        };
+        let mut runqueues = Runqueues::default();
+        let mut count = |tracker: &mut Tracker, histograms| {
+            let removed = runqueues.set(tracker, histograms);
+            let Some(Value::Histogram { counts, sum }) =
+                tracker.registry().get(&RUNQUEUE_LATENCY, Some(&identity), &[])
+            else {
+                panic!("no histogram")
+            };
+            (removed, counts[0], sum.to_string())
+        };
+        assert_eq!(count(&mut tracker, vec![(5, waits(3)), (6, waits(4))]), (vec![], 7, "7".to_owned()));
+        tracker.handle(Record::CgroupGone(CgroupGone { time: 3, cgroup: 6, parent: 5 }), 3);
+        assert_eq!(count(&mut tracker, vec![(5, waits(3)), (6, waits(5))]), (vec![6], 8, "8".to_owned()));
+        assert_eq!(count(&mut tracker, vec![(5, waits(4))]), (vec![], 9, "9".to_owned()));
+    }
+
+    #[test]
+    fn histograms_of_groups_that_nobody_knows_go_at_the_second_look() {
+        let mut tracker = Tracker::new(TrackerLimits::default());
+        let mut runqueues = Runqueues::default();
+        let strange = || vec![(77, RunqueueHistogram::default())];
+        assert_eq!(runqueues.set(&mut tracker, strange()), Vec::<u64>::new());
+        assert_eq!(runqueues.set(&mut tracker, strange()), [77]);
+    }
+}
