@@ -120,10 +120,10 @@ fn per_event() {
 /// The second table.
 fn beside_others(rate: u32, seconds: u32) {
     println!(
-        "| tool | processes | CPU of the tool | its programs in the kernel | per process in the kernel | memory (peak) | events seen |"
+        "| tool | processes | events seen | CPU of the tool | its programs in the kernel | ns per event | memory (peak) |"
     );
     println!("|---|---|---|---|---|---|---|");
-    for start in [node_agent, bpftrace, forkstat] {
+    for start in [node_agent, node_agent_with_runqueue, bpftrace, forkstat] {
         let group = Group::new();
         let Some(mut tool) = start() else { continue };
         let seen_before = tool.seen();
@@ -151,7 +151,9 @@ fn beside_others(rate: u32, seconds: u32) {
         tool.child.wait().unwrap();
     }
     println!(
-        "\nEvents are all of the machine's executions and exits. With run-queue latency the programs also run at each context switch. forkstat has no programs: it reads the kernel's process connector, whose cost in the kernel is not in the table."
+        "\nEvents are all of the machine's executions and exits. With run-queue latency the programs also run at each \
+         context switch. forkstat has no programs: it reads the kernel's process connector, whose cost in the kernel is \
+         not in the table."
     );
 }
 
@@ -185,7 +187,7 @@ fn agent(name: &'static str, runqueue: &str) -> Option<Tool> {
 
 fn bpftrace() -> Option<Tool> {
     let script = concat!(env!("CARGO_MANIFEST_DIR"), "/bench/tasks.bt");
-    let mut tool = printing("bpftrace", &mut Command::new("bpftrace").arg(script))?;
+    let mut tool = printing("bpftrace", Command::new("bpftrace").arg(script))?;
     let output = tool.output.clone().unwrap();
     let prints = move || {
         Command::new("/bin/true").status().unwrap();
@@ -195,7 +197,7 @@ fn bpftrace() -> Option<Tool> {
 }
 
 fn forkstat() -> Option<Tool> {
-    let mut tool = printing("forkstat", &mut Command::new("forkstat").args(["-l", "-e", "exec,exit"]))?;
+    let mut tool = printing("forkstat", Command::new("forkstat").args(["-l", "-e", "exec,exit"]))?;
     let output = tool.output.clone().unwrap();
     let prints = move || {
         Command::new("/bin/true").status().unwrap();

@@ -6,7 +6,9 @@ use std::os::unix::fs::PermissionsExt as _;
 use std::process::{Child, Stdio};
 use std::time::Instant;
 
-use fleetscope_core::records::Record;
+use fleetscope_core::records::{Exec, Exit, Record};
+use fleetscope_core::series::{Family, Filter, Value};
+use fleetscope_core::tasks::tracker::{FleetView, Tracker, TrackerLimits};
 
 use crate::group::Group;
 use crate::session::{Seen, Session};
@@ -35,6 +37,35 @@ fn at_once(session: &mut Session, groups: &[Group], verb: &[&str]) -> (Vec<Strin
     let printed = printed.collect();
     seen.push(session.take());
     (printed, seen)
+}
+
+/// The same records through the agent's tracker: finished tasks by the label `exit`.
+fn series(groups: &[Group], seen: &[Seen]) -> BTreeMap<String, usize> {
+    let fleet = FleetView { namespace: "test".to_owned(), name: "all".to_owned(), ..FleetView::default() };
+    let mut tracker = Tracker::standalone(TrackerLimits::default(), fleet);
+    tracker.scan_started(1);
+    for group in groups {
+        tracker.cgroup_found(group.id(), 1, &group.path());
+    }
+    tracker.scan_finished(1);
+    let mut now = 1;
+    for record in seen.iter().flat_map(Seen::records) {
+        let (Record::Exec(Exec { time, .. }) | Record::Exit(Exit { time, .. })) = record else { continue };
+        now = now.max(time);
+        tracker.handle(record, now);
+    }
+    tracker.tick(now + 60_000_000_000);
+    let filter = Filter { name_prefix: Some("fleetscope_tasks_total".to_owned()), ..Filter::default() };
+    let snapshot = tracker.registry().snapshot(&filter);
+    let mut counts = BTreeMap::new();
+    for series in snapshot.families().iter().flat_map(Family::series) {
+        let Value::Number(count) = series.value else { panic!("a counter") };
+        // Its own labels are exit, group, result, task.
+        *counts.entry(series.labels[0].to_string()).or_default() +=
+            count.to_string().parse::<usize>().expect("a whole number");
+    }
+    counts.retain(|_, count| *count != 0);
+    counts
 }
 
 /// Execs, and exits by wait status, of each cgroup.
@@ -70,6 +101,14 @@ fn ten_thousand_processes_of_four_groups_that_end_in_eight_ways_are_counted_exac
         expected.insert(group.id(), (2501, counts));
     }
     assert_eq!(totals(&seen), expected);
+    let mut truth = BTreeMap::new();
+    for (status, count) in expected.values().flat_map(|(_, counts)| counts) {
+        *truth.entry(*status).or_default() += count;
+    }
+    let labels = [("0", 0), ("1", 1 << 8), ("2", 2 << 8), ("127", 127 << 8), ("sigkill", 9), ("sigterm", 15)];
+    let truth: BTreeMap<String, usize> =
+        labels.iter().map(|(label, status)| ((*label).to_owned(), truth[status])).collect();
+    assert_eq!(series(&groups, &seen), truth, "and the same as series");
     let counters = session.counters();
     assert_eq!((counters.execs, counters.exits, counters.exec_lost, counters.exit_lost), (10_004, 10_004, 0, 0));
 }
