@@ -6,10 +6,12 @@ use std::collections::HashMap;
 use std::hash::Hash;
 use std::time::Duration;
 
+use crate::clock;
+
 /// Wait after the first failure, at most.
 pub const FIRST: Duration = Duration::from_secs(1);
 /// Wait after many failures, at most.
-pub const LONGEST: Duration = Duration::from_secs(300);
+pub const LONGEST: Duration = Duration::from_mins(5);
 
 /// Attempts per object.
 #[derive(Debug)]
@@ -32,8 +34,7 @@ impl<K: Eq + Hash> Backoffs<K> {
         let failures = self.failures.entry(key).or_default();
         let ceiling = FIRST.saturating_mul(1 << (*failures).min(16)).min(LONGEST);
         *failures = failures.saturating_add(1);
-        let share = f64::from(u32::try_from(random >> 32).expect("32 bits are left")) / f64::from(u32::MAX);
-        ceiling.mul_f64(share.max(0.05))
+        ceiling.mul_f64(clock::share(random).max(0.05))
     }
 
     /// Forgets an object: its reconcile succeeded, or it is gone.

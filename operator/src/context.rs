@@ -27,6 +27,8 @@ pub struct Memory {
     /// The status that was written last, with the resource version that it was based on: while the cache still shows that version, it is
     /// behind.
     pub written: Option<(String, AgentFleetStatus)>,
+    /// When that was.
+    pub written_at: Option<Duration>,
 }
 
 /// All that the controller and the watches share. Its locks are held for a look-up, never across an await.

@@ -1,7 +1,7 @@
 //! Why an object was not written.
 
-use fleetscope_core::resources::ChildKind;
 use fleetscope_core::api::conditions::Reason;
+use fleetscope_core::resources::ChildKind;
 
 /// Why an object was not written.
 #[derive(Debug, thiserror::Error)]

@@ -54,7 +54,17 @@ pub enum RunError {
 /// Runs until `stop`, or until something fails.
 pub async fn run(args: RunArgs, stop: impl Future<Output = ()>) -> Result<(), RunError> {
     let site = Site { namespace: args.pod_namespace.clone(), monitor_labels: args.monitor_labels() };
-    let RunArgs { listen, pod_name, pod_namespace, lease, concurrency, resync, log_level: _, log_format: _, monitor_label: _ } = args;
+    let RunArgs {
+        listen,
+        pod_name,
+        pod_namespace,
+        lease,
+        concurrency,
+        resync,
+        log_level: _,
+        log_format: _,
+        monitor_label: _,
+    } = args;
     let client = Client::try_default().await.map_err(RunError::Client)?;
     let gate = Arc::new(Gate::default());
     let ctx = Arc::new(Context::new(client.clone(), site, resync, &pod_name, Arc::clone(&gate)));

@@ -5,11 +5,12 @@
 //! CRD cannot outgrow it in silence.
 
 use k8s_openapi::apiextensions_apiserver::pkg::apis::apiextensions::v1::CustomResourceDefinition;
+use kube::CustomResourceExt as _;
 use kube::core::cel::{Validator, apply_defaults};
 use regex::Regex;
 use serde_json::{Map, Value};
 
-use super::{AgentFleet, crds};
+use super::{AgentFleet, schema};
 
 /// One thing that is wrong with an object.
 #[derive(Clone, Debug, Eq, PartialEq, Ord, PartialOrd)]
@@ -32,12 +33,9 @@ pub struct Refused {
 
 /// Checks an `AgentFleet` as the API server would, and reads it with its defaults.
 pub fn admit_fleet(object: &Value) -> Result<AgentFleet, Refused> {
-    let crds = crds();
-    let crd = crds.iter().find(|crd| crd.spec.names.kind == "AgentFleet").expect("crds() lists AgentFleet");
-    let object = admit(crd, object)?;
-    serde_json::from_value(object).map_err(|error| {
-        refused("AgentFleet", vec![Fault { path: String::new(), message: error.to_string() }])
-    })
+    let object = admit(&schema::finish(AgentFleet::crd()), object)?;
+    serde_json::from_value(object)
+        .map_err(|error| refused("AgentFleet", vec![Fault { path: String::new(), message: error.to_string() }]))
 }
 
 /// Checks an object against the first version of a CRD and gives it back with its defaults.
@@ -54,8 +52,12 @@ pub fn admit(crd: &CustomResourceDefinition, object: &Value) -> Result<Value, Re
         faults.push(Fault { path: "metadata.name".to_owned(), message: "required".to_owned() });
     }
     let schema = version.schema.as_ref().and_then(|s| s.open_api_v3_schema.as_ref());
-    let schema = serde_json::to_value(schema).expect("a schema of strings, numbers and maps is JSON");
-    let object = apply_defaults(&schema, object);
+    let schema = serde_json::to_value(schema).map_err(|error| {
+        refused(kind, vec![Fault { path: String::new(), message: format!("the schema cannot be read: {error}") }])
+    })?;
+    let mut object = object.clone();
+    drop_nulls(&schema, &mut object);
+    let object = apply_defaults(&schema, &object);
     check(&schema, &object, &mut String::new(), true, &mut faults);
     // The API server too evaluates CEL only on an object of the right shape.
     if faults.is_empty()
@@ -103,8 +105,22 @@ fn check(schema: &Value, value: &Value, path: &mut String, root: bool, faults: &
             "format" if wanted == "int32" && value.as_i64().is_none_or(|v| i32::try_from(v).is_err()) => {
                 fault("must be a number of 32 bits".to_owned());
             }
-            "type" | "enum" | "minimum" | "maximum" | "minLength" | "maxLength" | "maxItems" | "maxProperties" | "pattern"
-            | "format" | "description" | "default" | "properties" | "required" | "items" | "additionalProperties" => {}
+            "type"
+            | "enum"
+            | "minimum"
+            | "maximum"
+            | "minLength"
+            | "maxLength"
+            | "maxItems"
+            | "maxProperties"
+            | "pattern"
+            | "format"
+            | "description"
+            | "default"
+            | "properties"
+            | "required"
+            | "items"
+            | "additionalProperties" => {}
             other if other.starts_with("x-kubernetes-") => {}
             other => fault(format!("the schema's keyword {other} cannot be checked offline")),
         }
@@ -129,7 +145,9 @@ fn check_object(
 ) {
     for name in schema.get("required").and_then(Value::as_array).into_iter().flatten().filter_map(Value::as_str) {
         if !fields.contains_key(name) {
-            within(path, &field(name), |path| faults.push(Fault { path: path.clone(), message: "required".to_owned() }));
+            within(path, &field(name), |path| {
+                faults.push(Fault { path: path.clone(), message: "required".to_owned() });
+            });
         }
     }
     for (name, value) in fields {
@@ -165,6 +183,27 @@ fn length(value: &Value) -> Option<u64> {
         _ => return None,
     };
     u64::try_from(length).ok()
+}
+
+/// The API server takes a null away where the field has a default, which then steps in; any other null is of the wrong type.
+fn drop_nulls(schema: &Value, value: &mut Value) {
+    match value {
+        Value::Object(fields) => {
+            let inner = |name: &str| {
+                schema.get("properties").and_then(|all| all.get(name)).or_else(|| schema.get("additionalProperties"))
+            };
+            fields.retain(|name, value| {
+                !value.is_null() || inner(name).is_none_or(|schema| schema.get("default").is_none())
+            });
+            for (name, value) in fields {
+                if let Some(schema) = inner(name) {
+                    drop_nulls(schema, value);
+                }
+            }
+        }
+        Value::Array(items) => items.iter_mut().for_each(|item| drop_nulls(&schema["items"], item)),
+        _ => {}
+    }
 }
 
 /// The schema's numbers are floating-point; a bound of 10 reads `10`.

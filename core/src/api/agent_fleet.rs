@@ -4,6 +4,7 @@
 //! newer version may know is skipped when a fleet is read, so that agents of one version and fleets of the next get along;
 //! that a user's file has no unknown field is for the API server, and [`super::admission`] offline, to say.
 #![expect(unreachable_pub, reason = "kube's KubeSchema derives each struct a second time, inside a function")]
+#![expect(clippy::duplicated_attributes, reason = "each printer column has a type and a path")]
 
 use std::collections::BTreeMap;
 
@@ -191,7 +192,9 @@ pub struct ScrapeSpec {
 /// A value of a Kubernetes label.
 #[derive(Clone, Debug, Default, Deserialize, Eq, PartialEq, Serialize, schemars::JsonSchema)]
 #[serde(transparent)]
-pub struct LabelValue(#[schemars(length(max = 63), regex(pattern = r"^(([A-Za-z0-9][-A-Za-z0-9_.]*)?[A-Za-z0-9])?$"))] pub String);
+pub struct LabelValue(
+    #[schemars(length(max = 63), regex(pattern = r"^(([A-Za-z0-9][-A-Za-z0-9_.]*)?[A-Za-z0-9])?$"))] pub String,
+);
 
 impl Default for ScrapeSpec {
     fn default() -> Self {
@@ -241,7 +244,7 @@ pub struct AgentFleetStatus {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(range(min = 0))]
     pub observed_generation: Option<i64>,
-    /// Ready, Accepted, Programmed, NodesReady, Degraded.
+    /// `Ready`, `Accepted`, `Programmed`, `NodesReady`, `Degraded`.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     #[schemars(schema_with = "schema::conditions")]
     pub conditions: Vec<Condition>,

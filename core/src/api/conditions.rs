@@ -293,12 +293,7 @@ mod tests {
         ];
         assert_eq!(
             ready(&facts, false, 3),
-            Fact::new(
-                ConditionType::Ready,
-                false,
-                Reason::NotProgrammed,
-                "NameConflict: monitor x is not ours"
-            )
+            Fact::new(ConditionType::Ready, false, Reason::NotProgrammed, "NameConflict: monitor x is not ours")
         );
         assert_eq!(ready(&facts, true, 3).reason, Reason::Suspended);
     }

@@ -14,8 +14,7 @@ pub const MESSAGE_MAX: usize = 32_768;
 /// A label value of Kubernetes, or nothing.
 const LABEL_VALUE: &str = "^(([A-Za-z0-9][-A-Za-z0-9_.]*)?[A-Za-z0-9])?$";
 /// A label key of Kubernetes: an optional DNS prefix and `/`, then the name.
-const LABEL_KEY: &str =
-    "^([a-z0-9]([-a-z0-9.]{0,251}[a-z0-9])?/)?[A-Za-z0-9]([-A-Za-z0-9_.]{0,61}[A-Za-z0-9])?$";
+const LABEL_KEY: &str = "^([a-z0-9]([-a-z0-9.]{0,251}[a-z0-9])?/)?[A-Za-z0-9]([-A-Za-z0-9_.]{0,61}[A-Za-z0-9])?$";
 
 /// `LabelSelector` with bounds, and with the rules that apimachinery checks where it converts one.
 pub(super) fn selector(_: &mut SchemaGenerator) -> Schema {

@@ -117,7 +117,9 @@ pub fn scrape_object(kind: ChildKind, fleet: &AgentFleet, site: &Site) -> Value 
     };
     let version = if kind.group().is_empty() { "v1".to_owned() } else { format!("{}/v1", kind.group()) };
     let mut object = json!({ "apiVersion": version, "kind": kind.as_str(), "metadata": metadata(fleet, site) });
-    object.as_object_mut().expect("json! of braces is an object").extend(fields);
+    for (name, value) in fields {
+        object[name] = value;
+    }
     object
 }
 

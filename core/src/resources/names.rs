@@ -15,7 +15,7 @@ pub fn hashed(name: &str) -> String {
     let start = &name[..name.floor_char_boundary(MAX - 1 - DIGITS)];
     // A label value and a DNS label end with a letter or digit, and no part between dots may end with a dash.
     let start = start.trim_end_matches(['-', '.', '_']);
-    format!("{start}-{:08x}", fold(fnv1a(name.as_bytes())))
+    format!("{start}-{}", digits(fnv1a(name.as_bytes())))
 }
 
 /// FNV-1a of 64 bits: stable between versions and machines, which std's hasher is not.
@@ -23,9 +23,14 @@ fn fnv1a(bytes: &[u8]) -> u64 {
     bytes.iter().fold(0xcbf2_9ce4_8422_2325, |hash, byte| (hash ^ u64::from(*byte)).wrapping_mul(0x0100_0000_01b3))
 }
 
-/// Both halves, so that no bit of the hash is left out.
-fn fold(hash: u64) -> u64 {
-    (hash >> 32) ^ (hash & 0xffff_ffff)
+/// Forty bits in base 32, so that among 20,000 names a collision has a chance of 1 to 5,000; of hexadecimal digits it would be 1 to 20.
+fn digits(hash: u64) -> String {
+    let folded = hash ^ (hash >> 40);
+    let digit = |i: usize| {
+        let value = u8::try_from(folded >> (5 * i) & 31).expect("five bits are left");
+        char::from(if value < 10 { b'0' + value } else { b'a' + value - 10 })
+    };
+    (0..DIGITS).map(digit).collect()
 }
 
 #[cfg(test)]

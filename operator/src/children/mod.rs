@@ -70,12 +70,12 @@ impl Children {
     }
 
     /// Sets the availability, and tells whether it changed.
-    fn set(&self, kind: ChildKind, to: Availability) -> bool {
+    fn set(&self, kind: ChildKind, to: &Availability) -> bool {
         let mut state = lock(self.state(kind));
-        if to == Availability::Absent {
+        if *to == Availability::Absent {
             state.store = Store::default();
         }
-        std::mem::replace(&mut state.availability, to.clone()) != to
+        std::mem::replace(&mut state.availability, to.clone()) != *to
     }
 
     fn state(&self, kind: ChildKind) -> &Mutex<State> {

@@ -51,9 +51,8 @@ impl Child {
 
     /// The fleet that controls it, by name: also one that was made again under the same name has to look at it.
     fn fleet(&self) -> Option<FleetKey> {
-        let ours = |owner: &&OwnerReference| {
-            owner.kind == "AgentFleet" && owner.api_version.split('/').next() == Some(GROUP)
-        };
+        let ours =
+            |owner: &&OwnerReference| owner.kind == "AgentFleet" && owner.api_version.split('/').next() == Some(GROUP);
         let owner = self.controller().filter(ours)?;
         Some(FleetKey::new(self.object.namespace()?, &owner.name))
     }

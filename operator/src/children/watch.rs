@@ -27,7 +27,7 @@ struct Objects(Option<JoinHandle<()>>);
 /// Follows one kind for ever.
 pub async fn watch(ctx: Arc<Context>, kind: ChildKind) {
     let Some(definition) = kind.crd() else {
-        turn(&ctx, kind, Availability::Starting);
+        turn(&ctx, kind, &Availability::Starting);
         return objects(ctx, kind).await;
     };
     let api = Api::<PartialObjectMeta<CustomResourceDefinition>>::all(ctx.client.clone());
@@ -52,7 +52,7 @@ pub async fn watch(ctx: Arc<Context>, kind: ChildKind) {
             Err(error) => {
                 ctx.metrics.watch_error("CustomResourceDefinition", &error);
                 if ctx.children.availability(kind) == Availability::Unknown {
-                    turn(&ctx, kind, Availability::Failing(format!("its definition cannot be watched: {error}")));
+                    turn(&ctx, kind, &Availability::Failing(format!("its definition cannot be watched: {error}")));
                 }
             }
         }
@@ -70,14 +70,14 @@ async fn objects(ctx: Arc<Context>, kind: ChildKind) {
                 let fleets = lock(ctx.children.state(kind)).store.handle(event);
                 ctx.requeue.push(fleets);
                 if done {
-                    turn(&ctx, kind, Availability::Ready);
+                    turn(&ctx, kind, &Availability::Ready);
                 }
             }
             Err(error) => {
                 ctx.metrics.watch_error(kind.as_str(), &error);
                 let seen = ctx.children.availability(kind) == Availability::Ready;
                 if !seen && !not_found(&error) {
-                    turn(&ctx, kind, Availability::Failing(format!("its objects cannot be watched: {error}")));
+                    turn(&ctx, kind, &Availability::Failing(format!("its objects cannot be watched: {error}")));
                 }
             }
         }
@@ -89,7 +89,7 @@ async fn objects(ctx: Arc<Context>, kind: ChildKind) {
 impl Objects {
     fn start(&mut self, ctx: &Arc<Context>, kind: ChildKind) {
         if self.0.is_none() {
-            turn(ctx, kind, Availability::Starting);
+            turn(ctx, kind, &Availability::Starting);
             self.0 = Some(tokio::spawn(objects(Arc::clone(ctx), kind)));
         }
     }
@@ -100,7 +100,7 @@ impl Objects {
             // It has said its last word when it is joined; whether it ended or was stopped is the same.
             let _ = running.await;
         }
-        turn(ctx, kind, Availability::Absent);
+        turn(ctx, kind, &Availability::Absent);
     }
 }
 
@@ -113,10 +113,10 @@ impl Drop for Objects {
 }
 
 /// Notes what became of a kind; every fleet looks again, for `Auto` may now mean another kind.
-fn turn(ctx: &Context, kind: ChildKind, to: Availability) {
-    if ctx.children.set(kind, to.clone()) {
+fn turn(ctx: &Context, kind: ChildKind, to: &Availability) {
+    if ctx.children.set(kind, to) {
         tracing::info!(kind = kind.as_str(), state = ?to, "Kind of children changed its state");
-        ctx.metrics.available(kind, to == Availability::Ready);
+        ctx.metrics.available(kind, *to == Availability::Ready);
         ctx.requeue.push(lock(&ctx.fleets).all());
     }
 }

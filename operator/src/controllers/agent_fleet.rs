@@ -15,17 +15,31 @@ use kube::{Api, CustomResourceExt as _, Resource as _, ResourceExt as _};
 use serde_json::json;
 
 use super::{program, status};
+use crate::clock;
 use crate::context::{Context, lock};
 use crate::error::Error;
 use crate::fleets::Claim;
 use crate::metrics::{Outcome, Write};
 use crate::requeue::FleetKey;
-use crate::clock;
 
 /// Field manager of the status, apart from that of the children, for both are applied whole.
 pub const STATUS_MANAGER: &str = "fleetscope-operator-status";
 /// Most bytes of an Event's note (API of events.k8s.io).
 const NOTE_MAX: usize = 1_000;
+
+/// A status that only counts differently is written at most this often: each write comes back by the watch and would find the
+/// next pod already counted.
+const STATUS_PERIOD: Duration = Duration::from_secs(1);
+
+/// How a turn ended.
+enum Turn {
+    /// All is as the fleet says.
+    Done,
+    /// All is, but the status is to be written a little later.
+    Later(Duration),
+    /// It has to be tried again, and the status says why.
+    Failed,
+}
 
 /// A fleet as the watch gives it: one that cannot be read does not stop the others.
 pub type Guarded = DeserializeGuard<AgentFleet>;
@@ -45,10 +59,11 @@ pub async fn reconcile(object: Arc<Guarded>, ctx: Arc<Context>) -> Result<Action
     }
     let result = if ctx.gate.open(started) { turn(&object, &key, &ctx).await } else { Err(Error::NotLeading) };
     let (outcome, action) = match result {
-        Ok(true) => {
+        Ok(done @ (Turn::Done | Turn::Later(_))) => {
             lock(&ctx.backoffs).forget(&key);
             arrived(&ctx, &key, object.meta().generation);
-            (Outcome::Ok, resync(ctx.resync))
+            let next = if let Turn::Later(wait) = done { Action::requeue(wait) } else { resync(ctx.resync) };
+            (Outcome::Ok, next)
         }
         Err(Error::NotLeading) => (Outcome::Standby, Action::await_change()),
         failed => {
@@ -64,19 +79,19 @@ pub async fn reconcile(object: Arc<Guarded>, ctx: Arc<Context>) -> Result<Action
     Ok(action)
 }
 
-/// The work. False when it has to be tried again and the status already says why.
-async fn turn(object: &Guarded, key: &FleetKey, ctx: &Context) -> Result<bool, Error> {
+/// The work.
+async fn turn(object: &Guarded, key: &FleetKey, ctx: &Context) -> Result<Turn, Error> {
     let fleet = match &object.0 {
         Ok(fleet) => fleet,
         Err(invalid) => return unreadable(invalid, key, ctx).await,
     };
     if !lock(&ctx.pods).synced() {
-        return Ok(true);
+        return Ok(Turn::Done);
     }
-    let Some(programmed) = program::program(ctx, fleet).await? else { return Ok(true) };
+    let Some(programmed) = program::program(ctx, fleet).await? else { return Ok(Turn::Done) };
     let seen = status::observe(key, &lock(&ctx.fleets), &lock(&ctx.pods));
     // It was deleted meanwhile.
-    let Some(seen) = seen else { return Ok(true) };
+    let Some(seen) = seen else { return Ok(Turn::Done) };
     let before = last_status(fleet, key, ctx);
     let now = Timestamp::now();
     let next = status::status(
@@ -88,13 +103,36 @@ async fn turn(object: &Guarded, key: &FleetKey, ctx: &Context) -> Result<bool, E
         programmed.object,
         now,
     );
-    if next != before {
+    let (mut later, mut announced) = (None, None);
+    if next != before && only_counts(&before, &next) {
+        let last = lock(&ctx.memory).get(key).and_then(|memory| memory.written_at);
+        later = last.and_then(|last| (last + STATUS_PERIOD).checked_sub(clock::now())).filter(|wait| !wait.is_zero());
+    }
+    if next != before && later.is_none() {
         let version = fleet.resource_version().unwrap_or_default();
         write_status(key, fleet.uid(), &next, ctx).await?;
-        lock(&ctx.memory).entry(key.clone()).or_default().written = Some((version, next.clone()));
+        let mut memory = lock(&ctx.memory);
+        let memory = memory.entry(key.clone()).or_default();
+        memory.written = Some((version, next.clone()));
+        memory.written_at = Some(clock::now());
+        announced = Some(next);
+    }
+    if let Some(next) = announced {
         announce(fleet, &before, &next, ctx).await;
     }
-    Ok(!programmed.retry)
+    Ok(match (programmed.retry, later) {
+        (true, _) => Turn::Failed,
+        (false, Some(wait)) => Turn::Later(wait),
+        (false, None) => Turn::Done,
+    })
+}
+
+/// Whether two statuses differ in nothing but what pods and nodes give.
+fn only_counts(before: &AgentFleetStatus, next: &AgentFleetStatus) -> bool {
+    let programmed = |status: &AgentFleetStatus| {
+        status.conditions.iter().find(|c| c.type_ == ConditionType::Programmed.as_str()).cloned()
+    };
+    before.observed_generation == next.observed_generation && programmed(before) == programmed(next)
 }
 
 /// The status as it is on the server, so far as it is known: the cache may not show the last write yet.
@@ -108,7 +146,7 @@ fn last_status(fleet: &AgentFleet, key: &FleetKey, ctx: &Context) -> AgentFleetS
 }
 
 /// Says on the fleet itself that it cannot be read.
-async fn unreadable(invalid: &InvalidObject, key: &FleetKey, ctx: &Context) -> Result<bool, Error> {
+async fn unreadable(invalid: &InvalidObject, key: &FleetKey, ctx: &Context) -> Result<Turn, Error> {
     let version = invalid.metadata.resource_version.clone().unwrap_or_default();
     let known = lock(&ctx.memory).get(key).and_then(|memory| memory.written.clone());
     let before = known.as_ref().map(|(_, status)| status.clone()).unwrap_or_default();
@@ -118,10 +156,15 @@ async fn unreadable(invalid: &InvalidObject, key: &FleetKey, ctx: &Context) -> R
         write_status(key, invalid.metadata.uid.clone(), &next, ctx).await?;
         lock(&ctx.memory).entry(key.clone()).or_default().written = Some((version, next));
     }
-    Ok(true)
+    Ok(Turn::Done)
 }
 
-async fn write_status(key: &FleetKey, uid: Option<String>, status: &AgentFleetStatus, ctx: &Context) -> Result<(), Error> {
+async fn write_status(
+    key: &FleetKey,
+    uid: Option<String>,
+    status: &AgentFleetStatus,
+    ctx: &Context,
+) -> Result<(), Error> {
     program::leading(ctx)?;
     let api = Api::<DynamicObject>::namespaced_with(ctx.client.clone(), &key.namespace, &AgentFleet::api_resource());
     // The uid: a fleet that was made again under the same name has not earned this status.
@@ -150,9 +193,10 @@ async fn write_status(key: &FleetKey, uid: Option<String>, status: &AgentFleetSt
 async fn announce(fleet: &AgentFleet, before: &AgentFleetStatus, after: &AgentFleetStatus, ctx: &Context) {
     let told = [ConditionType::Programmed, ConditionType::NodesReady, ConditionType::Degraded, ConditionType::Ready];
     for condition in after.conditions.iter().filter(|c| told.iter().any(|kind| kind.as_str() == c.type_)) {
-        let known = before.conditions.iter().any(|c| {
-            (&c.type_, &c.status, &c.reason) == (&condition.type_, &condition.status, &condition.reason)
-        });
+        let known = before
+            .conditions
+            .iter()
+            .any(|c| (&c.type_, &c.status, &c.reason) == (&condition.type_, &condition.status, &condition.reason));
         let bad_when = if condition.type_ == ConditionType::Degraded.as_str() { "True" } else { "False" };
         let bad = condition.status == bad_when;
         // That a good state is what it always was is no news.
@@ -193,8 +237,7 @@ fn resync(every: Duration) -> Action {
     if every.is_zero() {
         return Action::await_change();
     }
-    let share = f64::from(u32::try_from(clock::random() >> 32).expect("32 bits are left")) / f64::from(u32::MAX);
-    Action::requeue(every.mul_f64(1.0 - 0.1 * share))
+    Action::requeue(every.mul_f64(1.0 - 0.1 * clock::share(clock::random())))
 }
 
 /// Whether all caches hold what the cluster holds.

@@ -29,9 +29,9 @@ pub(super) fn current(actual: &Value, desired: &Value) -> bool {
 
 fn covers(actual: &Value, desired: &Value) -> bool {
     match (actual, desired) {
-        (Value::Object(actual), Value::Object(desired)) => desired.iter().all(|(key, wanted)| {
-            key == "ownerReferences" || actual.get(key).is_some_and(|have| covers(have, wanted))
-        }),
+        (Value::Object(actual), Value::Object(desired)) => desired
+            .iter()
+            .all(|(key, wanted)| key == "ownerReferences" || actual.get(key).is_some_and(|have| covers(have, wanted))),
         (Value::Array(actual), Value::Array(desired)) => {
             actual.len() == desired.len() && actual.iter().zip(desired).all(|(have, wanted)| covers(have, wanted))
         }
@@ -101,6 +101,6 @@ mod tests {
 
     #[test]
     fn the_stamp_of_an_object_never_changes() {
-        assert_eq!(desired(&json!({}), "15s")["metadata"]["annotations"][STAMP], "");
+        assert_eq!(desired(&json!({}), "15s")["metadata"]["annotations"][STAMP], "686713ea55bc6e52");
     }
 }

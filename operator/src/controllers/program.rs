@@ -49,7 +49,9 @@ pub(super) async fn program(ctx: &Context, fleet: &AgentFleet) -> Result<Option<
     let failed = |error: &Error, reason| Fact::new(ConditionType::Programmed, false, reason, error.to_string());
     Ok(Some(match (applied, pruned) {
         (Err(Error::NotLeading), _) | (_, Err(Error::NotLeading)) => return Err(Error::NotLeading),
-        (Err(error), _) => Programmed { fact: failed(&error, error.reason()), object: None, retry: error.is_retryable() },
+        (Err(error), _) => {
+            Programmed { fact: failed(&error, error.reason()), object: None, retry: error.is_retryable() }
+        }
         (_, Err(error)) => Programmed { fact: failed(&error, Reason::PartiallyApplied), object, retry: true },
         (Ok(()), Ok(())) => Programmed { fact: done(fleet, object.as_ref()), object, retry: false },
     }))
@@ -72,7 +74,8 @@ fn known(ctx: &Context, fleet: &AgentFleet) -> bool {
         ScrapeOutput::ConfigMap => &[ChildKind::ConfigMap],
         ScrapeOutput::Auto | ScrapeOutput::None => &ChildKind::ALL,
     };
-    let known = |kind: &ChildKind| !matches!(ctx.children.availability(*kind), Availability::Unknown | Availability::Starting);
+    let known =
+        |kind: &ChildKind| !matches!(ctx.children.availability(*kind), Availability::Unknown | Availability::Starting);
     needed.iter().all(known)
 }
 

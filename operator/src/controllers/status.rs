@@ -99,7 +99,8 @@ pub(super) fn unreadable(
     error: &str,
     now: Timestamp,
 ) -> AgentFleetStatus {
-    let accepted = Fact::new(ConditionType::Accepted, false, Reason::InvalidSpec, format!("the object cannot be read: {error}"));
+    let accepted =
+        Fact::new(ConditionType::Accepted, false, Reason::InvalidSpec, format!("the object cannot be read: {error}"));
     let facts = [ready(std::slice::from_ref(&accepted), false, 0), accepted];
     AgentFleetStatus {
         observed_generation: generation,
@@ -125,15 +126,19 @@ fn degraded(seen: &Observed) -> Fact {
     if seen.taken == 0 {
         return Fact::new(ConditionType::Degraded, false, Reason::AsExpected, "nothing is wrong");
     }
-    let pods = if seen.taken == 1 { "1 selected pod belongs".to_owned() } else { format!("{} selected pods belong", seen.taken) };
+    let pods = if seen.taken == 1 {
+        "1 selected pod belongs".to_owned()
+    } else {
+        format!("{} selected pods belong", seen.taken)
+    };
     let message = format!("{pods} to an older fleet that selects the same: {}", list(&seen.elders));
     Fact::new(ConditionType::Degraded, true, Reason::SelectorOverlap, message)
 }
 
 fn list(names: &[String]) -> String {
     let more = names.len().saturating_sub(NAMED);
-    let named = names[..names.len() - more].join(", ");
-    if more == 0 { named } else { format!("{named} and {more} more") }
+    let shown = names[..names.len() - more].join(", ");
+    if more == 0 { shown } else { format!("{shown} and {more} more") }
 }
 
 fn count(number: usize) -> i32 {

@@ -121,7 +121,7 @@ impl Elector {
     async fn turn(&self, seen: &mut Seen) -> Result<bool, kube::Error> {
         let Some(lease) = self.api.get_opt(&self.name).await? else {
             let record = Record::default();
-            return self.write(self.api.create(&PostParams::default(), &self.lease(None, &record, true)).await);
+            return Self::written(self.api.create(&PostParams::default(), &self.lease(None, &record, true)).await);
         };
         let record = Record::of(&lease, LEASE);
         let takes = match evaluate(&record, &self.identity, seen, clock::now()) {
@@ -130,12 +130,12 @@ impl Elector {
             Decision::Renew => false,
         };
         let next = self.lease(Some(&lease), &record, takes);
-        self.write(self.api.replace(&self.name, &PostParams::default(), &next).await)
+        Self::written(self.api.replace(&self.name, &PostParams::default(), &next).await)
     }
 
     /// Somebody else was faster: not an error.
-    fn write(&self, written: Result<Lease, kube::Error>) -> Result<bool, kube::Error> {
-        match written {
+    fn written(answer: Result<Lease, kube::Error>) -> Result<bool, kube::Error> {
+        match answer {
             Ok(_) => Ok(true),
             Err(kube::Error::Api(status)) if status.code == 409 => Ok(false),
             Err(error) => Err(error),

@@ -56,7 +56,8 @@ impl Index {
             Event::Delete(pod) => self.remove(&pod.namespace, &pod.name, &mut touched),
             Event::InitDone => {
                 let listed = self.listed.take().unwrap_or_default();
-                let held = self.by_namespace.iter().flat_map(|(ns, pods)| pods.keys().map(|name| (ns.clone(), name.clone())));
+                let held =
+                    self.by_namespace.iter().flat_map(|(ns, pods)| pods.keys().map(|name| (ns.clone(), name.clone())));
                 for (namespace, name) in held.filter(|pod| !listed.contains(pod)).collect::<Vec<_>>() {
                     self.remove(&namespace, &name, &mut touched);
                 }

@@ -7,9 +7,9 @@ use std::time::Duration;
 use fleetscope_core::pods::PodView;
 use futures::{StreamExt as _, future};
 use k8s_openapi::api::core::v1::Pod;
+use kube::Api;
 use kube::runtime::watcher::{self, Event};
 use kube::runtime::{WatchStreamExt as _, watcher as watch_objects};
-use kube::Api;
 
 use super::Touched;
 use crate::clock;

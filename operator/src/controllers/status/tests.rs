@@ -66,7 +66,14 @@ fn words(status: &AgentFleetStatus) -> Vec<String> {
 
 #[test]
 fn a_fleet_counts_its_pods_their_nodes_and_the_node_agents() {
-    let events = vec![pod("a", "x", "n1"), pod("b", "x", "n2"), pod("c", "x", ""), pod("d", "y", "n3"), node_agent("n1"), node_agent("n9")];
+    let events = vec![
+        pod("a", "x", "n1"),
+        pod("b", "x", "n2"),
+        pod("c", "x", ""),
+        pod("d", "y", "n3"),
+        node_agent("n1"),
+        node_agent("n9"),
+    ];
     let (fleets, pods) = world(&[("f", claim(1, Some("x")))], events);
     let seen = observe(&key("f"), &fleets, &pods).unwrap();
     assert_eq!(

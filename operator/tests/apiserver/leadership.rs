@@ -1,0 +1,61 @@
+//! Two operators: one writes; the other takes over when that one stops, dies, or sleeps.
+
+use std::time::Duration;
+
+use fleetscope_core::resources::ChildKind::ConfigMap;
+use k8s_openapi::api::coordination::v1::Lease;
+use kube::Api;
+use serde_json::json;
+
+use crate::server::eventually;
+use crate::world::{Operator, World};
+
+const SECOND: Duration = Duration::from_secs(1);
+/// A lease lasts 15 s after its last renewal, and is looked at every 2 s.
+const TAKE_OVER: Duration = Duration::from_secs(20);
+
+async fn leads(world: &World, operator: &Operator, within: Duration) -> Duration {
+    let leases = Api::<Lease>::namespaced(world.client.clone(), "fleetscope-system");
+    let holds = async || {
+        let lease = leases.get_opt("fleetscope-operator").await.unwrap()?;
+        (lease.spec?.holder_identity? == operator.name).then_some(())
+    };
+    eventually(within, &format!("{} to lead", operator.name), holds).await.1
+}
+
+#[tokio::test]
+#[ignore = "needs etcd and kube-apiserver: make test-operator"]
+async fn another_takes_over_from_a_leader_that_stops_dies_or_sleeps() {
+    let world = World::start().await;
+    let mut first = world.operator("first", &[]);
+    leads(&world, &first, TAKE_OVER).await;
+    let second = world.operator("second", &[]);
+    world.fleet("a", json!({})).await;
+    world.child(ConfigMap, "a").await;
+
+    first.signal("TERM");
+    let took = leads(&world, &second, TAKE_OVER).await;
+    assert!(took < SECOND * 5, "a lease that was released is taken at once, not after {took:?}");
+    let ended = async || (!first.runs()).then_some(());
+    eventually(SECOND * 15, "the first to end", ended).await;
+    assert!(first.process.0.wait().unwrap().success());
+
+    let third = world.operator("third", &[]);
+    second.signal("KILL");
+    leads(&world, &third, TAKE_OVER).await;
+    world.fleet("b", json!({})).await;
+    world.child(ConfigMap, "b").await;
+
+    let fourth = world.operator("fourth", &[]);
+    let mut third = third;
+    third.signal("STOP");
+    leads(&world, &fourth, TAKE_OVER).await;
+    world.fleet("c", json!({})).await;
+    world.child(ConfigMap, "c").await;
+    let writes = world.quiet().await;
+    third.signal("CONT");
+    let ended = async || (!third.runs()).then_some(());
+    eventually(SECOND * 15, "the one that slept to end", ended).await;
+    assert!(!third.process.0.wait().unwrap().success(), "losing the lease is a failure");
+    assert_eq!(world.quiet().await, writes, "the one that slept wrote nothing");
+}

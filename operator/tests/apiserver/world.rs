@@ -1,0 +1,187 @@
+//! A cluster with our definition in it, the operator as a process, and objects by name.
+
+use std::process::{Command, Stdio};
+use std::time::Duration;
+
+use fleetscope_core::api::AgentFleet;
+use fleetscope_core::resources::ChildKind;
+use fleetscope_operator::children::api_resource;
+use kube::api::{DeleteParams, Patch, PatchParams, PostParams};
+use kube::core::DynamicObject;
+use kube::{Api, Client};
+use serde_json::{Value, json};
+
+use crate::server::{OPERATOR, Process, Server, cache, eventually, root};
+
+/// Namespace of the fleets.
+pub(crate) const NAMESPACE: &str = "agents";
+/// What everything has to happen in, when no shorter time is promised.
+pub(crate) const LIMIT: Duration = Duration::from_secs(30);
+
+/// The cluster.
+pub(crate) struct World {
+    pub(crate) server: Server,
+    pub(crate) client: Client,
+}
+
+/// The operator as a process.
+pub(crate) struct Operator {
+    pub(crate) process: Process,
+    pub(crate) name: String,
+}
+
+// === impl World ===
+
+impl World {
+    /// A cluster with our definition, our role, and the namespaces.
+    pub(crate) async fn start() -> Self {
+        let (server, client) = Server::start().await;
+        let world = Self { server, client };
+        for file in [root().join("crds"), root().join("operator/tests/apiserver/rbac.yaml")] {
+            world.apply(&file.to_string_lossy());
+        }
+        for namespace in [NAMESPACE, "fleetscope-system"] {
+            let (made, said) = world.server.kubectl(&["create", "namespace", namespace]);
+            assert!(made, "{said}");
+        }
+        world.established("agentfleets.fleetscope.io");
+        world
+    }
+
+    pub(crate) fn apply(&self, file: &str) {
+        let (applied, said) = self.server.kubectl(&["apply", "--server-side", "-f", file]);
+        assert!(applied, "{said}");
+    }
+
+    /// Installs prometheus-operator's definitions of the two monitors.
+    pub(crate) fn install_monitors(&self) {
+        for plural in ["podmonitors", "servicemonitors"] {
+            self.apply(
+                &cache()
+                    .join(format!("prometheus-operator-crds/monitoring.coreos.com_{plural}.yaml"))
+                    .to_string_lossy(),
+            );
+            self.established(&format!("{plural}.monitoring.coreos.com"));
+        }
+    }
+
+    /// Removes them, and with them all monitors.
+    pub(crate) fn remove_monitors(&self) {
+        let (removed, said) = self.server.kubectl(&[
+            "delete",
+            "crd",
+            "podmonitors.monitoring.coreos.com",
+            "servicemonitors.monitoring.coreos.com",
+        ]);
+        assert!(removed, "{said}");
+    }
+
+    fn established(&self, crd: &str) {
+        let (done, said) = self.server.kubectl(&["wait", "--for=condition=Established", "--timeout=60s", "crd", crd]);
+        assert!(done, "{said}");
+    }
+
+    /// Starts an operator; it takes part in the leader election under `name`.
+    pub(crate) fn operator(&self, name: &str, args: &[&str]) -> Operator {
+        let log = std::fs::File::create(self.server.folder.join(format!("{name}.log"))).unwrap();
+        let mut command = Command::new(env!("CARGO_BIN_EXE_fleetscope-operator"));
+        command
+            .args([
+                "run",
+                "--listen=127.0.0.1:0",
+                "--monitor-label=release=kps",
+                "--log-level=info,fleetscope_operator=debug",
+            ])
+            .args(args)
+            .env("KUBECONFIG", self.server.kubeconfig(OPERATOR))
+            .env("POD_NAME", name)
+            .env("POD_NAMESPACE", "fleetscope-system")
+            .stdout(Stdio::null())
+            .stderr(log);
+        Operator { process: Process(command.spawn().unwrap()), name: name.to_owned() }
+    }
+
+    /// Makes a fleet.
+    pub(crate) async fn fleet(&self, name: &str, scrape: Value) -> AgentFleet {
+        let fleet = json!({
+            "apiVersion": "fleetscope.io/v1alpha1", "kind": "AgentFleet", "metadata": { "name": name },
+            "spec": { "selector": { "matchLabels": { "app": name } }, "scrape": scrape },
+        });
+        self.fleets().create(&PostParams::default(), &serde_json::from_value(fleet).unwrap()).await.unwrap()
+    }
+
+    pub(crate) fn fleets(&self) -> Api<AgentFleet> {
+        Api::namespaced(self.client.clone(), NAMESPACE)
+    }
+
+    pub(crate) fn children(&self, kind: ChildKind) -> Api<DynamicObject> {
+        Api::namespaced_with(self.client.clone(), NAMESPACE, &api_resource(kind))
+    }
+
+    /// Waits for a fleet's object, and tells how long that took.
+    pub(crate) async fn child(&self, kind: ChildKind, fleet: &str) -> (DynamicObject, Duration) {
+        let (api, name) = (self.children(kind), format!("{fleet}-scrape"));
+        eventually(LIMIT, &format!("{} {name}", kind.as_str()), async || api.get_opt(&name).await.ok().flatten()).await
+    }
+
+    /// Waits until a fleet's object is gone.
+    pub(crate) async fn no_child(&self, kind: ChildKind, fleet: &str) -> Duration {
+        let (api, name) = (self.children(kind), format!("{fleet}-scrape"));
+        let gone = async || api.get_opt(&name).await.ok().is_some_and(|o| o.is_none()).then_some(());
+        eventually(LIMIT, &format!("{} {name} to go", kind.as_str()), gone).await.1
+    }
+
+    /// Waits until a condition has a status and a reason.
+    pub(crate) async fn condition(&self, fleet: &str, wanted: &str) -> AgentFleet {
+        let api = self.fleets();
+        let mut last = Vec::new();
+        let start = std::time::Instant::now();
+        while start.elapsed() < LIMIT {
+            let fleet = api.get(fleet).await.unwrap();
+            let conditions = fleet.status.iter().flat_map(|status| &status.conditions);
+            last = conditions.map(|c| format!("{}={} {}", c.type_, c.status, c.reason)).collect();
+            if last.iter().any(|have| have == wanted) {
+                return fleet;
+            }
+            tokio::time::sleep(Duration::from_millis(10)).await;
+        }
+        panic!("waited for {wanted} of {fleet}, which has {last:?}");
+    }
+
+    pub(crate) async fn patch(&self, fleet: &str, patch: Value) {
+        self.fleets().patch(fleet, &PatchParams::default(), &Patch::Merge(patch)).await.unwrap();
+    }
+
+    pub(crate) async fn delete(&self, kind: ChildKind, fleet: &str) {
+        self.children(kind).delete(&format!("{fleet}-scrape"), &DeleteParams::default()).await.unwrap();
+    }
+
+    /// Waits until the operator has written nothing for as long as a status could wait.
+    pub(crate) async fn quiet(&self) -> Vec<String> {
+        let mut before = self.server.writes();
+        loop {
+            tokio::time::sleep(Duration::from_millis(2_500)).await;
+            let now = self.server.writes();
+            if now == before {
+                return now;
+            }
+            before = now;
+        }
+    }
+}
+
+// === impl Operator ===
+
+impl Operator {
+    /// Sends a signal, as `kill` names it.
+    pub(crate) fn signal(&self, signal: &str) {
+        let sent =
+            Command::new("kill").args([&format!("-{signal}"), &self.process.0.id().to_string()]).status().unwrap();
+        assert!(sent.success());
+    }
+
+    /// Whether it still runs.
+    pub(crate) fn runs(&mut self) -> bool {
+        self.process.0.try_wait().unwrap().is_none()
+    }
+}
