@@ -3,12 +3,12 @@
 use std::time::Duration;
 
 use fleetscope_tests::wait::until;
-use fleetscope_tests::{exposition, node_agents, release};
+use fleetscope_tests::{exposition, node_agents, release, workload};
 use k8s_openapi::api::core::v1::Pod;
 use kube::api::{Api, DeleteParams};
 use serde_json::json;
 
-use crate::scene::{FLEET, Scene, rules};
+use crate::scene::{Scene, image, rules};
 
 #[tokio::test]
 #[ignore = "needs a cluster: make e2e"]
@@ -61,7 +61,8 @@ async fn restarted_node_agent_counts_nothing_twice_and_the_end_of_what_ran_befor
 #[tokio::test]
 #[ignore = "needs a cluster: make e2e"]
 async fn series_of_a_deleted_pod_are_served_for_the_grace_period_and_then_gone() {
-    release::ensure_with(&json!({"nodeAgent": {"seriesGrace": "8s"}})).unwrap();
+    // Records may be late by the pending timeout; the grace period begins when none can come any more.
+    release::ensure_with(&json!({"nodeAgent": {"seriesGrace": "8s", "pendingTimeout": "2s"}})).unwrap();
     let scene = Scene::open_as_installed("grace").await;
     scene.fleet(rules()).await;
     scene.pod("short", &["run", "12", "4"], None).await;
@@ -77,7 +78,7 @@ async fn series_of_a_deleted_pod_are_served_for_the_grace_period_and_then_gone()
         .unwrap();
     assert_eq!(total(&scene.scrape().await, "short"), "12", "Prometheus must see the last values");
     let samples = scene
-        .scraped(Duration::from_secs(20), "its series are gone", |samples| {
+        .scraped(Duration::from_secs(30), "its series are gone", |samples| {
             !samples.iter().any(|sample| sample.labels.get("pod").is_some_and(|pod| pod == "short"))
         })
         .await;
@@ -103,8 +104,11 @@ async fn pod_that_comes_back_under_its_old_name_starts_from_zero() {
     // One series per name: a counter that goes on, or that starts again, but never one that is wrong.
     let samples = scene
         .scraped(Duration::from_secs(10), "the second pod's tasks are counted", |samples| {
-            ["12", "36"]
-                .contains(&exposition::sum(samples, "fleetscope_tasks_total", &[("pod", "same")]).to_string().as_str())
+            ["12", "36"].contains(
+                &exposition::sum(samples, "fleetscope_tasks_total", &[("pod", "same"), ("task", "end")])
+                    .to_string()
+                    .as_str(),
+            )
         })
         .await;
     assert_eq!(exposition::sum(&samples, "fleetscope_tasks_running", &[]).to_string(), "0");
@@ -112,24 +116,30 @@ async fn pod_that_comes_back_under_its_old_name_starts_from_zero() {
 
 #[tokio::test]
 #[ignore = "needs a cluster: make e2e"]
-async fn killed_and_out_of_memory_containers_are_failures_with_their_reason() {
+async fn containers_that_fail_are_failed_agents_with_their_tasks_and_reasons() {
     let scene = Scene::open("failures").await;
     scene.fleet(json!({})).await;
-    scene.pod("killed", &["end", "sigkill", "200"], None).await;
-    scene.pod("failed", &["end", "7", "200"], None).await;
+    // The container's first process is the task.
+    scene.pod("conflict", &["end", "1", "200"], None).await;
+    scene.pod("seven", &["end", "7", "200"], None).await;
+    // Takes 64 MiB where there are 32.
+    let mut hoard = workload::pod_spec(image(), &["hoard", "64"]);
+    hoard["containers"][0]["resources"]["limits"] = json!({"memory": "32Mi"});
+    workload::start(&scene.cluster, scene.namespace(), "hoard", hoard).await.unwrap();
     let samples = scene
-        .scraped(Duration::from_secs(30), "both pods have failed", |samples| {
-            exposition::sum(samples, "fleetscope_agents", &[("status", "failed")]).to_string() == "2"
+        .scraped(Duration::from_secs(30), "three agents have failed", |samples| {
+            exposition::sum(samples, "fleetscope_agents", &[("status", "failed")]).to_string() == "3"
+                && exposition::sum(samples, "fleetscope_tasks_total", &[("task", "workload")]).to_string() == "3"
         })
         .await;
-    assert_eq!(
-        exposition::sum(&samples, "fleetscope_tasks_total", &[("exit", "sigkill"), ("pod", "killed")]).to_string(),
-        "1"
-    );
-    assert_eq!(
-        exposition::sum(&samples, "fleetscope_tasks_total", &[("exit", "other"), ("pod", "failed")]).to_string(),
-        "1"
-    );
-    assert_eq!(exposition::sum(&samples, "fleetscope_agent_stops_total", &[("result", "failure")]).to_string(), "2");
-    assert_eq!(exposition::matching(&samples, "fleetscope_agents", &[("fleet", FLEET)]).count() % 4, 0);
+    for (pod, exit) in [("conflict", "1"), ("seven", "other"), ("hoard", "oom")] {
+        let labels = [("pod", pod), ("exit", exit), ("result", "failed"), ("task", "workload")];
+        assert_eq!(exposition::sum(&samples, "fleetscope_tasks_total", &labels).to_string(), "1", "{pod}");
+    }
+    let stops = exposition::sum(&samples, "fleetscope_agent_stops_total", &[("result", "failure")]);
+    assert_eq!(stops.to_string(), "3");
+    for (reason, count) in [("exit_code", "2"), ("oom", "1")] {
+        let failures = exposition::sum(&samples, "fleetscope_agent_failures_total", &[("reason", reason)]);
+        assert_eq!(failures.to_string(), count, "{reason}");
+    }
 }

@@ -28,7 +28,8 @@ pub fn parse(text: &str) -> Result<Vec<Sample>> {
 
 /// The sum of all series of `name` whose labels include `labels`; 0 if there is none.
 pub fn sum(samples: &[Sample], name: &str, labels: &[(&str, &str)]) -> f64 {
-    matching(samples, name, labels).map(|sample| sample.value).sum()
+    // The sum of nothing is -0.0 in Rust, which reads as "-0".
+    matching(samples, name, labels).map(|sample| sample.value).fold(0.0, |sum, value| sum + value)
 }
 
 /// The series of `name` whose labels include `labels`.

@@ -50,7 +50,7 @@ fn print_state(namespace: &str) {
         &["-n", namespace, "get", "fleets", "-o", "jsonpath={.items[*].status}"],
         &["-n", namespace, "get", "events", "--sort-by=.lastTimestamp"],
         &["-n", crate::release::NAMESPACE, "get", "pods", "-o", "wide"],
-        &["-n", crate::release::NAMESPACE, "logs", "--tail=40", "--prefix", "-l", "app.kubernetes.io/name=fleetscope"],
+        &["-n", crate::release::NAMESPACE, "logs", "--tail=12", "--prefix", "-l", "app.kubernetes.io/name=fleetscope"],
     ];
     for look in looks {
         let text = match command::run_with("kubectl", look, "") {

@@ -3,6 +3,7 @@
 //! - `workload run PROCESSES PARALLEL`: processes that last 40 to 160 ms and end in all ways of [`MIX`] in turn.
 //! - `workload distinct PROCESSES`: as many processes, each from an executable of another name.
 //! - `workload storm PROCESSES PARALLEL`: processes that end at once, as fast as they can be started.
+//! - `workload hoard MEBIBYTES`: takes that much memory.
 //! - `workload idle`: nothing.
 //! - `workload end HOW MILLISECONDS`: one such process.
 //!
@@ -41,6 +42,7 @@ fn main() -> Result<ExitCode> {
         })?,
         ["storm", processes, parallel] => run_many("end", processes.parse()?, parallel.parse()?, |_| ("0", 0))?,
         ["distinct", processes] => distinct(processes.parse()?)?,
+        ["hoard", mebibytes] => hoard(mebibytes.parse()?),
         ["idle"] => Account::new(),
         _ => bail!("unknown arguments {words:?}"),
     };
@@ -75,6 +77,14 @@ fn end(how: &str, milliseconds: u64) -> Result<ExitCode> {
     };
     kill_process(getpid(), signal)?;
     bail!("{how} did not end the process");
+}
+
+/// Takes memory, and writes to it so that it counts.
+fn hoard(mebibytes: usize) -> Account {
+    let taken: Vec<Vec<u8>> =
+        (0..mebibytes).map(|number| vec![u8::try_from(number % 255).expect("below 255") + 1; 1 << 20]).collect();
+    eprintln!("took {} MiB", taken.len());
+    Account::new()
 }
 
 /// Runs `processes` of `workload end`, `parallel` at a time, each as `plan` says.
