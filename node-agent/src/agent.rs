@@ -254,11 +254,11 @@ async fn client(readiness: &Readiness) -> Client {
             Ok(client) => return client,
             Err(error) => error,
         };
-        let error = chain(&error);
+        // The error may quote the file, which holds credentials: it is for the log, not for whoever asks /readyz.
         let reason =
-            format!("no way to the Kubernetes API: {error}; run as a pod with a service account, or set KUBECONFIG");
-        if readiness.set(Part::Pods, false, reason.clone()) {
-            warn!(reason);
+            "no way to the Kubernetes API: run as a pod with a service account, or set KUBECONFIG; the log says more";
+        if readiness.set(Part::Pods, false, reason) {
+            warn!(error = chain(&error), reason, "No Kubernetes client");
         }
         readiness.set(Part::Fleets, false, reason);
         tokio::time::sleep(CLIENT_PAUSE).await;
