@@ -18,8 +18,6 @@ pub struct Claim {
     pub created: i64,
     /// Which pods.
     pub selector: LabelSelector,
-    /// A suspended fleet has no pods.
-    pub suspended: bool,
 }
 
 /// The fleets of all namespaces.
@@ -37,7 +35,6 @@ impl Claim {
             uid: fleet.uid().unwrap_or_default(),
             created: fleet.creation_timestamp().map_or(0, |time| time.0.as_second()),
             selector: fleet.spec.selector.clone(),
-            suspended: fleet.spec.suspend,
         }
     }
 }
@@ -89,9 +86,8 @@ impl Fleets {
     pub fn with_elders(&self, key: &FleetKey) -> Option<(&Claim, Vec<(&str, &Claim)>)> {
         let fleets = self.by_namespace.get(&key.namespace)?;
         let own = fleets.get(&key.name)?;
-        let elder = |(name, claim): &(&String, &Claim)| {
-            !claim.suspended && (claim.created, name.as_str()) < (own.created, key.name.as_str())
-        };
+        let elder =
+            |(name, claim): &(&String, &Claim)| (claim.created, name.as_str()) < (own.created, key.name.as_str());
         Some((own, fleets.iter().filter(elder).map(|(name, claim)| (name.as_str(), claim)).collect()))
     }
 
@@ -108,7 +104,7 @@ mod tests {
     fn claim(created: i64, label: &str) -> Claim {
         let labels = BTreeMap::from([("app".to_owned(), label.to_owned())]);
         let selector = LabelSelector { match_labels: Some(labels), ..LabelSelector::default() };
-        Claim { uid: created.to_string(), created, selector, suspended: false }
+        Claim { uid: created.to_string(), created, selector }
     }
 
     fn key(name: &str) -> FleetKey {
@@ -116,14 +112,9 @@ mod tests {
     }
 
     #[test]
-    fn elders_are_older_or_named_before_and_not_suspended() {
+    fn elders_are_older_or_named_before() {
         let mut fleets = Fleets::default();
-        for (name, claim) in [
-            ("b", claim(5, "x")),
-            ("a", claim(5, "x")),
-            ("c", claim(9, "x")),
-            ("old", Claim { suspended: true, ..claim(1, "x") }),
-        ] {
+        for (name, claim) in [("b", claim(5, "x")), ("a", claim(5, "x")), ("c", claim(9, "x"))] {
             fleets.put(&key(name), claim);
         }
         fleets.put(&FleetKey::new("other", "z"), claim(0, "x"));

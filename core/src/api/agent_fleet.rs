@@ -47,7 +47,8 @@ pub struct AgentFleetSpec {
     /// belongs to the oldest of them. Required; an empty selector selects every pod of the namespace.
     #[schemars(schema_with = "schema::selector")]
     pub selector: LabelSelector,
-    /// Stops observing: no task of the fleet is recorded, and what was generated for it is removed. Default false.
+    /// Stops observing: no task of the fleet is recorded, and what was generated for it is removed. Its pods stay its own: no
+    /// other fleet takes them over. Default false.
     #[serde(default)]
     pub suspend: bool,
     /// Which processes are tasks, and how their exit codes read. Default: every process, grouped by executable.

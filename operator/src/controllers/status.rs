@@ -38,7 +38,7 @@ pub(super) fn observe(key: &FleetKey, fleets: &Fleets, pods: &Index) -> Option<O
     let ready = pods.node_agents();
     let mut seen = Observed { targets: count(ready.values().sum()), ..Observed::default() };
     let (mut nodes, mut takers) = (BTreeSet::new(), BTreeSet::new());
-    let selected = pods.namespace(&key.namespace).filter(|pod| !own.suspended && selects(&own.selector, &pod.labels));
+    let selected = pods.namespace(&key.namespace).filter(|pod| selects(&own.selector, &pod.labels));
     for pod in selected {
         if let Some((name, _)) = elders.iter().find(|(_, elder)| selects(&elder.selector, &pod.labels)) {
             seen.taken += 1;

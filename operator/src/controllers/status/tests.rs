@@ -16,7 +16,7 @@ fn labels(app: &str) -> BTreeMap<String, String> {
 
 fn claim(created: i64, app: Option<&str>) -> Claim {
     let selector = LabelSelector { match_labels: app.map(labels), ..LabelSelector::default() };
-    Claim { uid: created.to_string(), created, selector, suspended: false }
+    Claim { uid: created.to_string(), created, selector }
 }
 
 fn pod(name: &str, app: &str, node: &str) -> Event<PodView> {
@@ -127,12 +127,10 @@ fn the_older_fleet_has_the_pod_and_the_younger_is_degraded_but_ready() {
 }
 
 #[test]
-fn a_suspended_fleet_has_no_pods_and_leaves_them_to_the_next() {
-    let suspended = Claim { suspended: true, ..claim(1, Some("x")) };
-    let (fleets, pods) = world(&[("old", suspended), ("young", claim(2, Some("x")))], vec![pod("a", "x", "")]);
+fn a_suspended_fleet_keeps_its_pods() {
+    let (fleets, pods) = world(&[("old", claim(1, Some("x")))], vec![pod("a", "x", "")]);
     let old = observe(&key("old"), &fleets, &pods).unwrap();
-    assert_eq!(old.agents.total, 0);
-    assert_eq!(observe(&key("young"), &fleets, &pods).unwrap().agents.total, 1);
+    assert_eq!(old.agents.total, 1);
     let status = status(&AgentFleetStatus::default(), None, true, &old, applied(), None, Timestamp::UNIX_EPOCH);
     assert_eq!(words(&status)[0], "Ready=False Suspended");
 }
