@@ -1,7 +1,11 @@
-//! `helm uninstall` leaves nothing.
+//! `helm uninstall` leaves nothing of what the chart made, and nothing that was made for fleets. What stays is the lease of the leader
+//! election, which the operator makes itself; it goes with the namespace.
+
+use std::time::Duration;
 
 use fleetscope_tests::cluster::kubectl;
 use fleetscope_tests::release;
+use fleetscope_tests::wait::until;
 
 use crate::scene::{Scene, rules};
 
@@ -18,7 +22,13 @@ async fn uninstalled_release_leaves_nothing_of_the_chart_and_its_fleets() {
         customresourcedefinitions,podmonitors,networkpolicies,poddisruptionbudgets";
     assert!(everywhere(kinds).contains("daemonset.apps/fleetscope-node-agent"), "the release is there");
     release::uninstall().unwrap();
-    assert_eq!(everywhere(kinds), "");
+    // Helm waits for the DaemonSet to be gone, not for its pods.
+    let gone = async || {
+        let left = everywhere(kinds);
+        anyhow::ensure!(left.is_empty(), "{left}");
+        Ok(true)
+    };
+    until(Duration::from_mins(1), "nothing of the release is left", gone).await.unwrap();
     let fleets = fleetscope_tests::command::run_with("kubectl", &["get", "agentfleets", "-A"], "").unwrap();
     assert!(
         fleets.stderr.contains("the server doesn't have a resource type"),
