@@ -47,7 +47,12 @@ ignored_too=(-- --include-ignored --test-threads=1)
 lint() { scripts/lint.sh; }
 unit() { cargo_test --workspace --exclude fleetscope-tests ${TEST:+"$TEST"}; }
 chart() { cargo_test -p fleetscope-tests --test chart ${TEST:+"$TEST"} -- --include-ignored; }
-kernel() { cargo_test -p fleetscope-tests --test kernel ${TEST:+"$TEST"} "${ignored_too[@]}"; }
+kernel() { # the programs by themselves, then the whole agent without Kubernetes
+  local rc=0
+  cargo_test -p fleetscope-tests --test kernel ${TEST:+"$TEST"} "${ignored_too[@]}" || rc=1
+  cargo_test -p fleetscope-node-agent --test standalone ${TEST:+"$TEST"} "${ignored_too[@]}" || rc=1
+  return $rc
+}
 cluster() { # NAME NODES: up, and its environment
   export FLEETSCOPE_CLUSTER=$1
   NODES=$2 AUDIT=1 tests/cluster/up.sh && eval "$(tests/cluster/env.sh)"
@@ -66,10 +71,11 @@ e2e() {
   FLEETSCOPE_BIN=$TARGET/$TRIPLE/release cargo_test -p fleetscope-tests --test e2e ${TEST:+"$TEST"} "${ignored_too[@]}"
 }
 
-# Sums a log: passed, failed, skipped. Ignored tests of `apiserver` are left out in the unit suite: the operator suite runs them.
+# Sums a log: passed, failed, skipped. Ignored tests of `apiserver` and `standalone` are left out in the unit suite: the operator
+# and kernel suites run them.
 counts() { # LOG SUITE
   awk -v suite="$2" '
-    /^ *Running / { elsewhere = suite == "unit" && /tests\/apiserver/ }
+    /^ *Running / { elsewhere = suite == "unit" && /tests\/(apiserver|standalone)/ }
     /^ *Doc-tests / { elsewhere = 0 }
     /^test result: / {
       for (i = 1; i <= NF; i++) {
