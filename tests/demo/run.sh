@@ -105,7 +105,7 @@ truth >"$work/truth"
 t0=$(date +%s%N)
 printf '%-46s ' "Prometheus scrapes the fleet"
 same=1
-until_true 60 equal || same=0
+until_true 240 equal || same=0
 since "$t0"
 echo
 

@@ -15,7 +15,7 @@
 use std::collections::BTreeMap;
 use std::os::unix::fs::symlink;
 use std::os::unix::process::ExitStatusExt as _;
-use std::process::{Command, ExitCode, ExitStatus};
+use std::process::{Command, ExitCode, ExitStatus, Stdio};
 use std::sync::Mutex;
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::Duration;
@@ -104,10 +104,14 @@ fn run_many(
             }
             let (how, milliseconds) = plan(number);
             let start = now();
-            let output = Command::new("/workload").args(["end", how, &milliseconds.to_string()]).output()?;
-            let end: u64 = String::from_utf8_lossy(&output.stdout).trim().parse().context("no time of its end")?;
+            let mut command = Command::new("/workload");
+            let mut child = command.args(["end", how, &milliseconds.to_string()]).stdout(Stdio::piped()).spawn()?;
+            // Read when it has ended: a reader that waits would be woken by its last line, and keep it from ending.
+            let status = child.wait()?;
+            let said = std::io::read_to_string(child.stdout.take().context("it is piped")?)?;
+            let end: u64 = said.trim().parse().context("no time of its end")?;
             let mut account = account.lock().expect("no thread panics while it holds the account");
-            let entry = account.entry((task, label(output.status))).or_default();
+            let entry = account.entry((task, label(status))).or_default();
             entry.0 += 1;
             entry.1 += end - start;
         }
