@@ -29,9 +29,6 @@ async fn uninstalled_release_leaves_nothing_of_the_chart_and_its_fleets() {
         Ok(true)
     };
     until(Duration::from_mins(1), "nothing of the release is left", gone).await.unwrap();
-    let fleets = fleetscope_tests::command::run_with("kubectl", &["get", "agentfleets", "-A"], "").unwrap();
-    assert!(
-        fleets.stderr.contains("the server doesn't have a resource type"),
-        "with crds.keep=false the definitions go: {fleets:?}"
-    );
+    // With crds.keep=false the definitions go, and with them every fleet.
+    assert_eq!(kubectl(&["get", "crd", "agentfleets.fleetscope.io", "-o", "name", "--ignore-not-found"]).unwrap(), "");
 }
