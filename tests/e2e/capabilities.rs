@@ -74,7 +74,7 @@ impl Drop for Second {
 #[tokio::test]
 #[ignore = "needs a cluster: make e2e"]
 async fn effective_capabilities_of_the_container_are_bpf_and_perfmon_and_it_works_so() {
-    release::ensure().unwrap();
+    release::ensure().await.unwrap();
     let cluster = Cluster::connect().await.unwrap();
     let agent = node_agents::all(&cluster).await.unwrap().remove(0);
     let Some(first) = processes(&agent.uid).pop() else {
@@ -107,7 +107,7 @@ async fn effective_capabilities_of_the_container_are_bpf_and_perfmon_and_it_work
 #[tokio::test]
 #[ignore = "needs a cluster: make e2e"]
 async fn check_attaches_every_probe_in_the_container() {
-    release::ensure().unwrap();
+    release::ensure().await.unwrap();
     let cluster = Cluster::connect().await.unwrap();
     for agent in node_agents::all(&cluster).await.unwrap() {
         let program = program(&agent);
@@ -132,7 +132,7 @@ fn program(agent: &NodeAgent) -> String {
 #[tokio::test]
 #[ignore = "needs a cluster: make e2e"]
 async fn helm_test_passes() {
-    release::ensure().unwrap();
+    release::ensure().await.unwrap();
     let output = command::run("helm", &["test", release::NAME, "-n", release::NAMESPACE, "--timeout=60s"]).unwrap();
     assert!(output.contains("Succeeded"), "{output}");
 }

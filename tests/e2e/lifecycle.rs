@@ -62,7 +62,7 @@ async fn restarted_node_agent_counts_nothing_twice_and_the_end_of_what_ran_befor
 #[ignore = "needs a cluster: make e2e"]
 async fn series_of_a_deleted_pod_are_served_for_the_grace_period_and_then_gone() {
     // Records may be late by the pending timeout; the grace period begins when none can come any more.
-    release::ensure_with(&json!({"nodeAgent": {"seriesGrace": "8s", "pendingTimeout": "2s"}})).unwrap();
+    release::ensure_with(&json!({"nodeAgent": {"seriesGrace": "8s", "pendingTimeout": "2s"}})).await.unwrap();
     let scene = Scene::open_as_installed("grace").await;
     scene.fleet(rules()).await;
     scene.pod("short", &["run", "12", "4"], None).await;

@@ -29,7 +29,7 @@ pub(crate) struct Scene {
 impl Scene {
     /// Installs the chart if needed, and makes a namespace named after what the test is about.
     pub(crate) async fn open(about: &str) -> Self {
-        release::ensure().unwrap();
+        release::ensure().await.unwrap();
         Self::open_as_installed(about).await
     }
 

@@ -1,14 +1,19 @@
 //! The chart in the cluster.
 
+use std::time::Duration;
+
 use anyhow::{Context as _, Result};
 use serde_json::{Value, json};
 
 use crate::command;
+use crate::wait::until;
 
 /// Name of the release.
 pub const NAME: &str = "fleetscope";
 /// Namespace of the release.
 pub const NAMESPACE: &str = "fleetscope-system";
+/// How long it may take until an operator leads: a lease lasts 15 s.
+const LEADER: Duration = Duration::from_secs(30);
 
 /// The values of the suite: the images of this checkout, and the label by which the test cluster's Prometheus selects monitors.
 pub fn values() -> Value {
@@ -23,12 +28,12 @@ pub fn values() -> Value {
 }
 
 /// Installs the chart with [`values`], unless it is there with just these; waits until all is ready.
-pub fn ensure() -> Result<()> {
-    ensure_with(&json!({}))
+pub async fn ensure() -> Result<()> {
+    ensure_with(&json!({})).await
 }
 
 /// Installs or upgrades the chart with [`values`] and what `changes` adds or replaces, unless it is there with just these.
-pub fn ensure_with(changes: &Value) -> Result<()> {
+pub async fn ensure_with(changes: &Value) -> Result<()> {
     let mut wanted = values();
     merge(&mut wanted, changes);
     if installed()? == Some(wanted.clone()) {
@@ -48,7 +53,17 @@ pub fn ensure_with(changes: &Value) -> Result<()> {
         "-",
     ];
     command::run_in("helm", &arguments, &wanted.to_string()).context("failed to install the chart")?;
+    until(LEADER, "an operator of the release leads", async || has_leader()).await?;
     Ok(())
+}
+
+/// Whether the lease is held by an operator that runs. One that was killed, or lost its rights before it could give the lease back,
+/// as in an uninstall, holds it until it expires.
+fn has_leader() -> Result<bool> {
+    let lease = ["get", "lease", "fleetscope-operator", "-n", NAMESPACE, "-o", "jsonpath={.spec.holderIdentity}"];
+    let holder = command::run("kubectl", &lease)?;
+    let pods = ["get", "pods", "-n", NAMESPACE, "-l", "app.kubernetes.io/component=operator", "-o", "name"];
+    Ok(!holder.is_empty() && command::run("kubectl", &pods)?.lines().any(|pod| pod == format!("pod/{holder}")))
 }
 
 /// Removes the release.
