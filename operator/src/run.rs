@@ -74,7 +74,7 @@ pub async fn run(args: RunArgs, stop: impl Future<Output = ()>) -> Result<(), Ru
     let (won, leading) = oneshot::channel();
 
     let listener = server::listen(listen).await?;
-    tracing::info!(address = ?listener.local_addr().ok(), version = env!("CARGO_PKG_VERSION"), "Operator started");
+    tracing::info!(address = %listener.local_addr().unwrap_or(listen), version = env!("CARGO_PKG_VERSION"), "Operator started");
     let mut parts: JoinSet<Result<&'static str, RunError>> = JoinSet::new();
     let health = Health { ctx: Arc::clone(&ctx), elector: Arc::clone(&elector), listed: Arc::clone(&listed) };
     let http = server::serve(listener, health, signalled(stopped.clone()));

@@ -29,6 +29,7 @@
 //! - `fleets`: fleets and what they call tasks
 //! - `identities`: identities in use, and what runs under each
 //! - `lost`: reasons of loss
+//! - `runtime`: processes of the container runtime, which are no tasks
 //! - `slab`: values under small numbers
 
 mod cgroups;
@@ -38,6 +39,7 @@ mod identities;
 mod lost;
 mod pods;
 mod processes;
+mod runtime;
 mod slab;
 
 use std::collections::HashSet;

@@ -7,7 +7,7 @@ use super::containers::{Cid, OwnedExec, State, Waiting, nobody};
 use super::fleets::{Fid, NOBODY};
 use super::identities::Iid;
 use super::lost::LostReason;
-use super::{SETTLE, Tracker};
+use super::{SETTLE, Tracker, runtime};
 use crate::metrics::{TASK_DURATION, TASKS};
 use crate::records::{Exec, Exit, Process as Who};
 use crate::tasks::exit::End;
@@ -115,6 +115,9 @@ impl Processes {
 
 impl Tracker {
     pub(super) fn exec(&mut self, exec: &Exec<'_>, now: u64) {
+        if runtime::is_init(exec) {
+            return;
+        }
         let key = Key::of(&exec.process);
         match self.processes.table.get(&key) {
             Some(Process::Done) => return,
@@ -311,6 +314,9 @@ impl Tracker {
     /// A process was found by a scan. What is known of it already stays.
     pub fn seed(&mut self, seed: &SeededProcess, now: u64) {
         self.now = self.now.max(now);
+        if runtime::is_helper(&seed.comm) {
+            return;
+        }
         let scan = self.scan();
         match self.processes.table.get_mut(&Key::new(seed.tgid, seed.start)) {
             Some(Process::Done) => return,
@@ -447,9 +453,7 @@ impl Tracker {
         let Some(container) = self.containers.all.get(*cid) else { return false };
         let (State::Known { iid, fid } | State::Provisional { iid, fid }) = container.state else { return false };
         let before = exit.process.start < container.alive_before;
-        // runc calls itself so (libcontainer/nsenter/nsexec.c) until it executes the container's program.
-        let is_helper = exit.process.comm().starts_with(b"runc:[");
-        if is_helper || !before && self.processes.lost_execs == 0 {
+        if runtime::is_helper(exit.process.comm()) || !before && self.processes.lost_execs == 0 {
             return false;
         }
         if !before {

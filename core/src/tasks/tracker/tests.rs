@@ -291,12 +291,20 @@ fn records_of_unknown_pods_count_under_other_with_a_reason() {
 }
 
 #[test]
-fn the_sandbox_is_no_task() {
+fn the_sandbox_and_the_runtime_are_no_tasks() {
     let mut tracker = ready();
+    for (cgroup, tgid) in [(10, 4), (11, 5)] {
+        let process = who(tgid, SECOND, "runc");
+        let (path, argv) = (Some(b"/dev/fd/6".as_slice()), Argv::Whole(b"runc\0init\0"));
+        let init = Exec { time: SECOND, cgroup, process, parent_tracked: false, path, argv };
+        tracker.handle(Record::Exec(init), SECOND);
+        exit(&mut tracker, cgroup, (tgid, SECOND), "runc:[0:PARENT]", 0, SECOND);
+    }
     exec(&mut tracker, 11, (7, SECOND), "/pause", b"/pause\0", SECOND);
     exit(&mut tracker, 11, (6, SECOND), "runc:[0:PARENT]", 0, SECOND);
     tracker.tick(60 * SECOND);
     assert_eq!((shown(&tracker, &TASKS_RUNNING), shown(&tracker, &EVENTS_LOST)), (vec![], vec![]));
+    assert_eq!(shown(&tracker, &TASKS), []);
     assert_eq!(tracker.take_verdicts(), [(11, 0)]);
     // Of another container that no status lists, the pod at least is known.
     made(&mut tracker, 12, 5, Some(&path(1, 102)), 60 * SECOND);
