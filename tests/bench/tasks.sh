@@ -8,7 +8,7 @@ target=${CARGO_TARGET_DIR:-$PWD/target}
 triple=$(uname -m)-unknown-linux-gnu
 export FLEETSCOPE_EBPF_OBJECT=${FLEETSCOPE_EBPF_OBJECT:-$target/ebpf/fleetscope.bpf.o}
 if [ -z "${FLEETSCOPE_NODE_AGENT:-}" ]; then
-  cargo build --quiet --locked --release --target "$triple" -p fleetscope-node-agent
+  scripts/images.sh --binaries # the program that is shipped
   FLEETSCOPE_NODE_AGENT=$target/$triple/release/fleetscope-node-agent
 fi
 export FLEETSCOPE_NODE_AGENT
