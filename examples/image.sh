@@ -30,8 +30,8 @@ if [ ! -d "$rootfs" ]; then
   # shellcheck disable=SC2086 # they are patterns
   (cd "$work/rootfs" && shopt -s nullglob && for f in "${unused[@]}"; do rm -rf ./$f; done)
   ln -sf dash "$work/rootfs/bin/sh"
-  echo 'agent:x:1000:1000::/work:/bin/sh' >"$work/rootfs/etc/passwd"
-  mkdir -p "$work/rootfs/work"
+  echo 'agent:x:1000:1000::/workspace:/bin/sh' >"$work/rootfs/etc/passwd"
+  mkdir -p "$work/rootfs/workspace"
   mv -T "$work/rootfs" "$rootfs"
 fi
 if [ ! -f "$archive" ]; then

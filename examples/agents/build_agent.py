@@ -4,8 +4,8 @@ import pathlib
 
 from ledger import Ledger, rounds
 
-SOURCE = pathlib.Path("/work/program.c")
-PROGRAM = pathlib.Path("/work/program")
+SOURCE = pathlib.Path("/workspace/program.c")
+PROGRAM = pathlib.Path("/workspace/program")
 
 SUM = """#include <stdio.h>
 int main(void) {{

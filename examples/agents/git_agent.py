@@ -7,8 +7,8 @@ import subprocess
 
 from ledger import Ledger, rounds
 
-ORIGIN = pathlib.Path("/work/origin.git")
-CLONE = pathlib.Path("/work/clone")
+ORIGIN = pathlib.Path("/workspace/origin.git")
+CLONE = pathlib.Path("/workspace/clone")
 
 os.environ.update({
     "GIT_AUTHOR_NAME": "Sample Agent", "GIT_AUTHOR_EMAIL": "agent@example.com",
@@ -22,7 +22,7 @@ os.environ.update({
 
 def first_commit():
     """Makes the repository that everything is cloned from. These commands are not tasks: the fleet ignores them."""
-    seed = pathlib.Path("/work/seed")
+    seed = pathlib.Path("/workspace/seed")
     for command in (["git", "init", "-q", "--bare", ORIGIN], ["git", "init", "-q", seed]):
         subprocess.run(command, check=True)
     (seed / "plan.txt").write_text("owner: nobody\n" + "".join(f"step {i}\n" for i in range(200)))

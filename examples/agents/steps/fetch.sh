@@ -1,4 +1,4 @@
 #!/bin/sh
 # Makes this round's data.
 set -eu
-seq "$((1000 + $1))" > /work/data
+seq "$((1000 + $1))" > /workspace/data

@@ -4,4 +4,4 @@ set -eu
 if [ $(($1 % 5)) = 4 ]; then
     exit 2
 fi
-sort -r /work/data > /work/sorted
+sort -r /workspace/data > /workspace/sorted

@@ -1,8 +1,8 @@
 #!/bin/sh
 # Compares what was published with its check sum; every seventh time it does not match.
 set -eu
-sha256sum /work/published > /work/sum
+sha256sum /workspace/published > /workspace/sum
 if [ $(($1 % 7)) = 6 ]; then
-    echo "not what was published" > /work/published
+    echo "not what was published" > /workspace/published
 fi
-sha256sum --check --status /work/sum
+sha256sum --check --status /workspace/sum
