@@ -1,7 +1,7 @@
 //! Processes of the container runtime that pass through a container's cgroup before the container's own program runs there.
 //!
-//! runc starts itself again as `runc init` from a sealed copy of its own program (libcontainer/nsenter/cloned_binary.c, and
-//! libcontainer/dmz), and may be in the container's group by then. It is no task, and what it executes at last is another process'
+//! runc starts itself again as `runc init` from a sealed copy of its own program (`libcontainer/nsenter/cloned_binary.c`, and
+//! `libcontainer/dmz`), and may be in the container's group by then. It is no task, and what it executes at last is another process'
 //! record. So is the sandbox's `pause`, which no pod status lists (see `containers.rs`).
 
 use crate::records::{Argv, Exec};
