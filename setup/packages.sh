@@ -24,7 +24,7 @@ packages() {
   lists_are_fresh=1
   for p in "${missing[@]}"; do
     apt-cache show "$p" >/dev/null 2>&1 && continue
-    incomplete+=("part $part lacks $p, which no package source of this machine has; on Debian 12 it comes from the security suite: deb http://deb.debian.org/debian-security bookworm-security main")
+    incomplete+=("part $part lacks $p, which no package source of this machine has; on Debian 12 it comes from the suite bookworm-security, which is not among the package sources")
     return 1
   done
   # --no-remove: nothing that somebody installed may go for it.
