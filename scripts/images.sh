@@ -30,7 +30,7 @@ if [ "$triple" != "$(rustc -vV | sed -n 's/^host: //p')" ]; then
 fi
 [ -s "${FLEETSCOPE_EBPF_OBJECT:-$target/ebpf/fleetscope.bpf.o}" ] || fail "no eBPF object: make ebpf"
 t0=$(date +%s)
-env "${linker[@]}" "CARGO_TARGET_$(tr a-z- A-Z_ <<<$triple)_RUSTFLAGS=-C target-feature=+crt-static --remap-path-prefix=$ROOT=/src --remap-path-prefix=${CARGO_HOME:-$HOME/.cargo}=/cargo" \
+env "${linker[@]}" "CARGO_TARGET_$(tr a-z- A-Z_ <<<$triple)_RUSTFLAGS=-C target-feature=+crt-static --remap-path-prefix=${CARGO_HOME:-$HOME/.cargo}=/cargo" \
   cargo build --release --locked --target $triple -p fleetscope-operator -p fleetscope-node-agent -p fleetscope-cli
 built=$target/$triple/release
 say "binaries after $(($(date +%s) - t0)) s: $(cd "$built" && du -h --apparent-size fleetscope-operator fleetscope-node-agent fleetscope | tr '\n' ' ')"

@@ -132,8 +132,8 @@ fn beside_others(rate: u32, seconds: u32) {
         let printed = group.run(&["rate", &rate.to_string(), &seconds.to_string(), "/bin/true"]);
         let processes: u64 = printed.trim().parse().unwrap();
         let wall = begin.elapsed().as_secs_f64();
-        // Tools print and scrape with a delay of their own.
-        std::thread::sleep(Duration::from_secs(1));
+        // Tools print and count with a delay of their own. One that loses events is measured as it is after the limit.
+        tool.wait_until("all events seen", |tool| tool.seen().saturating_sub(seen_before) >= 2 * processes);
         let after = tool.cost();
         let (cpu, kernel) = (after.cpu - before.cpu, after.kernel - before.kernel);
         let memory = ["VmRSS:", "VmHWM:"].map(|line| tool.memory(line));
@@ -181,7 +181,7 @@ fn agent(name: &'static str, runqueue: &str) -> Option<Tool> {
         .spawn()
         .unwrap();
     let mut tool = Tool { name, child, output: None };
-    tool.wait_until("the node agent is ready", || get("/readyz").is_some_and(|answer| answer.contains("200 OK")));
+    tool.wait_until("the node agent is ready", |_| get("/readyz").is_some_and(|answer| answer.contains("200 OK")));
     Some(tool)
 }
 
@@ -189,7 +189,7 @@ fn bpftrace() -> Option<Tool> {
     let script = concat!(env!("CARGO_MANIFEST_DIR"), "/bench/tasks.bt");
     let mut tool = printing("bpftrace", Command::new("bpftrace").arg(script))?;
     let output = tool.output.clone().unwrap();
-    let prints = move || {
+    let prints = move |_: &Tool| {
         Command::new("/bin/true").status().unwrap();
         fs::read_to_string(&output).is_ok_and(|text| text.contains("exec "))
     };
@@ -199,7 +199,7 @@ fn bpftrace() -> Option<Tool> {
 fn forkstat() -> Option<Tool> {
     let mut tool = printing("forkstat", Command::new("forkstat").args(["-l", "-e", "exec,exit"]))?;
     let output = tool.output.clone().unwrap();
-    let prints = move || {
+    let prints = move |_: &Tool| {
         Command::new("/bin/true").status().unwrap();
         fs::read_to_string(&output).is_ok_and(|text| text.contains("exec"))
     };
@@ -227,10 +227,10 @@ fn get(path: &str) -> Option<String> {
 }
 
 impl Tool {
-    fn wait_until(&mut self, what: &str, holds: impl Fn() -> bool) -> bool {
+    fn wait_until(&mut self, what: &str, holds: impl Fn(&Self) -> bool) -> bool {
         let start = Instant::now();
         while start.elapsed() < Duration::from_secs(20) {
-            if holds() {
+            if holds(self) {
                 return true;
             }
             if let Ok(Some(status)) = self.child.try_wait() {

@@ -103,8 +103,16 @@ fn raise(signal: i32) {
 
 /// The leading thread ends with status 9 while another one goes on, and ends the process.
 fn leader_first(code: i32) {
+    let leader = std::process::id();
     std::thread::spawn(move || {
-        std::thread::sleep(Duration::from_millis(20));
+        // Behind the command name in parentheses stands the state; Z: it has ended, and waits for the others.
+        let ended = || {
+            let stat = std::fs::read_to_string(format!("/proc/{leader}/task/{leader}/stat"));
+            stat.is_ok_and(|stat| stat.rsplit(')').next().is_some_and(|rest| rest.trim_start().starts_with('Z')))
+        };
+        while !ended() {
+            std::thread::yield_now();
+        }
         exit(code);
     });
     // SAFETY: ends this thread alone; nothing on its stack is used by the other one.
