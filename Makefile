@@ -101,6 +101,10 @@ bench-tasks: ebpf ## what measuring a task costs, beside bpftrace and forkstat d
 	@$(SETUP) bench
 	tests/bench/tasks.sh
 
+.PHONY: bench-core
+bench-core: ## throughput of the pure parts: the task tracker, and the three formats of /metrics with 100,000 series
+	cargo bench --locked -p fleetscope-core --bench tasks --bench expose
+
 # --- the test cluster and the demo
 
 .PHONY: cluster-up
