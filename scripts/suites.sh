@@ -119,7 +119,7 @@ done
 
 echo
 echo "=== summary"
-printf '%s\n' "suite|state|passed|failed|skipped|time" "${rows[@]}" | column -t -s '|'
+printf '%s\n' "suite|state|passed|failed|skipped|time" "${rows[@]}" | awk -F'|' -f scripts/table.awk
 if [ ${#reasons[@]} -gt 0 ]; then printf 'SKIPPED  %s\n' "${reasons[@]}"; fi
 [ "$total_f" = 0 ] || echo "logs of what failed: $LOGS"
 echo "$total_p passed, $total_f failed, $total_s skipped"

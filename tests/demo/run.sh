@@ -121,7 +121,7 @@ account() { awk -F'\t' -v side="$1" -v OFS='\t' '{ print $1, $2, side, $3 }' "$w
     for (key in keys) { split(key, k, "\t"); row(k[1], k[2], n[key, "truth"], n[key, "node_agent"], n[key, "prometheus"]) }
     row("~all with a rule", "", sum["truth"], sum["node_agent"], sum["prometheus"])
   }' | LC_ALL=C sort | sed 's/^~//' >"$work/rows"
-{ printf 'TASK\tEXIT\tAGENTS SAY\tNODE AGENT\tPROMETHEUS\t\n'; cat "$work/rows"; } | column -t -s $'\t'
+{ printf 'TASK\tEXIT\tAGENTS SAY\tNODE AGENT\tPROMETHEUS\t\n'; cat "$work/rows"; } | awk -F'\t' -f scripts/table.awk
 printf '\nWith tasks that have no rule: node agent %s, Prometheus %s.\n' "$(cat "$work/all.node_agent")" "$(cat "$work/all.prometheus")"
 
 cat <<T
