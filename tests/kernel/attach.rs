@@ -41,6 +41,28 @@ fn run_queue_latency_that_was_not_asked_for_is_off_and_the_rest_is_attached() {
 
 #[test]
 #[ignore = "needs CAP_BPF: make test-kernel"]
+fn run_queue_latency_is_off_where_task_storage_is_not_safe_to_allocate() {
+    // This kernel's own description with the telling members under other names, as if it were older than 6.4.
+    let mut btf = std::fs::read("/sys/kernel/btf/vmlinux").unwrap();
+    for sign in ["\0selem_ma\0", "\0use_kmalloc_nolock\0"] {
+        let found: Vec<usize> =
+            (0..btf.len() - sign.len()).filter(|at| btf[*at..].starts_with(sign.as_bytes())).collect();
+        found.into_iter().for_each(|at| btf[at + 1] = b'_');
+    }
+    let path = std::env::temp_dir().join(format!("fleetscope-btf-{}", std::process::id()));
+    std::fs::write(&path, btf).unwrap();
+    let probes = Probes::load(&Options { btf: path.clone(), ..Options::default() });
+    std::fs::remove_file(&path).unwrap();
+    for row in probes.report() {
+        let expected = if row.probe == RUNQUEUE { "unsupported" } else { "attached" };
+        assert_eq!(row.state.name(), expected, "{}: {}", row.program, row.state.reason());
+    }
+    let row = probes.report().iter().find(|row| row.probe == RUNQUEUE).unwrap();
+    assert!(row.state.remedy().starts_with("Use kernel 6.4 or later"), "{}", row.state.remedy());
+}
+
+#[test]
+#[ignore = "needs CAP_BPF: make test-kernel"]
 fn what_cannot_load_says_why_and_what_to_do() {
     let reason = |probes: Probes| {
         assert_eq!(probes.report().len(), 7, "each program has its row");

@@ -16,6 +16,8 @@ pub(super) struct Program {
     arguments: &'static [&'static str],
     /// Globals of the object that must be known, names of [`MEMBERS`].
     members: &'static [&'static [&'static str]],
+    /// Members of which the kernel must have one, as they tell what it can do; empty when nothing is asked.
+    signs: &'static [&'static str],
 }
 
 /// A global of the object, and the member whose offset it takes.
@@ -48,6 +50,10 @@ const EXIT: &[&str] = &[
     "SIGNAL_OOM_MM",
 ];
 
+/// Task storage that is allocated without the allocator's locks: since kernel 6.4 from `bpf_mem_alloc` (kernel/bpf/bpf_local_storage.c), later
+/// by `kmalloc_nolock`. Before, an allocation on the run queue's own path could wake `kswapd`, and wait for the lock that it holds.
+const STORAGE: &[&str] = &["bpf_local_storage_map.selem_ma", "bpf_local_storage_map.use_kmalloc_nolock"];
+
 /// All programs, in the order in which they attach: groups before processes, so that no group is made unseen in between.
 pub(super) const PROGRAMS: &[Program] = &[
     Program {
@@ -56,6 +62,7 @@ pub(super) const PROGRAMS: &[Program] = &[
         tracepoint: "cgroup_mkdir",
         arguments: &["*cgroup", "*char"],
         members: &[CGROUP_ITSELF],
+        signs: &[],
     },
     Program {
         name: program::CGROUP_RMDIR,
@@ -63,6 +70,7 @@ pub(super) const PROGRAMS: &[Program] = &[
         tracepoint: "cgroup_rmdir",
         arguments: &["*cgroup", "*char"],
         members: &[CGROUP_ITSELF],
+        signs: &[],
     },
     Program {
         name: program::EXIT,
@@ -70,6 +78,7 @@ pub(super) const PROGRAMS: &[Program] = &[
         tracepoint: "sched_process_exit",
         arguments: &["*task_struct"],
         members: &[PROCESS, EXIT],
+        signs: &[],
     },
     Program {
         name: program::EXEC,
@@ -77,6 +86,7 @@ pub(super) const PROGRAMS: &[Program] = &[
         tracepoint: "sched_process_exec",
         arguments: &["*task_struct", "int", "*linux_binprm"],
         members: &[PROCESS, EXEC, CGROUP_OF_TASK],
+        signs: &[],
     },
     Program {
         name: program::WAKEUP,
@@ -84,6 +94,7 @@ pub(super) const PROGRAMS: &[Program] = &[
         tracepoint: "sched_wakeup",
         arguments: &["*task_struct"],
         members: &[CGROUP_OF_TASK],
+        signs: STORAGE,
     },
     Program {
         name: program::WAKEUP_NEW,
@@ -91,6 +102,7 @@ pub(super) const PROGRAMS: &[Program] = &[
         tracepoint: "sched_wakeup_new",
         arguments: &["*task_struct"],
         members: &[CGROUP_OF_TASK],
+        signs: STORAGE,
     },
     Program {
         name: program::SWITCH,
@@ -98,6 +110,7 @@ pub(super) const PROGRAMS: &[Program] = &[
         tracepoint: "sched_switch",
         arguments: &["_Bool", "*task_struct", "*task_struct"],
         members: &[CGROUP_OF_TASK, &["TASK_STATE"]],
+        signs: STORAGE,
     },
 ];
 
@@ -156,6 +169,12 @@ pub enum Unsupported {
         /// What the program takes.
         expected: &'static [&'static str],
     },
+    /// None of the members that tell of an ability is there.
+    #[error("this kernel has none of {}: its task storage is not safe to allocate where the program runs", .signs.join(", "))]
+    Ability {
+        /// `structure.member` of each.
+        signs: &'static [&'static str],
+    },
 }
 
 /// The offsets of one kernel, by global of the object.
@@ -191,6 +210,9 @@ impl<'a> Offsets<'a> {
         }
         for member in MEMBERS.iter().filter(|member| program.members.iter().any(|set| set.contains(&member.global))) {
             resolve(self.btf, member)?;
+        }
+        if !program.signs.is_empty() && program.signs.iter().all(|sign| self.btf.member(sign).is_err()) {
+            return Err(Unsupported::Ability { signs: program.signs });
         }
         Ok(())
     }

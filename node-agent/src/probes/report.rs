@@ -132,6 +132,9 @@ impl Failure {
             )) => unsupported(
                 "Use kernel 5.15 or later with CONFIG_CGROUPS=y; what the other probes measure is not affected.",
             ),
+            Self::Kernel(Unsupported::Ability { .. }) => {
+                unsupported("Use kernel 6.4 or later for this probe; what the other probes measure is not affected.")
+            }
             Self::Kernel(_) => {
                 unsupported("Report this kernel's version; what the other probes measure is not affected.")
             }
