@@ -1,0 +1,143 @@
+//! One stream: what was seen of its request and of its response, and what that says of the call's status.
+
+use std::sync::Arc;
+
+use super::counts::{Loss, Unnamed};
+use super::status::Status;
+use crate::hpack::{Block, Field};
+
+/// Most nanoseconds by which a reset may come before the end of its call's grpc-timeout and still count as that end: a client
+/// takes the time that is left before it writes the request, and its clock runs from there. At most an eighth of the timeout.
+const TIMEOUT_SLACK: u64 = 5_000_000;
+
+/// Most bytes of a method's name.
+const NAME_MAX: usize = 256;
+
+/// A call's request.
+#[derive(Clone, Debug)]
+pub(super) struct Request {
+    pub(super) start: u64,
+    pub(super) cgroup: u64,
+    /// Its `:path`, of which [`named`] says that it names a method.
+    pub(super) path: Result<Arc<str>, Unnamed>,
+    /// grpc-timeout in nanoseconds.
+    pub(super) timeout: Field<u64>,
+}
+
+/// What ends a call.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Ending {
+    /// The end of its response.
+    Response(Status),
+    /// A reset with this code (RFC 9113 section 7).
+    Reset(u32),
+    /// Its connection does not carry it any more.
+    Gone,
+}
+
+/// What is to be thought of a call whose end may have been lost.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Doubt {
+    /// Since when, nanoseconds of `CLOCK_BOOTTIME`.
+    pub(super) since: u64,
+    /// Why.
+    pub(super) loss: Loss,
+    /// What was lost was the client's: its reset may have been among that.
+    pub(super) of_client: bool,
+}
+
+/// A stream that may carry a call.
+#[derive(Debug, Default)]
+pub(super) struct Stream {
+    /// `None` while only its response was seen: two processors write their records in either order.
+    pub(super) request: Option<Request>,
+    pub(super) first_response: Option<u64>,
+    http: Field<u16>,
+    /// Its response is of another content type than gRPC's.
+    pub(super) plain: bool,
+    /// It was given out as started.
+    pub(super) announced: bool,
+    /// Its end may have been lost.
+    pub(super) doubt: Option<Doubt>,
+    /// Its end, when, and since when it waits for its request.
+    pub(super) ended: Option<(Ending, u64, u64)>,
+}
+
+/// What a part of a response did.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(super) struct Progress {
+    /// The response has begun.
+    pub(super) first: bool,
+    /// It has ended.
+    pub(super) end: Option<Status>,
+}
+
+// === impl Stream ===
+
+impl Stream {
+    /// A header block of the response; `None` if it could not be decoded. `began` is when its first bytes came.
+    pub(super) fn respond(&mut self, block: Option<&Block>, end_stream: bool, began: u64) -> Progress {
+        let http = block.map_or(Field::Unknown(None), |block| block.status.clone());
+        // Informational responses come before the response (RFC 9110 section 15.2); one that ends its stream is malformed.
+        if !end_stream && matches!(http, Field::Known(100..=199)) {
+            return Progress::default();
+        }
+        let mut progress = Progress::default();
+        if self.http == Field::Absent && http != Field::Absent {
+            // Where the status is not known it may be an informational one.
+            progress.first = matches!(http, Field::Known(_));
+            if progress.first {
+                self.first_response = Some(began);
+            }
+            self.http = http;
+        }
+        if end_stream {
+            progress.end = Some(match block.map(|block| &block.grpc_status) {
+                Some(Field::Known(code)) => Status::from_code(*code),
+                Some(Field::Absent) => self.without_status(),
+                // What clients take for a malformed status differs from library to library.
+                Some(Field::Unknown(_) | Field::Invalid(_)) | None => Status::Other,
+            });
+        } else {
+            // What was lost of the server was not the end. Of the client's reset it need not know yet.
+            self.doubt.take_if(|doubt| !doubt.of_client);
+        }
+        progress
+    }
+
+    /// What a client takes for the status of a response that ended without grpc-status.
+    pub(super) fn without_status(&self) -> Status {
+        self.http.known().map_or(Status::Other, |http| Status::from_http(*http))
+    }
+}
+
+// === impl Request ===
+
+impl Request {
+    /// The status of this call when it ends so at `time`.
+    pub(super) fn status(&self, ending: Ending, time: u64) -> Status {
+        match ending {
+            Ending::Response(status) => status,
+            Ending::Reset(code) => Status::from_reset(code, self.expired(time)),
+            Ending::Gone => Status::Unavailable,
+        }
+    }
+
+    /// Whether its grpc-timeout has run out at `time`; `None` if it cannot be known.
+    fn expired(&self, time: u64) -> Option<bool> {
+        match self.timeout {
+            Field::Absent => Some(false),
+            Field::Known(timeout) => {
+                let slack = TIMEOUT_SLACK.min(timeout / 8);
+                Some(time.saturating_sub(self.start) >= timeout - slack)
+            }
+            Field::Unknown(_) | Field::Invalid(_) => None,
+        }
+    }
+}
+
+/// The name of the method that is called by this `:path`; `None` if it is no name.
+pub(super) fn named(path: &str) -> Option<&str> {
+    let name = path.strip_prefix('/')?;
+    (!name.is_empty() && name.len() <= NAME_MAX && name.bytes().all(|byte| byte.is_ascii_graphic())).then_some(name)
+}

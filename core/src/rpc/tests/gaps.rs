@@ -1,0 +1,278 @@
+//! What is lost, what is unknown, and how both are told.
+
+use fleetscope_ebpf::http2::reason;
+
+use super::wire::{
+    Sheet, Wire, block, flag, go_away, headers, indexed, kind, last, literal, request, request_with, reset, response,
+    trailers,
+};
+use super::{MS, Rig};
+use crate::rpc::frame::Direction;
+use crate::rpc::{Counts, Loss, Opaque, Unnamed};
+
+const CANCEL: u32 = 8;
+
+/// How a call ends.
+type End = fn(&mut Rig);
+
+fn lost(counts: &Counts) -> Vec<(Loss, u64)> {
+    Loss::ALL.into_iter().map(|loss| (loss, counts.lost(loss))).filter(|(_, count)| *count > 0).collect()
+}
+
+/// A request as a client sends it that has its path in its table already.
+fn known_path(stream: u32, index: u8) -> Wire {
+    headers(stream, &[vec![0x83], indexed(index), block(&[("content-type", "application/grpc")])].concat())
+}
+
+#[test]
+fn a_name_from_before_the_join_is_unknown_and_one_from_after_it_is_not() {
+    let mut rig = Rig::joined();
+    rig.sent(1, &[known_path(7, 62)]);
+    let insert =
+        [vec![0x83], literal(0x40, ":path", "/a.B/C"), block(&[("content-type", "application/grpc")])].concat();
+    assert_eq!((rig.counts().opaque(Opaque::Joined), rig.counts().open), (1, 0));
+    rig.sent(2, &[headers(9, &insert), known_path(11, 62), known_path(13, 63)]);
+    let answer = [response(), trailers("0")].concat();
+    rig.received(3, &[last(7, &answer), last(9, &answer)]);
+    assert_eq!(
+        rig.lines(),
+        [
+            "7 client _OTHER=joined starts at 1",
+            "9 client a.B/C starts at 2",
+            "11 client a.B/C starts at 2",
+            "13 client _OTHER=joined starts at 2",
+            "7 answers at 3",
+            "7 client _OTHER=joined 1..3 (3) OK",
+            "9 answers at 3",
+            "9 client a.B/C 2..3 (3) OK",
+        ]
+    );
+    assert_eq!(rig.counts().unnamed(Unnamed::Joined), 1);
+}
+
+#[test]
+fn a_status_that_is_unknown_is_never_ok() {
+    let mut rig = Rig::joined();
+    rig.sent(1, &[headers(7, &request("/a.B/C"))]).received(2, &[headers(7, &response()), last(7, &indexed(62))]);
+    assert_eq!(rig.lines(), ["7 client a.B/C starts at 1", "7 answers at 2", "7 client a.B/C 1..2 (2) _OTHER"]);
+    assert_eq!(rig.counts().unknown_status, 1);
+}
+
+#[test]
+fn a_cancel_is_the_deadline_or_not_only_if_the_timeout_is_known() {
+    let mut rig = Rig::joined();
+    let unsure = [request("/a.B/C"), indexed(70)].concat();
+    rig.sent(1, &[headers(7, &unsure)]).sent(2, &[reset(7, CANCEL)]);
+    assert_eq!(rig.lines(), ["7 client a.B/C starts at 1", "7 client a.B/C 1..2 _OTHER"]);
+}
+
+#[test]
+fn calls_from_before_the_join_are_lost_when_they_end() {
+    let mut rig = Rig::joined();
+    rig.received(1, &[headers(5, &response())]).received(2, &[last(5, &trailers("0"))]);
+    rig.received(3, &[last(3, &trailers("0"))]).sent(4, &[headers(9, &request("/a.B/C"))]);
+    rig.received(5, &[last(7, &trailers("0")), reset(1, CANCEL)]).tick(1_003);
+    assert_eq!(rig.lines(), ["9 client a.B/C starts at 4"]);
+    assert_eq!(lost(&rig.counts()), [(Loss::Joined, 3)]);
+}
+
+#[test]
+fn what_may_be_a_call_becomes_one_when_its_connection_is_known() {
+    let mut rig = Rig::joined();
+    let unsure = |stream| headers(stream, &[vec![0x83], indexed(62), indexed(63)].concat());
+    rig.sent(1, &[unsure(7), unsure(9)]).received(2, &[headers(7, &[vec![0x88], indexed(62)].concat())]);
+    assert_eq!(rig.lines(), [""; 0]);
+    rig.received(3, &[last(9, &[response(), trailers("5")].concat())]);
+    assert_eq!(
+        rig.lines(),
+        [
+            "7 client _OTHER=joined starts at 1",
+            "7 answers at 2",
+            "9 client _OTHER=joined starts at 1",
+            "9 answers at 3",
+            "9 client _OTHER=joined 1..3 (3) NOT_FOUND",
+        ]
+    );
+    let mut rig = Rig::joined();
+    rig.sent(1, &[unsure(7), unsure(9)]).received(2, &[last(7, &[vec![0x88], indexed(62)].concat())]);
+    rig.received(3, &[headers(9, &block(&[(":status", "200"), ("content-type", "text/css")]))]);
+    assert_eq!((rig.lines(), rig.counts().other_requests), (vec![], 1));
+    assert_eq!(lost(&rig.counts()), [(Loss::Unclassified, 1)]);
+}
+
+#[test]
+fn after_a_gap_older_entries_are_unknown_and_newer_ones_are_not() {
+    let mut rig = Rig::new();
+    let insert = |stream, path: &str| {
+        let fields = block(&[("content-type", "application/grpc")]);
+        headers(stream, &[vec![0x83], literal(0x40, ":path", path), fields].concat())
+    };
+    rig.sent(1, &[insert(1, "/a.B/Old"), known_path(3, 62)]).lose(Direction::Sent, 1);
+    rig.sent(2, &[known_path(7, 62), insert(9, "/a.B/New"), known_path(11, 62), known_path(13, 63)]);
+    assert_eq!(
+        rig.lines(),
+        [
+            "1 client a.B/Old starts at 1",
+            "3 client a.B/Old starts at 1",
+            "7 client _OTHER=gap starts at 2",
+            "9 client a.B/New starts at 2",
+            "11 client a.B/New starts at 2",
+            "13 client _OTHER=gap starts at 2",
+        ]
+    );
+    assert_eq!(rig.counts().gaps, 1);
+}
+
+#[test]
+fn a_call_in_doubt_is_resolved_by_its_response_alone() {
+    let start = |rig: &mut Rig| {
+        rig.sent(1, &[headers(1, &request("/a.B/C"))])
+            .lose(Direction::Received, 2)
+            .received(2, &[go_away(0x7fff_ffff)]);
+        rig.lines();
+    };
+    let cases: [(&str, End); 5] = [
+        ("1 client a.B/C 1..3 OK", |rig| {
+            rig.received(3, &[last(1, &trailers("0"))]);
+        }),
+        ("1 a.B/C lost: gap", |rig| {
+            rig.sent(3, &[reset(1, CANCEL)]);
+        }),
+        ("1 a.B/C lost: gap", |rig| {
+            rig.received(3, &[go_away(0)]);
+        }),
+        ("1 a.B/C lost: gap", |rig| {
+            rig.close(3).tick(2_000);
+        }),
+        ("1 a.B/C lost: gap", |rig| {
+            rig.tick(60_001);
+            assert_eq!(rig.counts().in_flight, 1);
+            rig.tick(60_500);
+        }),
+    ];
+    for (line, end) in cases {
+        let mut rig = Rig::new();
+        start(&mut rig);
+        end(&mut rig);
+        assert_eq!((rig.lines(), rig.counts().in_flight), (vec![line.to_owned()], 0));
+    }
+    // It has answered since: it was alive then, and what comes later is its end.
+    let mut rig = Rig::new();
+    start(&mut rig);
+    rig.received(3, &[headers(1, &response())]).sent(4, &[reset(1, CANCEL)]);
+    assert_eq!(rig.lines(), ["1 answers at 3", "1 client a.B/C 1..4 (3) CANCELLED"]);
+}
+
+#[test]
+fn a_lost_request_is_counted_when_its_response_ends() {
+    let mut rig = Rig::new();
+    let answer = [response(), trailers("0")].concat();
+    rig.sent(1, &[headers(1, &request("/a.B/C"))]).lose(Direction::Sent, 2).sent(2, &[headers(7, &request("/a.B/C"))]);
+    rig.received(3, &[last(3, &answer), headers(5, &response())]).received(4, &[last(5, &trailers("0"))]);
+    assert_eq!(lost(&rig.counts()), [(Loss::Gap, 2)]);
+    // One that ended long ago is none: only its reset comes late.
+    rig.received(5, &[last(1, &answer)]).received(6, &[reset(1, 0), reset(3, 0), last(1, &answer)]);
+    assert_eq!(lost(&rig.counts()), [(Loss::Gap, 2)]);
+    assert_eq!(rig.counts().in_flight, 1);
+}
+
+#[test]
+fn a_block_that_is_torn_by_a_gap_gives_no_name_and_no_status() {
+    let whole = headers(1, &request("/a.B/C"));
+    let mut rig = Rig::new();
+    let parts = whole.cut(&[10]);
+    rig.parts(Direction::Sent, 1, parts[..1].to_vec()).lose(Direction::Sent, 1);
+    rig.sent(2, &[headers(3, &request("/a.B/D"))]).received(3, &[last(1, &[response(), trailers("0")].concat())]);
+    assert_eq!(rig.lines(), ["3 client a.B/D starts at 2"]);
+    assert_eq!((lost(&rig.counts()), rig.counts().faults), (vec![(Loss::Gap, 1)], 0));
+
+    let mut rig = Rig::new();
+    rig.sent(1, &[whole]).received(2, &[headers(1, &response())]);
+    rig.lines();
+    let parts = last(1, &trailers("0")).cut(&[5]);
+    rig.lose(Direction::Received, 1).parts(Direction::Received, 3, parts[1..].to_vec());
+    assert_eq!(rig.lines(), ["1 a.B/C lost: gap"]);
+    assert_eq!((lost(&rig.counts()), rig.counts().faults), (vec![(Loss::Gap, 1)], 0));
+}
+
+#[test]
+fn a_block_that_is_too_long_is_given_up_and_its_call_is_not() {
+    let big = [vec![0x83], literal(0x40, ":path", &"/".repeat(60_000))].concat();
+    let mut rig = Rig::new();
+    rig.sent(1, &[headers(1, &request("/a.B/C"))]);
+    let first = Wire::new(kind::HEADERS, 0, 3, &big).cut(&[]);
+    for parts in first.chunks(2) {
+        rig.parts(Direction::Sent, 2, parts.to_vec());
+    }
+    rig.parts(Direction::Sent, 3, vec![Wire::new(kind::CONTINUATION, 0, 3, &big).given_up()]);
+    rig.parts(Direction::Sent, 4, vec![Wire::new(kind::CONTINUATION, flag::END_HEADERS, 3, &[0]).given_up()]);
+    rig.parts(Direction::Sent, 5, vec![headers(5, &big).given_up()]);
+    rig.received(6, &[last(3, &[response(), trailers("0")].concat())]);
+    assert_eq!(
+        rig.lines(),
+        [
+            "1 client a.B/C starts at 1",
+            "3 client _OTHER=undecodable starts at 2",
+            "5 client _OTHER=undecodable starts at 5",
+            "3 answers at 6",
+            "3 client _OTHER=undecodable 2..6 (6) OK"
+        ]
+    );
+}
+
+#[test]
+fn a_direction_that_is_given_up_makes_its_connection_opaque_until_it_is_found_again() {
+    for (why, opaque) in
+        [(reason::DESYNC, Opaque::Desync), (reason::FLOOD, Opaque::Desync), (reason::UNREADABLE, Opaque::Unreadable)]
+    {
+        let mut rig = Rig::new();
+        rig.sent(1, &[headers(1, &request("/a.B/C"))]);
+        let mut sheet = Sheet::new(1, Direction::Received, 2 * MS, 0, Vec::new());
+        sheet.end = why;
+        rig.sheet(&sheet);
+        let counts = rig.counts();
+        assert_eq!((counts.open, counts.opaque(opaque), counts.open_opaque[opaque as usize]), (0, 1, 1));
+        rig.start = 2;
+        rig.received(3, &[headers(1, &response())]);
+        assert_eq!((rig.counts().open, rig.counts().open_opaque), (1, [0; 4]));
+        rig.lines();
+        rig.lose(Direction::Received, 1).received(4, &[go_away(9)]).close(5).tick(2_000);
+        assert_eq!((rig.lines(), lost(&rig.counts())), (vec!["1 a.B/C lost: gap".to_owned()], vec![(Loss::Gap, 1)]));
+    }
+    let mut rig = Rig::new();
+    rig.sent(1, &[headers(1, &request("/a.B/C"))]);
+    let mut sheet = Sheet::new(1, Direction::Received, 2 * MS, 0, Vec::new());
+    sheet.end = reason::DESYNC;
+    rig.sheet(&sheet).tick(70_000);
+    assert_eq!(rig.lines(), ["1 client a.B/C starts at 1", "1 a.B/C lost: desync"]);
+}
+
+#[test]
+fn a_loss_at_the_end_of_a_direction_does_not_pass_for_the_close() {
+    let mut rig = Rig::new();
+    rig.sent(1, &[headers(1, &request("/a.B/C"))]);
+    // The ring buffer refuses the response; nothing else comes of the connection but its close.
+    rig.tracker.records_lost(2 * MS);
+    rig.close(3).tick(2_000);
+    assert_eq!(rig.lines(), ["1 client a.B/C starts at 1", "1 a.B/C lost: gap"]);
+    let mut rig = Rig::new();
+    rig.sent(1, &[headers(1, &request("/a.B/C"))]);
+    rig.tracker.records_lost(2 * MS);
+    rig.sent(3, &[reset(1, CANCEL)]);
+    assert_eq!(rig.lines(), ["1 client a.B/C starts at 1", "1 a.B/C lost: gap"]);
+}
+
+#[test]
+fn a_table_that_a_lost_record_completed_is_joined_again() {
+    let mut rig = Rig::new();
+    let fields = [("content-type", "application/grpc")];
+    let insert = [vec![0x83], literal(0x40, ":path", "/a.B/C"), block(&fields)].concat();
+    rig.sent(1, &[headers(1, &insert)]);
+    // The record that gave the direction up was lost, and had no piece.
+    rig.start = 2;
+    rig.sent(2, &[known_path(3, 62), headers(5, &request_with("/a.B/D", &fields))]);
+    assert_eq!(
+        rig.lines(),
+        ["1 client a.B/C starts at 1", "3 client _OTHER=gap starts at 2", "5 client a.B/D starts at 2"]
+    );
+}

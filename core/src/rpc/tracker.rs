@@ -1,0 +1,144 @@
+//! All connections: which there are, how much they may hold, and which goes when it is too much.
+
+use super::call::Event;
+use super::calls::Context;
+use super::connection::Connection;
+use super::counts::{Counts, Opaque};
+use super::frame::{Closed, Frames, Record, Start};
+use super::lru::Lru;
+use crate::hpack::Block;
+
+/// Nanoseconds between two looks for what has waited long enough.
+const SWEEP_EVERY: u64 = 250_000_000;
+
+/// How much may be held.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Limits {
+    /// Connections. Beyond that the one that said nothing for the longest time is forgotten.
+    pub connections: usize,
+    /// Open streams of one connection. Beyond that the oldest eighth is forgotten.
+    pub streams: usize,
+    /// Bytes of all connections. Beyond that the one that said nothing for the longest time is forgotten.
+    pub bytes: usize,
+    /// Nanoseconds for which a call is in flight whose end may have been lost.
+    pub doubt_for: u64,
+}
+
+/// See the module's documentation.
+#[derive(Debug)]
+pub struct Tracker {
+    limits: Limits,
+    connections: Lru<Box<Connection>>,
+    counts: Counts,
+    /// What the latest header block said.
+    scratch: Block,
+    swept_at: u64,
+    lost_at: Option<u64>,
+    /// Connections that a sweep looks at.
+    due: Vec<u64>,
+}
+
+// === impl Limits ===
+
+impl Default for Limits {
+    fn default() -> Self {
+        Self { connections: 16_384, streams: 4_096, bytes: 48 << 20, doubt_for: 60_000_000_000 }
+    }
+}
+
+// === impl Tracker ===
+
+impl Tracker {
+    /// Without connections.
+    pub fn new(limits: Limits) -> Self {
+        let (connections, counts) = (Lru::new(), Counts::default());
+        Self { limits, connections, counts, scratch: Block::default(), swept_at: 0, lost_at: None, due: Vec::new() }
+    }
+
+    /// Handles one record, which was read at `now`, nanoseconds of `CLOCK_BOOTTIME`. Records of one direction of a connection must
+    /// come in the order in which the kernel wrote them; those of both directions may come in either order.
+    pub fn handle(&mut self, record: &Record<'_>, now: u64, emit: &mut impl FnMut(Event<'_>)) {
+        match record {
+            Record::Frames(frames) => self.frames(frames, now, emit),
+            Record::Closed(Closed { time, cookie }) => {
+                if let Some(connection) = self.connections.get_mut(*cookie) {
+                    connection.close(*time, now);
+                }
+            }
+        }
+    }
+
+    fn frames(&mut self, frames: &Frames<'_>, now: u64, emit: &mut impl FnMut(Event<'_>)) {
+        let Self { limits, connections, counts, scratch, lost_at, .. } = self;
+        let connection = match connections.touch(frames.cookie) {
+            Some(connection) => connection,
+            None if frames.start == Start::Never => {
+                counts.opaque[Opaque::Tls as usize] += 1;
+                return;
+            }
+            None => {
+                let connection = Box::new(Connection::new(frames, now, counts));
+                connections.insert(frames.cookie, connection)
+            }
+        };
+        let mut cx = Context { now, limits, counts, tail_lost: false, emit: &mut *emit };
+        connection.handle(frames, *lost_at, scratch, &mut cx);
+        connection.measure(cx.counts);
+        self.shed(now, emit);
+    }
+
+    /// The kernel's count of lost records has grown, as was found at `now`, nanoseconds of `CLOCK_BOOTTIME`; to be told before the
+    /// records that are drained then. Most losses show in the next record of the direction. Of a direction that says no more
+    /// only this tells: a reset from the other side, or the close, then does not tell how the call ended.
+    pub fn records_lost(&mut self, now: u64) {
+        self.lost_at = self.lost_at.max(Some(now));
+    }
+
+    /// Time passes: to be called after each drain of the ring buffer, at least every second. `now` is nanoseconds of
+    /// `CLOCK_BOOTTIME`.
+    pub fn tick(&mut self, now: u64, emit: &mut impl FnMut(Event<'_>)) {
+        if now.saturating_sub(self.swept_at) < SWEEP_EVERY {
+            return;
+        }
+        self.swept_at = now;
+        let Self { limits, connections, counts, due, lost_at, .. } = self;
+        due.clear();
+        due.extend(connections.iter().filter(|(_, connection)| connection.due() <= now).map(|(cookie, _)| cookie));
+        for cookie in due.drain(..) {
+            let Some(connection) = connections.get_mut(cookie) else { continue };
+            let mut cx = Context { now, limits, counts, tail_lost: false, emit: &mut *emit };
+            if connection.expire(*lost_at, &mut cx) {
+                connection.leave(cx.counts);
+                connections.remove(cookie);
+            } else {
+                connection.measure(cx.counts);
+            }
+        }
+        self.shed(now, emit);
+    }
+
+    /// What was counted, and what is held now.
+    pub fn counts(&self) -> &Counts {
+        &self.counts
+    }
+
+    /// Connections that are held.
+    pub fn connections(&self) -> usize {
+        self.connections.len()
+    }
+
+    /// Forgets the connections that said nothing for the longest time, until all is within the limits. The last one may stay: its
+    /// own bounds hold it.
+    fn shed(&mut self, now: u64, emit: &mut impl FnMut(Event<'_>)) {
+        let Self { limits, connections, counts, .. } = self;
+        while connections.len() > 1
+            && (connections.len() > limits.connections || counts.bytes > limits.bytes as u64)
+            && let Some(mut connection) = connections.oldest().and_then(|cookie| connections.remove(cookie))
+        {
+            counts.evicted_connections += 1;
+            let mut cx = Context { now, limits, counts, tail_lost: false, emit: &mut *emit };
+            connection.evict(&mut cx);
+            connection.leave(cx.counts);
+        }
+    }
+}
