@@ -7,6 +7,8 @@
 #![no_std]
 #![cfg_attr(feature = "user", expect(unsafe_code, reason = "aya::Pod, the marker of plain data, is an unsafe trait"))]
 
+pub mod http2;
+
 /// Bytes of a command name, as in `task_struct.comm` (include/linux/sched.h, `TASK_COMM_LEN`), with its NUL.
 pub const COMM_LEN: usize = 16;
 /// Most bytes of an executable's path that an exec record carries, with its NUL; a longer one sets [`flag::PATH_TRUNCATED`].
@@ -80,6 +82,10 @@ pub mod kind {
     pub const CGROUP_MADE: u16 = 3;
     /// [`super::CgroupRecord`] without a path: a group of [`super::map::CGROUPS`] was removed, and its entry with it.
     pub const CGROUP_GONE: u16 = 4;
+    /// [`super::http2::Http2Record`], then `bytes` bytes of pieces.
+    pub const HTTP2: u16 = 5;
+    /// [`super::http2::ClosedRecord`]: a connection that was HTTP/2 is closed.
+    pub const HTTP2_CLOSED: u16 = 6;
 }
 
 /// Bits of [`RecordHead::flags`].

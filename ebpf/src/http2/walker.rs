@@ -1,0 +1,419 @@
+//! The walk over the frames of one direction, which goes on with the next I/O wherever the last one ended.
+//!
+//! Per I/O, in this order (what [`observe`] does on the host; the kernel program does the same with `bpf_loop` for the loops):
+//! [`begin`]; when it says so [`Sniff::step`] until it is done, and [`classify`]; when they say so [`Walk::step`] until it is done;
+//! [`finish`]. For an I/O whose bytes are nowhere to be read: [`unreadable`], then [`finish`].
+//!
+//! Every call of a step reads or skips something, or asks for the next piece of memory, so that a loop over them ends. Arithmetic
+//! wraps, although no operation here can: the kernel has no way to stop, and the host's tests look at the state behind each I/O instead.
+
+use super::connection::{OPENED, phase, state};
+use super::frame::{HEADER_BYTES, OPENING_SETTINGS_MAX, PREFACE, PREFACE_BYTES, flag, is_block, kind};
+use super::io::PEEK_BYTES;
+use super::{
+    BLOCK_MAX, Batch, Direction, FLUSH_BYTES, FRAME_HEAD_BYTES, FrameHead, GIVEN_UP, GOAWAY_BYTES, Header, Io,
+    PIECE_MAX, SETTINGS_MAX, SNIFF_STEPS_MAX, STEPS_MAX, Shared, Sniff, reason, start,
+};
+
+/// What to do with an I/O.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Next {
+    /// Nothing.
+    Skip,
+    /// Sniff it, then [`classify`].
+    Sniff,
+    /// Walk it.
+    Walk,
+    /// Nothing, but tell why ([`Shared::reason`]) once: [`Walk::rejected`], then [`finish`].
+    Tell,
+}
+
+/// The state of the walk over one I/O.
+#[repr(C)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Walk {
+    /// Bytes of the I/O that have passed.
+    pub at: u32,
+    /// Bytes of the I/O.
+    pub len: u32,
+    /// Bytes of pieces in the record.
+    pub fill: u32,
+    /// Pieces in the record.
+    pub pieces: u16,
+    /// One of [`reason`], when the direction was given up.
+    pub end: u8,
+    /// Always 0.
+    pub pad: u8,
+}
+const _: () = assert!(size_of::<Walk>() == 16);
+
+/// What to do with an I/O in this direction, by what is known already.
+#[inline(always)]
+pub fn begin(shared: &Shared, direction: &mut Direction) -> Next {
+    if shared.state == state::REJECTED {
+        return Next::Skip;
+    }
+    direction.learn(shared);
+    match direction.phase {
+        phase::NEW | phase::LOST => Next::Sniff,
+        phase::PREFACE | phase::HEAD | phase::BODY => Next::Walk,
+        _ => Next::Skip,
+    }
+}
+
+/// What to do with an I/O in this direction, by what its bytes say.
+#[inline(always)]
+pub fn classify(shared: &mut Shared, direction: &mut Direction, sniff: &Sniff) -> Next {
+    let fresh = direction.phase == phase::NEW && shared.state == state::UNKNOWN;
+    if fresh && sniff.opens_with_preface() {
+        direction.restart(phase::PREFACE, start::PREFACE);
+        return Next::Walk;
+    }
+    if sniff.is_proof() || (sniff.is_tiled() && shared.state != state::UNKNOWN) {
+        if !direction.join() {
+            return Next::Skip;
+        }
+        if shared.state == state::UNKNOWN {
+            shared.state = state::JOINED;
+        }
+        shared.strikes = 0;
+        return Next::Walk;
+    }
+    if fresh && sniff.opens_with_settings() {
+        direction.restart(phase::HEAD, OPENED);
+        return Next::Walk;
+    }
+    if sniff.is_tiled() {
+        shared.strikes = 0;
+        return Next::Skip;
+    }
+    if shared.state == state::UNKNOWN && sniff.opens_with_tls() {
+        shared.reject(reason::TLS);
+        return Next::Tell;
+    }
+    shared.strike(direction);
+    Next::Skip
+}
+
+/// The whole of it for one I/O of `len` bytes, with plain loops.
+pub fn observe<I: Io>(shared: &mut Shared, direction: &mut Direction, len: u32, io: &mut I) {
+    let mut next = begin(shared, direction);
+    if next == Next::Sniff {
+        let mut sniff = Sniff::new(len);
+        for _ in 0..SNIFF_STEPS_MAX {
+            if !sniff.step(io) {
+                break;
+            }
+        }
+        next = classify(shared, direction, &sniff);
+    }
+    let mut walk = match next {
+        Next::Skip | Next::Sniff => return,
+        Next::Tell => Walk::rejected(shared),
+        Next::Walk => Walk::new(len),
+    };
+    for _ in 0..STEPS_MAX {
+        if !walk.step(shared, direction, io) {
+            break;
+        }
+    }
+    finish(&mut walk, shared, direction, io);
+}
+
+/// An I/O of `walk.len` bytes that cannot be read from `walk.at` on: passed over where nothing was to be read of it, else the direction is given up.
+#[inline(always)]
+pub fn unreadable<I: Io>(walk: &mut Walk, shared: &mut Shared, direction: &mut Direction, io: &mut I) {
+    if shared.state == state::REJECTED {
+        return;
+    }
+    direction.learn(shared);
+    let left = walk.len.wrapping_sub(walk.at);
+    if direction.is_skipping() && left <= direction.remaining {
+        walk.advance(direction, io, left);
+        return;
+    }
+    match direction.phase {
+        phase::NEW | phase::LOST => shared.strike(direction),
+        phase::PREFACE | phase::HEAD | phase::BODY => walk.give_up(shared, direction, reason::UNREADABLE),
+        _ => {}
+    }
+}
+
+/// Ends the walk over an I/O: sends what is in the record, and why the direction was given up if it was.
+#[inline(always)]
+pub fn finish<I: Io>(walk: &mut Walk, shared: &mut Shared, direction: &mut Direction, io: &mut I) {
+    // Steps ran out; of a direction that was left or given up nothing remains.
+    if walk.at < walk.len && matches!(direction.phase, phase::PREFACE | phase::HEAD | phase::BODY) {
+        walk.give_up(shared, direction, reason::FLOOD);
+    }
+    if walk.pieces != 0 || walk.end != reason::NONE {
+        walk.flush(direction, io);
+    }
+}
+
+// === impl Walk ===
+
+impl Walk {
+    /// Over an I/O of this many bytes.
+    #[inline(always)]
+    pub fn new(len: u32) -> Self {
+        Self { len, ..Self::default() }
+    }
+
+    /// Over nothing, to tell why the connection is not looked at.
+    #[inline(always)]
+    pub fn rejected(shared: &Shared) -> Self {
+        Self { end: shared.reason, ..Self::default() }
+    }
+
+    /// One step: a frame header or a part of it, a piece of payload, or a run of bytes that are skipped; whether there is another.
+    /// The caller stops after [`STEPS_MAX`] steps.
+    #[inline(always)]
+    pub fn step<I: Io>(&mut self, shared: &mut Shared, direction: &mut Direction, io: &mut I) -> bool {
+        let left = self.len.wrapping_sub(self.at);
+        if self.at >= self.len {
+            return false;
+        }
+        if direction.is_skipping() {
+            let len = direction.remaining.min(left);
+            self.advance(direction, io, len);
+            return true;
+        }
+        let run = match io.run(self.at) {
+            Some(0) => return true,
+            Some(run) => run.min(left),
+            None => {
+                unreadable(self, shared, direction, io);
+                return false;
+            }
+        };
+        let read = match direction.phase {
+            phase::PREFACE => self.preface(shared, direction, io, run),
+            phase::HEAD => self.head(shared, direction, io, run),
+            phase::BODY => self.payload(direction, io, run),
+            _ => return false, // given up in the last step
+        };
+        if !read {
+            unreadable(self, shared, direction, io);
+        }
+        read
+    }
+
+    /// Compares up to 16 bytes with the preface; false when they cannot be read.
+    #[inline(always)]
+    fn preface<I: Io>(&mut self, shared: &mut Shared, direction: &mut Direction, io: &mut I, run: u32) -> bool {
+        // At most 23, or the preface would be over.
+        let have = u32::from(direction.have).min(PREFACE_BYTES - 1);
+        let len = PREFACE_BYTES.wrapping_sub(have).min(run).min(PEEK_BYTES);
+        let Some(bytes) = io.peek(self.at, len) else { return false };
+        let mut same = true;
+        for (i, byte) in (0..PEEK_BYTES).zip(bytes) {
+            if i < len {
+                same &= PREFACE.get(have.wrapping_add(i) as usize) == Some(&byte);
+            }
+        }
+        if !same {
+            self.leave(shared, direction);
+            return true;
+        }
+        let have = have.wrapping_add(len);
+        self.at = self.at.wrapping_add(len);
+        if have >= PREFACE_BYTES {
+            direction.phase = phase::HEAD;
+            direction.have = 0;
+        } else {
+            direction.have = low_byte(have);
+        }
+        true
+    }
+
+    /// Reads a frame header, or what there is of it; false when it cannot be read.
+    #[inline(always)]
+    fn head<I: Io>(&mut self, shared: &mut Shared, direction: &mut Direction, io: &mut I, run: u32) -> bool {
+        // At most 8, or it would have been parsed.
+        let have = u32::from(direction.have).min(HEADER_BYTES - 1);
+        let len = HEADER_BYTES.wrapping_sub(have).min(run);
+        let Some(bytes) = io.peek(self.at, len) else { return false };
+        self.at = self.at.wrapping_add(len);
+        let Some(mut whole) = bytes.first_chunk().copied() else { return false };
+        if len < HEADER_BYTES {
+            for (i, byte) in (0..HEADER_BYTES).zip(whole) {
+                if i < len
+                    && let Some(held) = direction.held.get_mut(have.wrapping_add(i) as usize)
+                {
+                    *held = byte;
+                }
+            }
+            let have = have.wrapping_add(len);
+            direction.have = low_byte(have);
+            if have < HEADER_BYTES {
+                return true;
+            }
+            whole = direction.held;
+        }
+        direction.have = 0;
+        self.frame(shared, direction, io, Header::parse(whole));
+        true
+    }
+
+    /// Begins a frame.
+    #[inline(always)]
+    fn frame<I: Io>(&mut self, shared: &mut Shared, direction: &mut Direction, io: &mut I, header: Header) {
+        if !admits(direction, &header) {
+            self.give_up(shared, direction, reason::DESYNC);
+            return;
+        }
+        if direction.opening != 0 {
+            direction.opening = 0;
+            if direction.start == start::PREFACE {
+                shared.state = state::COMPLETE;
+                shared.strikes = 0;
+            }
+        }
+        direction.kind = header.kind;
+        direction.flags = header.flags;
+        direction.stream = header.stream;
+        direction.length = header.length;
+        direction.remaining = header.length;
+        direction.phase = phase::BODY;
+        direction.capture = match header.kind {
+            kind::RST_STREAM => header.length,
+            kind::GOAWAY => GOAWAY_BYTES,
+            kind::SETTINGS => header.length.min(SETTINGS_MAX),
+            _ => 0,
+        };
+        if is_block(header.kind) {
+            self.block(direction, io, header);
+        }
+        if header.length == 0 {
+            self.frame_end(direction, io);
+        }
+    }
+
+    /// Begins a frame of a header block: how much of it is sent.
+    #[inline(always)]
+    fn block<I: Io>(&mut self, direction: &mut Direction, io: &mut I, header: Header) {
+        let before = if header.kind == kind::CONTINUATION { direction.block_bytes } else { 0 };
+        // The head of a CONTINUATION counts, so that empty ones come to an end too. No overflow: both are below 2^25.
+        let head = if header.kind == kind::CONTINUATION { HEADER_BYTES } else { 0 };
+        let bytes = before.wrapping_add(head).wrapping_add(header.length).min(BLOCK_MAX + 1);
+        let ends = header.has(flag::END_HEADERS);
+        direction.block_bytes = bytes;
+        direction.block = if ends { 0 } else { header.stream };
+        if bytes <= BLOCK_MAX {
+            direction.capture = header.length;
+            if header.length == 0 {
+                self.append(direction, io, 0, 0);
+            }
+        } else if ends || before <= BLOCK_MAX {
+            // Here, or where it ends.
+            self.append(direction, io, GIVEN_UP, 0);
+        }
+    }
+
+    /// Sends a piece of payload; false when it cannot be read.
+    #[inline(always)]
+    fn payload<I: Io>(&mut self, direction: &mut Direction, io: &mut I, run: u32) -> bool {
+        let passed = direction.length.wrapping_sub(direction.remaining);
+        let len = direction.capture.wrapping_sub(passed).min(run).min(PIECE_MAX);
+        if !self.append(direction, io, passed, len) {
+            return false;
+        }
+        self.advance(direction, io, len);
+        true
+    }
+
+    /// Passes over `len` bytes of payload, at most what remains of it.
+    #[inline(always)]
+    fn advance<I: Io>(&mut self, direction: &mut Direction, io: &mut I, len: u32) {
+        self.at = self.at.wrapping_add(len);
+        direction.remaining = direction.remaining.wrapping_sub(len);
+        if direction.remaining == 0 {
+            self.frame_end(direction, io);
+        }
+    }
+
+    /// Ends a frame.
+    #[inline(always)]
+    fn frame_end<I: Io>(&mut self, direction: &mut Direction, io: &mut I) {
+        direction.phase = phase::HEAD;
+        if direction.kind == kind::DATA && direction.flags & flag::END_STREAM != 0 {
+            let offset = direction.length;
+            self.append(direction, io, offset, 0);
+        }
+    }
+
+    /// Adds a piece to the record, and sends that when it is full; false when the piece's bytes cannot be read.
+    #[inline(always)]
+    fn append<I: Io>(&mut self, direction: &mut Direction, io: &mut I, offset: u32, len: u32) -> bool {
+        let captured = len.min(PIECE_MAX);
+        let head = FrameHead {
+            stream: direction.stream,
+            length: direction.length,
+            offset,
+            captured: u16::try_from(captured).unwrap_or(0), // at most PIECE_MAX
+            kind: direction.kind,
+            flags: direction.flags,
+        };
+        if !io.put(self.fill.min(FLUSH_BYTES), head, self.at) {
+            return false;
+        }
+        self.fill = self.fill.wrapping_add((FRAME_HEAD_BYTES + 7).wrapping_add(captured) & !7);
+        self.pieces = self.pieces.wrapping_add(1);
+        if self.fill > FLUSH_BYTES {
+            self.flush(direction, io);
+        }
+        true
+    }
+
+    /// Sends the record. `seq` counts its pieces whether it arrives or not.
+    #[inline(always)]
+    fn flush<I: Io>(&mut self, direction: &mut Direction, io: &mut I) {
+        let (bytes, pieces, seq) = (self.fill, self.pieces, direction.seq);
+        direction.seq = seq.wrapping_add(u64::from(pieces));
+        io.send(Batch { seq, bytes, pieces, start: direction.told_start(), end: self.end });
+        self.fill = 0;
+        self.pieces = 0;
+    }
+
+    /// Gives the direction up, with a reason that the record tells; without a word when it never was proven.
+    #[inline(always)]
+    fn give_up(&mut self, shared: &mut Shared, direction: &mut Direction, reason: u8) {
+        if direction.phase == phase::PREFACE || direction.start == OPENED {
+            self.leave(shared, direction);
+            return;
+        }
+        direction.restart(phase::LOST, direction.start);
+        self.end = reason;
+        self.at = self.len;
+    }
+
+    /// Forgets what the direction was taken for: it was something else. Its pieces do not leave.
+    #[inline(always)]
+    fn leave(&mut self, shared: &mut Shared, direction: &mut Direction) {
+        direction.restart(phase::NEW, start::NONE);
+        shared.strike(direction);
+        self.fill = 0;
+        self.pieces = 0;
+        self.at = self.len;
+    }
+}
+
+/// Whether this frame may come now.
+#[inline(always)]
+fn admits(direction: &Direction, header: &Header) -> bool {
+    if direction.opening != 0 {
+        let short = direction.start != OPENED || header.length <= OPENING_SETTINGS_MAX;
+        return header.is_opening() && short;
+    }
+    let alone = matches!(header.kind, kind::SETTINGS | kind::PING | kind::GOAWAY | kind::WINDOW_UPDATE);
+    let proven = direction.start != OPENED || (alone && header.stream == 0);
+    proven && header.is_valid(direction.block)
+}
+
+/// The lowest byte of a number below 256.
+#[inline(always)]
+fn low_byte(number: u32) -> u8 {
+    let [low, ..] = number.to_le_bytes();
+    low
+}
