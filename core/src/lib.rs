@@ -11,6 +11,7 @@
 //! - [`metrics`]: the one table of metrics: name, type, unit, help, labels, buckets
 //! - [`series`]: series under a cap: counters, gauges, histograms; expiry; snapshots
 //! - [`expose`]: content negotiation and the encoders of Prometheus' exposition formats
+//! - [`hpack`]: header blocks of HTTP/2, what gRPC needs of them, also when the connection was joined in mid-life
 //! - [`records`]: bytes of the ring buffer, parsed
 //! - [`cgroup`]: cgroup paths of container runtimes: which pod, which container
 //! - [`pods`]: what of a Pod is kept, its agents' status, its workload
@@ -22,6 +23,7 @@
 pub mod api;
 pub mod cgroup;
 pub mod expose;
+pub mod hpack;
 pub mod metrics;
 pub mod pods;
 pub mod records;
