@@ -12,6 +12,7 @@
 //! - [`series`]: series under a cap: counters, gauges, histograms; expiry; snapshots
 //! - [`expose`]: content negotiation and the encoders of Prometheus' exposition formats
 //! - [`hpack`]: header blocks of HTTP/2, what gRPC needs of them, also when the connection was joined in mid-life
+//! - [`rpc`]: calls of gRPC, out of the frames of HTTP/2 connections
 //! - [`records`]: bytes of the ring buffer, parsed
 //! - [`cgroup`]: cgroup paths of container runtimes: which pod, which container
 //! - [`pods`]: what of a Pod is kept, its agents' status, its workload
@@ -28,5 +29,6 @@ pub mod metrics;
 pub mod pods;
 pub mod records;
 pub mod resources;
+pub mod rpc;
 pub mod series;
 pub mod tasks;
