@@ -129,11 +129,18 @@ impl Sniff {
     /// Whether the I/O begins with the client's preface, as far as it goes.
     #[inline(always)]
     pub fn opens_with_preface(&self) -> bool {
-        let mut same = self.seen != 0;
-        for (i, (byte, expected)) in (0..PEEK_BYTES).zip(self.first.into_iter().zip(PREFACE)) {
-            same &= i >= self.seen || byte == expected;
+        if self.seen == 0 {
+            return false;
         }
-        same
+        for (i, (byte, expected)) in (0..PEEK_BYTES).zip(self.first.into_iter().zip(PREFACE)) {
+            if i >= self.seen {
+                break;
+            }
+            if byte != expected {
+                return false;
+            }
+        }
+        true
     }
 
     /// Whether the I/O begins as the SETTINGS that open a connection, as far as it goes.
@@ -147,7 +154,12 @@ impl Sniff {
         same &= self.seen < 4 || kind == kind::SETTINGS;
         // Flags and stream.
         for (seen, byte) in (5..=HEADER_BYTES).zip(rest) {
-            same &= self.seen < seen || byte == 0;
+            if self.seen < seen {
+                break;
+            }
+            if byte != 0 {
+                return false;
+            }
         }
         same
     }

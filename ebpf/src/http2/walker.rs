@@ -206,15 +206,14 @@ impl Walk {
         let have = u32::from(direction.have).min(PREFACE_BYTES - 1);
         let len = PREFACE_BYTES.wrapping_sub(have).min(run).min(PEEK_BYTES);
         let Some(bytes) = io.peek(self.at, len) else { return false };
-        let mut same = true;
         for (i, byte) in (0..PEEK_BYTES).zip(bytes) {
-            if i < len {
-                same &= PREFACE.get(have.wrapping_add(i) as usize) == Some(&byte);
+            if i >= len {
+                break;
             }
-        }
-        if !same {
-            self.leave(shared, direction);
-            return true;
+            if PREFACE.get(have.wrapping_add(i) as usize) != Some(&byte) {
+                self.leave(shared, direction);
+                return true;
+            }
         }
         let have = have.wrapping_add(len);
         self.at = self.at.wrapping_add(len);
