@@ -76,7 +76,12 @@ async fn series_of_a_deleted_pod_are_served_for_the_grace_period_and_then_gone()
     until(Duration::from_secs(10), "the pod is gone", async || Ok(pods.get_opt("short").await?.is_none()))
         .await
         .unwrap();
-    assert_eq!(total(&scene.scrape().await, "short"), "12", "Prometheus must see the last values");
+    // What ended before the kubelet said which container it was waits for that, at most as long as the pending timeout.
+    scene
+        .scraped(Duration::from_secs(5), "Prometheus can see the last values", |samples| {
+            total(samples, "short") == "12"
+        })
+        .await;
     let samples = scene
         .scraped(Duration::from_secs(30), "its series are gone", |samples| {
             !samples.iter().any(|sample| sample.labels.get("pod").is_some_and(|pod| pod == "short"))

@@ -50,7 +50,7 @@ const EXIT: &[&str] = &[
     "SIGNAL_OOM_MM",
 ];
 
-/// Task storage that is allocated without the allocator's locks: since kernel 6.4 from `bpf_mem_alloc` (kernel/bpf/bpf_local_storage.c), later
+/// Task storage that is allocated without the allocator's locks: since kernel 6.4 from `bpf_mem_alloc` (`kernel/bpf/bpf_local_storage.c`), later
 /// by `kmalloc_nolock`. Before, an allocation on the run queue's own path could wake `kswapd`, and wait for the lock that it holds.
 const STORAGE: &[&str] = &["bpf_local_storage_map.selem_ma", "bpf_local_storage_map.use_kmalloc_nolock"];
 
