@@ -47,7 +47,9 @@ fn run_queue_latency_is_off_where_task_storage_is_not_safe_to_allocate() {
     for sign in ["\0selem_ma\0", "\0use_kmalloc_nolock\0"] {
         let found: Vec<usize> =
             (0..btf.len() - sign.len()).filter(|at| btf[*at..].starts_with(sign.as_bytes())).collect();
-        found.into_iter().for_each(|at| btf[at + 1] = b'_');
+        for at in found {
+            btf[at + 1] = b'_';
+        }
     }
     let path = std::env::temp_dir().join(format!("fleetscope-btf-{}", std::process::id()));
     std::fs::write(&path, btf).unwrap();
