@@ -4,6 +4,9 @@
 //! or a [`RecordError`] whose [`RecordError::reason`] is a label value. No byte is trusted: every length is checked against
 //! what is there, nothing is read unaligned through a pointer, and nothing panics.
 
+pub(crate) mod fields;
+
+use fields::{u16_at, u32_at, u64_at};
 use fleetscope_ebpf::{ARGV_MAX, CGROUP_PATH_MAX, COMM_LEN, PATH_MAX, Refused, flag, kind};
 
 /// Bytes of a record's head, of the process after it, and of the whole fixed part of each kind.
@@ -257,22 +260,6 @@ fn process_at(bytes: &[u8]) -> Process {
     let mut comm = [0; COMM_LEN];
     comm.copy_from_slice(&bytes[HEAD + 16..HEAD + 16 + COMM_LEN]);
     Process { start: u64_at(bytes, HEAD), tgid: u32_at(bytes, HEAD + 8), parent: u32_at(bytes, HEAD + 12), comm }
-}
-
-fn array<const N: usize>(bytes: &[u8], at: usize) -> [u8; N] {
-    bytes[at..at + N].try_into().expect("the range has N bytes")
-}
-
-fn u16_at(bytes: &[u8], at: usize) -> u16 {
-    u16::from_ne_bytes(array(bytes, at))
-}
-
-fn u32_at(bytes: &[u8], at: usize) -> u32 {
-    u32::from_ne_bytes(array(bytes, at))
-}
-
-fn u64_at(bytes: &[u8], at: usize) -> u64 {
-    u64::from_ne_bytes(array(bytes, at))
 }
 
 #[cfg(test)]

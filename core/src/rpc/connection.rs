@@ -248,11 +248,19 @@ impl Headers {
         None
     }
 
-    /// The other peer keeps a table of so many bytes; [`u32::MAX`] where what it said was lost, so that any size is allowed.
+    /// The other peer keeps a table of so many bytes.
     fn allow(&mut self, bytes: u32) {
         self.limit = self.limit.max(Some(bytes));
         if let Some(decoder) = &mut self.decoder {
             decoder.set_limit(bytes);
+        }
+    }
+
+    /// What the other peer says that it keeps may have been lost: any size is allowed.
+    fn limit_lost(&mut self) {
+        self.limit = Some(u32::MAX);
+        if let Some(decoder) = &mut self.decoder {
+            decoder.settings_lost();
         }
     }
 }
@@ -282,16 +290,14 @@ impl At<'_> {
                 self.headers.blocks = blocks;
             }
             (kind::DATA, _) if head.has(flag::END_STREAM) => self.calls.data_ended(from, head.stream, time, cx),
-            (kind::RST_STREAM, Some(payload)) => {
-                if let Ok(code) = payload.try_into().map(u32::from_be_bytes) {
-                    self.calls.reset(from, head.stream, code, time, cx);
-                }
-            }
-            (kind::GOAWAY, Some(payload)) => {
-                if let Some(last) = payload.first_chunk().copied().map(u32::from_be_bytes) {
-                    self.calls.go_away(from, last & STREAM_BITS, time, cx);
-                }
-            }
+            (kind::RST_STREAM, Some(payload)) => match payload.try_into().map(u32::from_be_bytes) {
+                Ok(code) => self.calls.reset(from, head.stream, code, time, cx),
+                Err(_) => cx.counts.faults += 1,
+            },
+            (kind::GOAWAY, Some(payload)) => match payload.first_chunk().copied().map(u32::from_be_bytes) {
+                Some(last) => self.calls.go_away(from, last & STREAM_BITS, time, cx),
+                None => cx.counts.faults += 1,
+            },
             (kind::SETTINGS, Some(payload)) if !head.has(flag::ACK) => {
                 for [a, b, value @ ..] in payload.as_chunks::<SETTING>().0 {
                     if u16::from_be_bytes([*a, *b]) == HEADER_TABLE_SIZE {
@@ -299,7 +305,7 @@ impl At<'_> {
                     }
                 }
                 if payload.len() < head.length as usize {
-                    self.other.allow(u32::MAX);
+                    self.other.limit_lost();
                 }
             }
             _ => {}
@@ -324,7 +330,7 @@ impl At<'_> {
             decoder.gap();
         }
         // What this peer keeps may have been among them.
-        self.other.allow(u32::MAX);
+        self.other.limit_lost();
         self.calls.in_doubt(self.from, loss, cx);
     }
 }

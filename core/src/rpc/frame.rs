@@ -9,6 +9,8 @@ use std::mem::offset_of;
 use fleetscope_ebpf::http2::{ClosedRecord, FrameHead, GIVEN_UP, Http2Record, PIECE_MAX, direction, start};
 use fleetscope_ebpf::{RecordHead, kind};
 
+use crate::records::fields::{u16_at, u32_at, u64_at};
+
 const HEAD: usize = size_of::<RecordHead>();
 const FIXED: usize = size_of::<Http2Record>();
 const CLOSED: usize = size_of::<ClosedRecord>();
@@ -278,20 +280,4 @@ fn next_piece(bytes: &[u8]) -> Result<Option<(Piece<'_>, &[u8])>, FrameError> {
 
 fn need(bytes: &[u8], needed: usize) -> Result<(), FrameError> {
     if bytes.len() < needed { Err(FrameError::Truncated { got: bytes.len(), needed }) } else { Ok(()) }
-}
-
-fn array<const N: usize>(bytes: &[u8], at: usize) -> [u8; N] {
-    bytes[at..at + N].try_into().expect("the range has N bytes")
-}
-
-fn u16_at(bytes: &[u8], at: usize) -> u16 {
-    u16::from_ne_bytes(array(bytes, at))
-}
-
-fn u32_at(bytes: &[u8], at: usize) -> u32 {
-    u32::from_ne_bytes(array(bytes, at))
-}
-
-fn u64_at(bytes: &[u8], at: usize) -> u64 {
-    u64::from_ne_bytes(array(bytes, at))
 }

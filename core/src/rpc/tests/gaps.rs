@@ -276,3 +276,24 @@ fn a_table_that_a_lost_record_completed_is_joined_again() {
         ["1 client a.B/C starts at 1", "3 client _OTHER=gap starts at 2", "5 client a.B/D starts at 2"]
     );
 }
+
+#[test]
+fn a_table_size_that_may_have_been_lost_makes_far_entries_unknown_and_no_fault() {
+    let mut rig = Rig::new();
+    rig.sent(1, &[headers(1, &request("/a.B/C"))]).lose(Direction::Sent, 1);
+    rig.sent(2, &[headers(3, &request("/a.B/D"))]).lose(Direction::Received, 1);
+    // Entry 200 fits no table of the default size; the server may have said that it keeps a larger one.
+    rig.received(3, &[headers(3, &response())]).lines();
+    let far = [vec![0x83, 0xff, 200 - 127], block(&[("content-type", "application/grpc")])].concat();
+    rig.sent(4, &[headers(5, &far)]);
+    assert_eq!(rig.lines(), ["5 client _OTHER=gap starts at 4"]);
+    assert_eq!(rig.counts().faults, 0);
+}
+
+#[test]
+fn a_reset_or_a_go_away_that_is_too_short_is_a_fault_and_ends_nothing() {
+    let mut rig = Rig::new();
+    rig.sent(1, &[headers(1, &request("/a.B/C"))]).lines();
+    rig.received(2, &[Wire::new(kind::RST_STREAM, 0, 1, &[0; 3]), Wire::new(kind::GOAWAY, 0, 0, &[0; 3])]);
+    assert_eq!((rig.lines(), rig.counts().faults), (vec![], 2));
+}
