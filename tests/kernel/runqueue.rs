@@ -68,7 +68,9 @@ fn a_full_map_of_histograms_is_counted() {
     let (mut session, first, second) =
         (Session::with(&Options { runqueue_max: 1, ..Options::default() }), Group::new(), Group::new());
     session.verdict(&first, verdict::RUNQUEUE);
-    first.run(&["exec", "/bin/true"]);
+    // Children of a process that lives in the group: the process itself may never wait after it has entered.
+    first.run(&["spawn", "5", "1", "/bin/true"]);
+    assert!(histogram(&mut session, first.id()).is_some(), "the first group has the only entry");
     assert_eq!(session.counters(), Counters::default());
     session.verdict(&second, verdict::RUNQUEUE);
     second.run(&["spawn", "5", "1", "/bin/true"]);
