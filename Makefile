@@ -102,8 +102,8 @@ bench-tasks: ebpf ## what measuring a task costs, beside bpftrace and forkstat d
 	tests/bench/tasks.sh
 
 .PHONY: bench-core
-bench-core: ## throughput of the pure parts: the task tracker, and the three formats of /metrics with 100,000 series
-	cargo bench --locked -p fleetscope-core --bench tasks --bench expose
+bench-core: ## throughput of the pure parts: task tracker, series, the three formats of /metrics with 100,000 of them, HPACK beside a library
+	cargo bench --locked -p fleetscope-core --bench tasks --bench series --bench expose --bench hpack
 
 # --- the test cluster and the demo
 

@@ -169,9 +169,9 @@ pub enum Unsupported {
         /// What the program takes.
         expected: &'static [&'static str],
     },
-    /// None of the members that tell of an ability is there.
+    /// None of the members is there that tell of task storage which is safe to allocate where the program runs.
     #[error("this kernel has none of {}: its task storage is not safe to allocate where the program runs", .signs.join(", "))]
-    Ability {
+    TaskStorage {
         /// `structure.member` of each.
         signs: &'static [&'static str],
     },
@@ -212,7 +212,7 @@ impl<'a> Offsets<'a> {
             resolve(self.btf, member)?;
         }
         if !program.signs.is_empty() && program.signs.iter().all(|sign| self.btf.member(sign).is_err()) {
-            return Err(Unsupported::Ability { signs: program.signs });
+            return Err(Unsupported::TaskStorage { signs: program.signs });
         }
         Ok(())
     }

@@ -132,7 +132,7 @@ impl Failure {
             )) => unsupported(
                 "Use kernel 5.15 or later with CONFIG_CGROUPS=y; what the other probes measure is not affected.",
             ),
-            Self::Kernel(Unsupported::Ability { .. }) => {
+            Self::Kernel(Unsupported::TaskStorage { .. }) => {
                 unsupported("Use kernel 6.4 or later for this probe; what the other probes measure is not affected.")
             }
             Self::Kernel(_) => {
