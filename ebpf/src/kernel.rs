@@ -8,6 +8,8 @@
 pub(crate) const PF_FORKNOEXEC: u32 = 0x40;
 /// `SIGNAL_GROUP_EXIT` of include/linux/sched/signal.h: the whole group was told to exit.
 const SIGNAL_GROUP_EXIT: u32 = 4;
+/// `PF_IO_WORKER`, `PF_USER_WORKER`, `PF_KTHREAD` of include/linux/sched.h: what works in the kernel for others, and made no system call.
+const PF_WORKER: u32 = 0x10 | 0x4000 | 0x20_0000;
 
 macro_rules! constants {
     ($($(#[$doc:meta])* $name:ident),* $(,)?) => { $($(#[$doc])* #[unsafe(no_mangle)] static $name: u32 = 0;)* };
@@ -19,11 +21,20 @@ constants! {
     SIGNAL_LIVE, SIGNAL_FLAGS, SIGNAL_GROUP_EXIT_CODE, SIGNAL_OOM_MM,
     MM_ARG_START, MM_ARG_END,
     BPRM_FILENAME,
+    SOCK_FAMILY, SOCK_TYPE,
+    REGS_CALL, REGS_SECOND, REGS_THIRD, REGS_MODE,
     CSS_SET_DFL_CGRP, CGROUP_KN, CGROUP_ROOT, CGROUP_SELF_PARENT, CSS_CGROUP, KERNFS_NODE_ID, CGROUP_ROOT_HIERARCHY_ID,
     /// 1 when `sched_process_exit` passes `group_dead` (its BTF prototype has the argument), else 0.
     EXIT_HAS_GROUP_DEAD,
     /// Bytes in the ring buffer from which on each record wakes the reader.
     WAKEUP_BYTES,
+    /// As `WAKEUP_BYTES`, of the ring buffer for HTTP/2.
+    FRAMES_WAKEUP_BYTES,
+    /// A task of this machine's own width entered the kernel when `mode & REGS_MODE_MASK == REGS_MODE_USER`: x86_64 `cs`
+    /// (arch/x86/include/asm/segment.h, `__USER_CS`), arm64 `pstate` (arch/arm64/include/uapi/asm/ptrace.h, `PSR_MODE_EL0t`).
+    REGS_MODE_MASK, REGS_MODE_USER,
+    /// Numbers of system calls on this machine.
+    SYS_READ, SYS_WRITE, SYS_READV, SYS_WRITEV, SYS_RECVFROM, SYS_SENDTO, SYS_RECVMSG, SYS_SENDMSG, SYS_RECVMMSG, SYS_SENDMMSG,
 }
 
 /// The word that the loader wrote. Volatile, so that the compiler does not fold the 0 that stands in the source.
@@ -43,6 +54,27 @@ pub(crate) fn exit_has_group_dead() -> bool {
 #[inline(always)]
 pub(crate) fn wakeup_bytes() -> u64 {
     constant(&WAKEUP_BYTES) as u64
+}
+
+/// Bytes in the ring buffer for HTTP/2 from which on each record wakes the reader.
+#[inline(always)]
+pub(crate) fn frames_wakeup_bytes() -> u64 {
+    constant(&FRAMES_WAKEUP_BYTES) as u64
+}
+
+/// What a system call says of the memory of its I/O.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Call {
+    /// A buffer: read, write, recvfrom, sendto.
+    Buffer,
+    /// An array of `struct iovec`: readv, writev.
+    Iovecs,
+    /// A `struct user_msghdr`: recvmsg, sendmsg.
+    Message,
+    /// An array of `struct mmsghdr`, which begin with a `user_msghdr`: recvmmsg, sendmmsg.
+    Messages,
+    /// Another.
+    Other,
 }
 
 macro_rules! views {
@@ -81,6 +113,10 @@ views! {
     CgroupRoot,
     /// `struct kernfs_node`
     Node,
+    /// `struct sock`
+    Sock,
+    /// `struct pt_regs`: the registers with which the task entered the kernel.
+    Registers,
 }
 
 macro_rules! arguments {
@@ -98,7 +134,7 @@ macro_rules! arguments {
     )* };
 }
 
-arguments! { Task, Binary, Cgroup }
+arguments! { Task, Binary, Cgroup, Sock, Registers }
 
 impl Task {
     /// Process id in the host's pid namespace.
@@ -147,6 +183,12 @@ impl Task {
     #[inline(always)]
     pub(crate) fn signal(self) -> Signal {
         Signal(self.member(&TASK_SIGNAL))
+    }
+
+    /// Whether it works in the kernel for others, as io_uring's workers do.
+    #[inline(always)]
+    pub(crate) fn is_worker(self) -> bool {
+        self.flags() & PF_WORKER != 0
     }
 
     /// The address space.
@@ -228,5 +270,60 @@ impl Cgroup {
     pub(crate) fn parent_id(self) -> u64 {
         let parent = CgroupState(self.member(&CGROUP_SELF_PARENT));
         Cgroup(parent.member(&CSS_CGROUP)).id()
+    }
+}
+
+impl Sock {
+    /// `AF_*`
+    #[inline(always)]
+    pub(crate) fn family(self) -> u16 {
+        self.member(&SOCK_FAMILY)
+    }
+
+    /// `SOCK_*`
+    #[inline(always)]
+    pub(crate) fn kind(self) -> u16 {
+        self.member(&SOCK_TYPE)
+    }
+}
+
+impl Registers {
+    /// Whether the task is of the machine's own width, so that the other registers are where they are looked for.
+    #[inline(always)]
+    pub(crate) fn is_native(self) -> bool {
+        self.member::<u16>(&REGS_MODE) as u32 & constant(&REGS_MODE_MASK) == constant(&REGS_MODE_USER)
+    }
+
+    /// Which system call it is.
+    #[inline(always)]
+    pub(crate) fn call(self) -> Call {
+        let number: u32 = self.member(&REGS_CALL);
+        if number == constant(&SYS_READ)
+            || number == constant(&SYS_WRITE)
+            || number == constant(&SYS_RECVFROM)
+            || number == constant(&SYS_SENDTO)
+        {
+            Call::Buffer
+        } else if number == constant(&SYS_RECVMSG) || number == constant(&SYS_SENDMSG) {
+            Call::Message
+        } else if number == constant(&SYS_READV) || number == constant(&SYS_WRITEV) {
+            Call::Iovecs
+        } else if number == constant(&SYS_RECVMMSG) || number == constant(&SYS_SENDMMSG) {
+            Call::Messages
+        } else {
+            Call::Other
+        }
+    }
+
+    /// The second argument.
+    #[inline(always)]
+    pub(crate) fn second(self) -> u64 {
+        self.member(&REGS_SECOND)
+    }
+
+    /// The third argument.
+    #[inline(always)]
+    pub(crate) fn third(self) -> u64 {
+        self.member(&REGS_THIRD)
     }
 }

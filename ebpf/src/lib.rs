@@ -25,6 +25,9 @@ pub const CGROUPS_MAX: u32 = 16_384;
 pub const REFUSED_MAX: u32 = 16_384;
 /// Most cgroups with a run-queue histogram.
 pub const RUNQUEUE_MAX: u32 = 4_096;
+/// Default size in bytes of the ring buffer for HTTP/2, a power of two; the loader may set another. 100,000 calls a second with both ends on
+/// the machine write about 60 MB a second: 70 ms of them, three drains.
+pub const FRAMES_BYTES: u32 = 4 << 20;
 /// Upper bounds of the run-queue histogram are 1 us * 4^i for `i < RUNQUEUE_BUCKETS - 1`; the last bucket is unbounded.
 pub const RUNQUEUE_BUCKETS: usize = 13;
 
@@ -42,6 +45,13 @@ pub mod map {
     pub const COUNTERS: &str = "COUNTERS";
     /// Hash: cgroup id (`u64`) to [`super::RunqueueHistogram`].
     pub const RUNQUEUE: &str = "RUNQUEUE";
+    /// Ring buffer of [`super::http2::Http2Record`] and [`super::http2::ClosedRecord`]. A buffer of its own, so that a flood of calls takes
+    /// no room from tasks.
+    pub const FRAMES: &str = "FRAMES";
+    /// Socket storage of [`super::http2::Connection`].
+    pub const CONNECTIONS: &str = "CONNECTIONS";
+    /// Per-CPU array of one [`super::http2::Http2Counters`].
+    pub const HTTP2_COUNTERS: &str = "HTTP2_COUNTERS";
 }
 
 /// Names of the programs in the object, and the kernel tracepoint that each attaches to is in its docs.
@@ -60,6 +70,12 @@ pub mod program {
     pub const WAKEUP_NEW: &str = "runqueue_wakeup_new";
     /// `tp_btf/sched_switch`
     pub const SWITCH: &str = "runqueue_switch";
+    /// `tp_btf/sock_send_length`
+    pub const HTTP2_SEND: &str = "http2_send";
+    /// `tp_btf/sock_recv_length`
+    pub const HTTP2_RECV: &str = "http2_recv";
+    /// `tp_btf/inet_sock_set_state`
+    pub const HTTP2_STATE: &str = "http2_state";
 }
 
 /// What the kernel does with the processes of a cgroup: bits of the value in [`map::CGROUPS`].
@@ -70,6 +86,8 @@ pub mod verdict {
     pub const TASKS: u32 = 1;
     /// Run-queue latency is measured.
     pub const RUNQUEUE: u32 = 2;
+    /// I/O on sockets is looked at for gRPC.
+    pub const RPC: u32 = 4;
 }
 
 /// Kinds of record, [`RecordHead::kind`].
@@ -254,5 +272,5 @@ mod pod {
             unsafe impl aya::Pod for $t {}
         )* };
     }
-    plain!(super::RefusedKey, super::Refused, super::Counters, super::RunqueueHistogram);
+    plain!(super::RefusedKey, super::Refused, super::Counters, super::RunqueueHistogram, super::http2::Http2Counters);
 }

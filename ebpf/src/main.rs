@@ -4,12 +4,14 @@
 //! ```text
 //! kernel tracepoint -> programs::{task, cgroup, runqueue} -> record -> RECORDS, else REFUSED, else COUNTERS.*_lost
 //!                                                        \-> CGROUPS (verdicts), RUNQUEUE (histograms)
+//! socket I/O -> programs::http2 -> user_memory -> the walker of the lib -> FRAMES, else HTTP2_COUNTERS.records_lost
 //! ```
 //!
 //! # Layout
 //! - `kernel`: typed views of the kernel's structures, at offsets that the loader takes from the running kernel's BTF
 //! - `maps`: every map of the object
 //! - `record`: how a record leaves: ring buffer, `REFUSED`, or the count of lost ones
+//! - `user_memory`: the bytes of an I/O where the task has them
 //! - `programs`: one file per family of tracepoints
 //!
 //! A program never writes kernel or user memory, never sleeps, and does nothing for a cgroup that is not in `CGROUPS`
@@ -28,6 +30,8 @@ mod maps;
 mod programs;
 #[cfg(target_arch = "bpf")]
 mod record;
+#[cfg(target_arch = "bpf")]
+mod user_memory;
 
 /// Without it the kernel refuses the GPL-only helpers, `bpf_probe_read_*` among them.
 #[cfg(target_arch = "bpf")]

@@ -1,14 +1,16 @@
 //! Every map of the object. The public ones and their contents are described in `fleetscope_ebpf::map`.
 
+use crate::user_memory::UserMemory;
 use aya_ebpf::bindings::bpf_map_type::BPF_MAP_TYPE_TASK_STORAGE;
 use aya_ebpf::bindings::{BPF_F_NO_PREALLOC, BPF_LOCAL_STORAGE_GET_F_CREATE};
-use aya_ebpf::btf_maps::{HashMap, LruHashMap, PerCpuArray, RingBuf};
-use aya_ebpf::helpers::generated::bpf_task_storage_get;
+use aya_ebpf::btf_maps::{HashMap, LruHashMap, PerCpuArray, RingBuf, SkStorage};
+use aya_ebpf::helpers::generated::{bpf_sk_storage_get, bpf_task_storage_get};
 use aya_ebpf::macros::btf_map;
 use core::ffi::c_void;
+use fleetscope_ebpf::http2::{Connection, Http2Counters, Http2Record, RECORD_BYTES_MAX, Sniff, Walk};
 use fleetscope_ebpf::{
-    ARGV_MAX, CGROUP_PATH_MAX, CGROUPS_MAX, CgroupRecord, Counters, ExecRecord, PATH_MAX, REFUSED_MAX, RING_BYTES,
-    RUNQUEUE_MAX, Refused, RefusedKey, RunqueueHistogram,
+    ARGV_MAX, CGROUP_PATH_MAX, CGROUPS_MAX, CgroupRecord, Counters, ExecRecord, FRAMES_BYTES, PATH_MAX, REFUSED_MAX,
+    RING_BYTES, RUNQUEUE_MAX, Refused, RefusedKey, RunqueueHistogram,
 };
 
 #[btf_map]
@@ -21,6 +23,15 @@ pub(crate) static REFUSED: HashMap<RefusedKey, Refused, { REFUSED_MAX as usize }
 pub(crate) static COUNTERS: PerCpuArray<Counters, 1> = PerCpuArray::new();
 #[btf_map]
 pub(crate) static RUNQUEUE: HashMap<u64, RunqueueHistogram, { RUNQUEUE_MAX as usize }> = HashMap::new();
+#[btf_map]
+pub(crate) static FRAMES: RingBuf<u8, { FRAMES_BYTES as usize }> = RingBuf::new();
+#[btf_map]
+pub(crate) static CONNECTIONS: SkStorage<Connection> = SkStorage::new();
+#[btf_map]
+pub(crate) static HTTP2_COUNTERS: PerCpuArray<Http2Counters, 1> = PerCpuArray::new();
+/// Where HTTP/2 records are put together: one of each direction, so that no program finds another one's.
+#[btf_map]
+pub(crate) static HTTP2_SCRATCH: PerCpuArray<Http2Scratch, 2> = PerCpuArray::new();
 
 /// Where exec records are put together: too large for the stack (512 bytes).
 #[btf_map]
@@ -49,6 +60,44 @@ pub(crate) struct ExecScratch {
 pub(crate) struct CgroupScratch {
     pub(crate) record: CgroupRecord,
     pub(crate) path: [u8; CGROUP_PATH_MAX],
+}
+
+/// The state of the look at one I/O, and the record that is put together of it. In a map, as it is too large for the stack, and as
+/// the verifier forgets what it knows of a value that is there: so it has few states to walk.
+#[repr(C)]
+pub(crate) struct Http2Scratch {
+    pub(crate) sniff: Sniff,
+    pub(crate) walk: Walk,
+    pub(crate) memory: UserMemory,
+    pub(crate) record: Http2Record,
+    /// The pieces; 8 bytes more, as the last one's padding is written before its bytes.
+    pub(crate) data: [u8; RECORD_BYTES_MAX as usize + 8],
+}
+
+/// The socket's connection; null when it has none.
+///
+/// # Safety
+/// `socket` is a `struct sock` argument of the tracepoint.
+#[inline(always)]
+pub(crate) unsafe fn connection_of(socket: u64) -> *mut Connection {
+    // SAFETY: the verifier checks both pointers.
+    unsafe {
+        bpf_sk_storage_get((&raw const CONNECTIONS).cast_mut().cast(), socket as *mut _, core::ptr::null_mut(), 0)
+            .cast()
+    }
+}
+
+/// As [`connection_of`], made when there is none; null when there is no memory.
+///
+/// # Safety
+/// As of [`connection_of`].
+#[inline(always)]
+pub(crate) unsafe fn connection_made(socket: u64) -> *mut Connection {
+    let map: *mut c_void = (&raw const CONNECTIONS).cast_mut().cast();
+    // SAFETY: the verifier checks both pointers.
+    unsafe {
+        bpf_sk_storage_get(map, socket as *mut _, core::ptr::null_mut(), BPF_LOCAL_STORAGE_GET_F_CREATE as u64).cast()
+    }
 }
 
 /// `BPF_MAP_TYPE_TASK_STORAGE`, which aya-ebpf 0.2.1 lacks. The layout is what loaders read from the object's BTF.

@@ -7,7 +7,8 @@
 //! - `arguments`: bad input
 //! - `storm`: many at once
 //! - `runqueue`: run-queue latency
-//! - `group`, `session`: the harness; `process.rs` is a program of its own, `kernel-process`
+//! - `rpc`: calls of gRPC
+//! - `group`, `session`, `http2`: the harness; `process.rs` and `socket.rs` are programs of their own, `kernel-process` and `kernel-socket`
 //!
 //! Needs root, or `CAP_BPF`, `CAP_PERFMON` and writable cgroups. Tests share nothing but the kernel.
 #![expect(clippy::unwrap_used, reason = "all of it is test code, the functions without #[test] too")]
@@ -17,7 +18,9 @@ mod attach;
 mod exits;
 mod group;
 mod groups;
+mod http2;
 mod overflow;
+mod rpc;
 mod runqueue;
 mod session;
 mod storm;

@@ -26,9 +26,9 @@ pub(crate) struct Seen {
 }
 
 impl Session {
-    /// Probes without run-queue latency, which only its own tests need.
+    /// Probes without run-queue latency and calls, which only their own tests need.
     pub(crate) fn new() -> Self {
-        Self::with(&Options { runqueue: false, ..Options::default() })
+        Self::with(&Options { runqueue: false, rpc: false, ..Options::default() })
     }
 
     /// Probes with options of the test's.

@@ -4,7 +4,7 @@
 //! When frames of a connection may be missing, each call in flight is *in doubt*: its end may have been among them. The end of its
 //! response resolves that, with what it says, and after a loss of the server's frames any part of the response does. A reset, a
 //! GOAWAY or the close of the connection does not, as these come after a lost end too; then, and after [`Limits::doubt_for`], the
-//! call is lost. A response whose request is missing counts as one lost call when it ends. The status that a response ends with is
+//! call is lost. So is a call that begins while nothing can be read of the server. A response whose request is missing counts as one lost call when it ends. The status that a response ends with is
 //! what its server said, also where the client's reset was lost.
 
 mod ends;
@@ -62,6 +62,8 @@ pub(super) struct Calls {
     requests: Requests,
     /// The last stream that the server takes, once it has said so.
     last_accepted: Option<u32>,
+    /// Directions of which nothing can be read now, and why; by [`Direction::index`].
+    blind: [Option<Loss>; 2],
     /// The last request's method could not be known, as it was named before the kernel came to the connection.
     nameless: bool,
     /// When to look for what has waited long enough.
@@ -85,6 +87,7 @@ impl Calls {
             streams: HashMap::new(),
             requests,
             last_accepted: None,
+            blind: [None; 2],
             nameless: false,
             due: u64::MAX,
             paths: 0,
@@ -163,8 +166,14 @@ impl Calls {
         self.make_room(stream, cx);
         self.paths += path.as_ref().map_or(0, |path| path.len());
         let timeout = decoded.map_or(Field::Unknown(None), |decoded| decoded.block.grpc_timeout.clone());
+        // While nothing can be read of the server, the end of this call may come unseen.
+        let blind = self.client.and_then(|client| self.blind[client.other().index()]);
         let entry = self.streams.entry(stream).or_default();
         entry.request = Some(Request { start: block.began, cgroup, path, timeout });
+        if let Some(loss) = blind {
+            entry.doubt.get_or_insert(Doubt { since: cx.now, loss, of_client: false });
+            self.due = self.due.min(cx.now.saturating_add(cx.limits.doubt_for));
+        }
         if self.grpc {
             self.announce(stream, cx);
         }
@@ -273,6 +282,11 @@ impl Calls {
             doubt.of_client |= of_client;
             self.due = self.due.min(cx.now.saturating_add(cx.limits.doubt_for));
         }
+    }
+
+    /// Nothing can be read of this direction from here on, for this reason; `None`: it can again.
+    pub(super) fn set_blind(&mut self, from: Direction, loss: Option<Loss>) {
+        self.blind[from.index()] = loss;
     }
 
     /// The connection carries gRPC: calls that were not known to be any are.

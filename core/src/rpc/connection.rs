@@ -99,8 +99,8 @@ impl Connection {
         let expected = std::mem::replace(&mut way.next, frames.seq.saturating_add(frames.count().into()));
         // A record that gives a direction up may have no piece: its loss shows in that the direction is joined again.
         let rejoined = frames.start == Start::Joined && way.headers.is_complete();
-        if frames.count() > 0 {
-            way.given_up = None;
+        if frames.count() > 0 && way.given_up.take().is_some() {
+            self.calls.set_blind(from, None);
         }
         if frames.seq != expected || rejoined {
             cx.counts.gaps += 1;
@@ -118,6 +118,7 @@ impl Connection {
         };
         if let Some(opaque) = given_up {
             self.ways[from.index()].given_up = given_up;
+            self.calls.set_blind(from, Some(opaque.loss()));
             self.gap(from, opaque.loss(), cx);
         }
         self.show(cx.counts);

@@ -57,6 +57,8 @@ pub const GOAWAY_BYTES: u32 = 8;
 pub const STEPS_MAX: u32 = 65_536;
 /// Most steps of the sniff over one I/O: frames, and pieces of memory.
 pub const SNIFF_STEPS_MAX: u32 = 4096;
+/// Most pieces of memory of one I/O that are walked.
+pub const IOVECS_MAX: u32 = 16;
 /// Implausible I/Os of one connection, no plausible one between, after which it is latched as not HTTP/2. Many, as one that is joined in mid-life may begin
 /// with a long message that is read in parts; few enough that any other protocol soon costs one lookup.
 pub const STRIKES_MAX: u8 = 64;
@@ -175,3 +177,40 @@ pub struct ClosedRecord {
     pub pad: u32,
 }
 const _: () = assert!(size_of::<ClosedRecord>() == 40);
+
+/// How the bytes of an I/O were out of reach: index of [`Http2Counters::unreadable`].
+pub mod unreadable {
+    /// By a worker of the kernel (io_uring's, a kernel thread): no system call of the task's own tells where the bytes are.
+    pub const WORKER: usize = 0;
+    /// By a system call that carries no buffer: io_uring_enter, sendfile, splice and others.
+    pub const CALL: usize = 1;
+    /// By a task of another register layout: 32 bits.
+    pub const COMPAT: usize = 2;
+    /// By sendmmsg or recvmmsg with several messages: which of them it is cannot be told.
+    pub const MESSAGES: usize = 3;
+    /// In more than [`super::IOVECS_MAX`] pieces of memory.
+    pub const IOVECS: usize = 4;
+    /// In memory that is not there.
+    pub const FAULT: usize = 5;
+    /// Names, as values of the label `reason`.
+    pub const NAMES: [&str; 6] = ["worker", "call", "compat", "messages", "iovecs", "fault"];
+}
+
+/// Counts of one processor since the programs were loaded. Each field only grows.
+#[repr(C)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Http2Counters {
+    /// Records that the ring buffer took.
+    pub records: u64,
+    /// Records that it refused: lost. The next record of the direction shows how many pieces were in them.
+    pub records_lost: u64,
+    /// Pieces of frames in them.
+    pub pieces_lost: u64,
+    /// Closes that it refused: lost.
+    pub closes_lost: u64,
+    /// Sockets for which the kernel had no memory: their I/O is not seen.
+    pub storage_full: u64,
+    /// I/Os on HTTP/2 connections whose bytes could not be read, by [`unreadable`]. Those inside of DATA cost nothing else.
+    pub unreadable: [u64; unreadable::NAMES.len()],
+}
+const _: () = assert!(size_of::<Http2Counters>() == 88);

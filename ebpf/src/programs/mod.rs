@@ -1,6 +1,7 @@
 //! The programs, one file per family of tracepoints.
 
 mod cgroup;
+mod http2;
 mod runqueue;
 mod task;
 

@@ -202,14 +202,18 @@ impl Btf {
         Ok(btf)
     }
 
-    /// Where `structure.member.member` lies; members of anonymous structures and unions are found as in C.
+    /// Where `structure.member.member[3]` lies; members of anonymous structures and unions are found as in C.
     pub fn member(&self, path: &str) -> Result<Member, BtfError> {
         let (structure, members) = path.split_once('.').unwrap_or((path, ""));
         let no_struct = || BtfError::NoStruct { name: structure.to_owned() };
         let mut id = self.named(structure, kind::STRUCT)?.ok_or_else(no_struct)?;
         let mut bits = 0_u64;
         let mut visits = VISITS_MAX;
-        for name in members.split('.') {
+        for member in members.split('.') {
+            let (name, element) = match member.strip_suffix(']').and_then(|inner| inner.split_once('[')) {
+                Some((name, number)) => (name, number.parse::<u32>().ok()),
+                None => (member, None),
+            };
             let found = self
                 .find(id, name.as_bytes(), 0, &mut visits)?
                 .ok_or_else(|| BtfError::NoMember { path: path.to_owned() })?;
@@ -217,6 +221,14 @@ impl Btf {
             id = found.of;
             if found.is_bit_field {
                 return Err(BtfError::BitField { path: path.to_owned() });
+            }
+            if let Some(number) = element {
+                let array = self.get(self.strip(id)?)?;
+                if array.kind != kind::ARRAY || number >= self.word(array.rest + 8)? {
+                    return Err(BtfError::NoMember { path: path.to_owned() });
+                }
+                id = self.word(array.rest)?;
+                bits += u64::from(number) * u64::from(self.size(id)?) * 8;
             }
         }
         let offset = u32::try_from(bits / 8).ok().filter(|_| bits.is_multiple_of(8));

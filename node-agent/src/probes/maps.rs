@@ -8,6 +8,7 @@ use std::os::fd::{AsRawFd, RawFd};
 
 use aya::Ebpf;
 use aya::maps::{HashMap, MapData, MapError, PerCpuArray, RingBuf};
+use fleetscope_ebpf::http2::{Http2Counters, unreadable};
 use fleetscope_ebpf::{Counters, Refused, RefusedKey, RunqueueHistogram, map};
 use tokio::io::Interest;
 use tokio::io::unix::AsyncFd;
@@ -49,6 +50,8 @@ pub struct Maps {
     counters: PerCpuArray<MapData, Counters>,
     refused: HashMap<MapData, RefusedKey, Refused>,
     runqueue: HashMap<MapData, u64, RunqueueHistogram>,
+    frames: Option<Records>,
+    http2_counters: PerCpuArray<MapData, Http2Counters>,
     /// Records that [`Self::drain_refused`] is known to have seen; the map is not walked while the kernel's count stays.
     deferred_seen: u64,
 }
@@ -63,7 +66,7 @@ pub struct Records {
 // === impl Maps ===
 
 impl Maps {
-    pub(super) fn take(ebpf: &mut Ebpf, ring_bytes: u32) -> Result<Self, MapsError> {
+    pub(super) fn take(ebpf: &mut Ebpf, options: &super::Options) -> Result<Self, MapsError> {
         fn open<T>(ebpf: &mut Ebpf, name: &'static str) -> Result<T, MapsError>
         where
             T: TryFrom<aya::maps::Map, Error = MapError>,
@@ -71,9 +74,11 @@ impl Maps {
             let map = ebpf.take_map(name).ok_or(MapsError::Missing { name })?;
             T::try_from(map).map_err(|source| MapsError::Kernel { verb: "open", name, source })
         }
-        let ring: RingBuf<MapData> = open(ebpf, map::RECORDS)?;
+        let ring = |ring, bytes: u32| Some(Records { ring, bytes: bytes as usize });
         Ok(Self {
-            records: Some(Records { ring, bytes: ring_bytes as usize }),
+            records: ring(open(ebpf, map::RECORDS)?, options.ring_bytes),
+            frames: ring(open(ebpf, map::FRAMES)?, options.frames_bytes),
+            http2_counters: open(ebpf, map::HTTP2_COUNTERS)?,
             cgroups: open(ebpf, map::CGROUPS)?,
             counters: open(ebpf, map::COUNTERS)?,
             refused: open(ebpf, map::REFUSED)?,
@@ -85,6 +90,11 @@ impl Maps {
     /// The ring buffer's reader; there is one, so a second call gives `None`.
     pub fn records(&mut self) -> Option<Records> {
         self.records.take()
+    }
+
+    /// As [`Self::records`], of the ring buffer for HTTP/2.
+    pub fn frames(&mut self) -> Option<Records> {
+        self.frames.take()
     }
 
     /// Writes verdicts, values of [`fleetscope_ebpf::verdict`]. A full map is told in the answer, any other refusal is an error.
@@ -158,6 +168,22 @@ impl Maps {
             cgroups_full: sum.cgroups_full + cpu.cgroups_full,
             argv_unreadable: sum.argv_unreadable + cpu.argv_unreadable,
             runqueue_full: sum.runqueue_full + cpu.runqueue_full,
+        }))
+    }
+
+    /// What the programs for HTTP/2 counted, summed over the processors.
+    pub fn http2_counters(&self) -> Result<Http2Counters, MapsError> {
+        let failed = |source| MapsError::Kernel { verb: "read", name: map::HTTP2_COUNTERS, source };
+        let each = self.http2_counters.get(&0, 0).map_err(failed)?;
+        Ok(each.iter().fold(Http2Counters::default(), |sum, cpu| Http2Counters {
+            records: sum.records + cpu.records,
+            records_lost: sum.records_lost + cpu.records_lost,
+            pieces_lost: sum.pieces_lost + cpu.pieces_lost,
+            closes_lost: sum.closes_lost + cpu.closes_lost,
+            storage_full: sum.storage_full + cpu.storage_full,
+            unreadable: std::array::from_fn::<u64, { unreadable::NAMES.len() }, _>(|why| {
+                sum.unreadable[why] + cpu.unreadable[why]
+            }),
         }))
     }
 

@@ -24,11 +24,11 @@ use std::path::PathBuf;
 
 use aya::programs::BtfTracePoint;
 use aya::{Ebpf, EbpfLoader, VerifierLogLevel};
-use fleetscope_ebpf::{CGROUPS_MAX, REFUSED_MAX, RING_BYTES, RUNQUEUE_MAX, map};
+use fleetscope_ebpf::{CGROUPS_MAX, FRAMES_BYTES, REFUSED_MAX, RING_BYTES, RUNQUEUE_MAX, map};
 
 use btf::Btf;
 use maps::Maps;
-use programs::{Offsets, PROGRAMS, Program, RUNQUEUE};
+use programs::{MACHINE, Offsets, PROGRAMS, Program, RPC, RUNQUEUE};
 use report::{Failure, ProbeReport, State};
 
 /// The object that was embedded when the agent was built; empty when there was none.
@@ -39,15 +39,19 @@ static OBJECT: &[u8] = aya::include_bytes_aligned!(concat!(env!("OUT_DIR"), "/fl
 pub struct Options {
     /// Measure run-queue latency. Off costs nothing: the programs are not loaded.
     pub runqueue: bool,
+    /// See calls of gRPC. Off costs nothing: the programs are not loaded.
+    pub rpc: bool,
     /// Bytes of the ring buffer, rounded up to a power of two of pages. Default [`RING_BYTES`].
     pub ring_bytes: u32,
+    /// As `ring_bytes`, of the ring buffer for HTTP/2. Default [`FRAMES_BYTES`].
+    pub frames_bytes: u32,
     /// Most records that wait when the ring buffer is full. Default [`REFUSED_MAX`].
     pub refused_max: u32,
     /// Most cgroups with a verdict. Default [`CGROUPS_MAX`].
     pub cgroups_max: u32,
     /// Most cgroups with a run-queue histogram. Default [`RUNQUEUE_MAX`].
     pub runqueue_max: u32,
-    /// Percent of the ring buffer from which on records wake the reader. Default 25; 0 wakes it for each.
+    /// Percent of a ring buffer from which on records wake its reader. Default 25; 0 wakes it for each.
     pub wakeup_percent: u32,
     /// Take `group_dead` from `sched_process_exit` where the kernel passes it. False takes the way of older kernels, for tests.
     pub group_dead: bool,
@@ -59,7 +63,9 @@ impl Default for Options {
     fn default() -> Self {
         Self {
             runqueue: true,
+            rpc: true,
             ring_bytes: RING_BYTES,
+            frames_bytes: FRAMES_BYTES,
             refused_max: REFUSED_MAX,
             cgroups_max: CGROUPS_MAX,
             runqueue_max: RUNQUEUE_MAX,
@@ -93,7 +99,7 @@ impl Probes {
                 let attach =
                     |program| ProbeReport::new(program, attach(program, options, &offsets, &kernel, &mut ebpf));
                 let report = PROGRAMS.iter().map(attach).collect();
-                match Maps::take(&mut ebpf, options.ring_bytes) {
+                match Maps::take(&mut ebpf, options) {
                     Ok(maps) => Self { report, ebpf: Some(ebpf), maps: Some(maps) },
                     Err(error) => Self::none(&Failure::Maps(error)),
                 }
@@ -136,18 +142,28 @@ fn open(options: &Options, object: &[u8]) -> Result<(Btf, aya::Btf, Ebpf), Failu
     let kernel = aya::Btf::parse_file(&options.btf, aya::Endianness::default()).map_err(Failure::KernelBtf)?;
     let globals: Vec<(&str, u32)> = Offsets::new(&btf).globals().collect();
     let group_dead = u32::from(options.group_dead && Offsets::new(&btf).has_group_dead());
-    let ring_bytes = options.ring_bytes.max(4096).next_power_of_two();
-    let wakeup_bytes = u64::from(ring_bytes) * u64::from(options.wakeup_percent.min(100)) / 100;
-    let wakeup_bytes = u32::try_from(wakeup_bytes).expect("at most ring_bytes");
+    let size = |bytes: u32| bytes.max(4096).next_power_of_two();
+    let wakeup = |bytes: u32| {
+        let level = u64::from(bytes) * u64::from(options.wakeup_percent.min(100)) / 100;
+        u32::try_from(level).expect("at most the buffer's size")
+    };
+    let (ring_bytes, frames_bytes) = (size(options.ring_bytes), size(options.frames_bytes));
+    let (wakeup_bytes, frames_wakeup_bytes) = (wakeup(ring_bytes), wakeup(frames_bytes));
+    let machine = MACHINE.map(|(global, value)| (global, u32::try_from(value).expect("a small number")));
     let mut loader = EbpfLoader::new();
     loader.btf(Some(&kernel)).allow_unsupported_maps().verifier_log_level(VerifierLogLevel::DEBUG);
     for (global, offset) in &globals {
         loader.override_global(global, offset, true);
     }
+    for (global, value) in &machine {
+        loader.override_global(global, value, true);
+    }
     loader
+        .override_global("FRAMES_WAKEUP_BYTES", &frames_wakeup_bytes, true)
         .override_global("EXIT_HAS_GROUP_DEAD", &group_dead, true)
         .override_global("WAKEUP_BYTES", &wakeup_bytes, true)
         .map_max_entries(map::RECORDS, ring_bytes)
+        .map_max_entries(map::FRAMES, frames_bytes)
         .map_max_entries(map::REFUSED, options.refused_max.max(1))
         .map_max_entries(map::CGROUPS, options.cgroups_max.max(1))
         .map_max_entries(map::RUNQUEUE, options.runqueue_max.max(1));
@@ -156,7 +172,7 @@ fn open(options: &Options, object: &[u8]) -> Result<(Btf, aya::Btf, Ebpf), Failu
 }
 
 fn attach(program: &Program, options: &Options, offsets: &Offsets<'_>, kernel: &aya::Btf, ebpf: &mut Ebpf) -> State {
-    if program.probe == RUNQUEUE && !options.runqueue {
+    if (program.probe == RUNQUEUE && !options.runqueue) || (program.probe == RPC && !options.rpc) {
         return State::Off;
     }
     if let Err(reason) = offsets.check(program) {

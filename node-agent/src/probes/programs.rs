@@ -34,6 +34,8 @@ pub const TASKS: &str = "tasks";
 pub const CGROUPS: &str = "cgroups";
 /// Probe name of the programs that measure run-queue latency.
 pub const RUNQUEUE: &str = "runqueue";
+/// Probe name of the programs that see calls of gRPC.
+pub const RPC: &str = "rpc";
 
 const CGROUP_OF_TASK: &[&str] = &["TASK_CGROUPS", "CSS_SET_DFL_CGRP", "CGROUP_KN", "KERNFS_NODE_ID"];
 const CGROUP_ITSELF: &[&str] =
@@ -49,6 +51,9 @@ const EXIT: &[&str] = &[
     "SIGNAL_GROUP_EXIT_CODE",
     "SIGNAL_OOM_MM",
 ];
+
+const SOCKET: &[&str] =
+    &["SOCK_FAMILY", "SOCK_TYPE", "TASK_FLAGS", "REGS_CALL", "REGS_SECOND", "REGS_THIRD", "REGS_MODE"];
 
 /// Task storage that is allocated without the allocator's locks: since kernel 6.4 from `bpf_mem_alloc` (`kernel/bpf/bpf_local_storage.c`), later
 /// by `kmalloc_nolock`. Before, an allocation on the run queue's own path could wake `kswapd`, and wait for the lock that it holds.
@@ -112,6 +117,30 @@ pub(super) const PROGRAMS: &[Program] = &[
         members: &[CGROUP_OF_TASK, &["TASK_STATE"]],
         signs: STORAGE,
     },
+    Program {
+        name: program::HTTP2_STATE,
+        probe: RPC,
+        tracepoint: "inet_sock_set_state",
+        arguments: &["*sock", "int", "int"],
+        members: &[],
+        signs: &[],
+    },
+    Program {
+        name: program::HTTP2_SEND,
+        probe: RPC,
+        tracepoint: "sock_send_length",
+        arguments: &["*sock", "int", "int"],
+        members: &[SOCKET],
+        signs: &[],
+    },
+    Program {
+        name: program::HTTP2_RECV,
+        probe: RPC,
+        tracepoint: "sock_recv_length",
+        arguments: &["*sock", "int", "int"],
+        members: &[SOCKET],
+        signs: &[],
+    },
 ];
 
 const MEMBERS: &[Member] = &[
@@ -134,6 +163,13 @@ const MEMBERS: &[Member] = &[
     Member { global: "MM_ARG_START", paths: &[("mm_struct.arg_start", 8)] },
     Member { global: "MM_ARG_END", paths: &[("mm_struct.arg_end", 8)] },
     Member { global: "BPRM_FILENAME", paths: &[("linux_binprm.filename", 8)] },
+    Member { global: "SOCK_FAMILY", paths: &[("sock.__sk_common.skc_family", 2)] },
+    Member { global: "SOCK_TYPE", paths: &[("sock.sk_type", 2)] },
+    // What a task entered the kernel with: of x86_64, else of arm64. `cs` shares its place with others since kernel 6.9.
+    Member { global: "REGS_CALL", paths: &[("pt_regs.orig_ax", 8), ("pt_regs.syscallno", 4)] },
+    Member { global: "REGS_SECOND", paths: &[("pt_regs.si", 8), ("pt_regs.regs[1]", 8)] },
+    Member { global: "REGS_THIRD", paths: &[("pt_regs.dx", 8), ("pt_regs.regs[2]", 8)] },
+    Member { global: "REGS_MODE", paths: &[("pt_regs.cs", 2), ("pt_regs.cs", 8), ("pt_regs.pstate", 8)] },
     Member { global: "CSS_SET_DFL_CGRP", paths: &[("css_set.dfl_cgrp", 8)] },
     Member { global: "CGROUP_KN", paths: &[("cgroup.kn", 8)] },
     Member { global: "CGROUP_ROOT", paths: &[("cgroup.root", 8)] },
@@ -141,6 +177,23 @@ const MEMBERS: &[Member] = &[
     Member { global: "CSS_CGROUP", paths: &[("cgroup_subsys_state.cgroup", 8)] },
     Member { global: "KERNFS_NODE_ID", paths: &[("kernfs_node.id", 8)] },
     Member { global: "CGROUP_ROOT_HIERARCHY_ID", paths: &[("cgroup_root.hierarchy_id", 4)] },
+];
+
+/// What the programs must know of this machine: globals of the object. `__USER_CS` of arch/x86/include/asm/segment.h; of arm64's `pstate` the bits
+/// of the mode, which are 0 for a task of 64 bits (arch/arm64/include/uapi/asm/ptrace.h).
+pub(super) const MACHINE: [(&str, i64); 12] = [
+    ("REGS_MODE_MASK", if cfg!(target_arch = "x86_64") { 0xffff } else { 0x1f }),
+    ("REGS_MODE_USER", if cfg!(target_arch = "x86_64") { 0x33 } else { 0 }),
+    ("SYS_READ", libc::SYS_read),
+    ("SYS_WRITE", libc::SYS_write),
+    ("SYS_READV", libc::SYS_readv),
+    ("SYS_WRITEV", libc::SYS_writev),
+    ("SYS_RECVFROM", libc::SYS_recvfrom),
+    ("SYS_SENDTO", libc::SYS_sendto),
+    ("SYS_RECVMSG", libc::SYS_recvmsg),
+    ("SYS_SENDMSG", libc::SYS_sendmsg),
+    ("SYS_RECVMMSG", libc::SYS_recvmmsg),
+    ("SYS_SENDMMSG", libc::SYS_sendmmsg),
 ];
 
 /// Why a program cannot run on this kernel.
@@ -219,13 +272,14 @@ impl<'a> Offsets<'a> {
 }
 
 fn resolve(btf: &Btf, member: &Member) -> Result<u32, Unsupported> {
-    let mut missing = None;
+    let mut why = None;
     for (path, expected) in member.paths {
-        match btf.member(path) {
+        let wrong = match btf.member(path) {
             Ok(found) if found.size == *expected => return Ok(found.offset),
-            Ok(found) => return Err(Unsupported::Size { path, found: found.size, expected: *expected }),
-            Err(error) => missing = missing.or(Some(error)),
-        }
+            Ok(found) => Unsupported::Size { path, found: found.size, expected: *expected },
+            Err(error) => error.into(),
+        };
+        why = why.or(Some(wrong));
     }
-    Err(missing.expect("every member has a path").into())
+    Err(why.expect("every member has a path"))
 }

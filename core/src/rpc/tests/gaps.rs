@@ -248,6 +248,35 @@ fn a_direction_that_is_given_up_makes_its_connection_opaque_until_it_is_found_ag
 }
 
 #[test]
+fn calls_that_begin_while_the_server_cannot_be_read_do_not_end_with_the_close() {
+    let mut rig = Rig::new();
+    rig.sent(1, &[headers(1, &request("/a.B/C"))]);
+    let mut sheet = Sheet::new(1, Direction::Received, 2 * MS, 0, Vec::new());
+    sheet.end = reason::UNREADABLE;
+    rig.sheet(&sheet).sent(3, &[headers(3, &request("/a.B/D"))]).close(4).tick(2_000);
+    assert_eq!(
+        rig.lines(),
+        [
+            "1 client a.B/C starts at 1",
+            "3 client a.B/D starts at 3",
+            "1 a.B/C lost: unreadable",
+            "3 a.B/D lost: unreadable"
+        ]
+    );
+    // Once it is found again, later calls end as always.
+    let mut rig = Rig::new();
+    rig.sent(1, &[headers(1, &request("/a.B/C"))]).sheet(&sheet);
+    rig.start = 2;
+    rig.received(3, &[headers(1, &response())]).lines();
+    rig.start = 1;
+    rig.sent(4, &[headers(3, &request("/a.B/D"))]).close(5).tick(2_000);
+    assert_eq!(
+        rig.lines(),
+        ["3 client a.B/D starts at 4", "1 client a.B/C 1..5 (3) UNAVAILABLE", "3 client a.B/D 4..5 UNAVAILABLE"]
+    );
+}
+
+#[test]
 fn a_loss_at_the_end_of_a_direction_does_not_pass_for_the_close() {
     let mut rig = Rig::new();
     rig.sent(1, &[headers(1, &request("/a.B/C"))]);

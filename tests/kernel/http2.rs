@@ -1,0 +1,216 @@
+//! Bytes of HTTP/2 as peers send them, a connection that speaks them, and the calls that were seen of it.
+
+use std::fmt::Write as _;
+use std::io::{BufRead as _, BufReader, Write as _};
+use std::process::{Child, ChildStdin, ChildStdout, Command, Stdio};
+
+use fleetscope_core::rpc::{Event, FrameError, Limits, Tracker, parse};
+use fleetscope_ebpf::http2::frame::{PREFACE, flag, kind};
+use fleetscope_node_agent::probes::maps::Records;
+
+use crate::group::Group;
+use crate::session::Session;
+
+/// A frame.
+pub(crate) fn frame(kind: u8, flags: u8, stream: u32, payload: &[u8]) -> Vec<u8> {
+    let length = u32::try_from(payload.len()).unwrap().to_be_bytes();
+    [&length[1..], &[kind, flags], &stream.to_be_bytes(), payload].concat()
+}
+
+/// A header block: literals without indexing (RFC 7541, 6.2.2), names and values in plain text of at most 126 bytes.
+fn block(fields: &[(&str, &str)]) -> Vec<u8> {
+    let mut block = Vec::new();
+    for (name, value) in fields {
+        block.push(0);
+        for text in [name, value] {
+            assert!(text.len() < 127);
+            block.push(u8::try_from(text.len()).unwrap());
+            block.extend(text.as_bytes());
+        }
+    }
+    block
+}
+
+/// What a client sends first.
+pub(crate) fn client_opens() -> Vec<u8> {
+    [&PREFACE[..], &frame(kind::SETTINGS, 0, 0, &[]), &frame(kind::WINDOW_UPDATE, 0, 0, &[0, 1, 0, 0])].concat()
+}
+
+/// What a server sends first.
+pub(crate) fn server_opens() -> Vec<u8> {
+    [frame(kind::SETTINGS, 0, 0, &[0, 3, 0, 0, 0, 100]), frame(kind::SETTINGS, flag::ACK, 0, &[])].concat()
+}
+
+/// The request of a call, with a message of so many bytes.
+pub(crate) fn request(stream: u32, path: &str, message: usize) -> Vec<u8> {
+    let fields = [
+        (":method", "POST"),
+        (":scheme", "http"),
+        (":path", path),
+        (":authority", "peer"),
+        ("content-type", "application/grpc"),
+        ("te", "trailers"),
+    ];
+    let message = vec![0x5a; message];
+    [
+        frame(kind::HEADERS, flag::END_HEADERS, stream, &block(&fields)),
+        frame(kind::DATA, flag::END_STREAM, stream, &message),
+    ]
+    .concat()
+}
+
+/// The response to it, with a message of so many bytes and a status.
+pub(crate) fn response(stream: u32, message: usize, status: &str) -> Vec<u8> {
+    let message = vec![0xa5; message];
+    [
+        frame(
+            kind::HEADERS,
+            flag::END_HEADERS,
+            stream,
+            &block(&[(":status", "200"), ("content-type", "application/grpc")]),
+        ),
+        frame(kind::DATA, 0, stream, &message),
+        frame(kind::HEADERS, flag::END_HEADERS | flag::END_STREAM, stream, &block(&[("grpc-status", status)])),
+    ]
+    .concat()
+}
+
+/// A process of `kernel-socket`.
+pub(crate) struct Connection {
+    child: Child,
+    orders: Option<ChildStdin>,
+    answers: BufReader<ChildStdout>,
+}
+
+/// How a connection is spoken on.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Manner {
+    pub(crate) family: &'static str,
+    pub(crate) sender: &'static str,
+    pub(crate) receiver: &'static str,
+    pub(crate) chunk: usize,
+}
+
+/// Of a connection by `write` and `read` of whole frames over IPv4.
+pub(crate) const PLAIN: Manner = Manner { family: "inet", sender: "write", receiver: "read", chunk: 1 << 20 };
+
+impl Connection {
+    pub(crate) fn new(group: &Group, manner: Manner) -> Self {
+        let Manner { family, sender, receiver, chunk } = manner;
+        let mut command = Command::new(env!("CARGO_BIN_EXE_kernel-socket"));
+        command.arg(group.folder()).args([family, sender, receiver, &chunk.to_string()]);
+        let mut child = command.stdin(Stdio::piped()).stdout(Stdio::piped()).spawn().expect("kernel-socket runs");
+        let (orders, answers) = (child.stdin.take(), BufReader::new(child.stdout.take().expect("it is piped")));
+        let mut this = Self { child, orders, answers };
+        this.answered("the start");
+        this
+    }
+
+    pub(crate) fn client(&mut self, bytes: &[u8]) -> &mut Self {
+        self.order(&format!("client {}", hex(bytes)))
+    }
+
+    pub(crate) fn server(&mut self, bytes: &[u8]) -> &mut Self {
+        self.order(&format!("server {}", hex(bytes)))
+    }
+
+    /// The first bytes of both ends.
+    pub(crate) fn open(&mut self) -> &mut Self {
+        self.client(&client_opens()).server(&server_opens())
+    }
+
+    /// A whole call.
+    pub(crate) fn call(&mut self, stream: u32, path: &str, message: usize, status: &str) -> &mut Self {
+        self.client(&request(stream, path, message)).server(&response(stream, message, status))
+    }
+
+    pub(crate) fn order(&mut self, line: &str) -> &mut Self {
+        writeln!(self.orders.as_mut().expect("it takes orders"), "{line}").expect("it takes orders");
+        self.answered(line);
+        self
+    }
+
+    fn answered(&mut self, what: &str) {
+        let mut line = String::new();
+        self.answers.read_line(&mut line).expect("its output is text");
+        assert_eq!(line, "ok\n", "{}", what.chars().take(80).collect::<String>());
+    }
+}
+
+impl Drop for Connection {
+    fn drop(&mut self) {
+        drop(self.orders.take());
+        let _ = self.child.wait();
+    }
+}
+
+fn hex(bytes: &[u8]) -> String {
+    bytes.iter().fold(String::new(), |mut hex, byte| {
+        let _ = write!(hex, "{byte:02x}");
+        hex
+    })
+}
+
+/// The records of HTTP/2, and the calls that they tell of.
+pub(crate) struct Calls {
+    ring: Records,
+    pub(crate) tracker: Tracker,
+    /// One line per event that ends a call: role, method, status or `lost` and why; sorted.
+    ended: Vec<String>,
+    /// Nanoseconds of `CLOCK_BOOTTIME` that the calls took, in the order in which they ended.
+    pub(crate) durations: Vec<u64>,
+    pub(crate) records: usize,
+}
+
+impl Calls {
+    pub(crate) fn new(session: &mut Session) -> Self {
+        let ring = session.maps().frames().expect("nobody took the reader");
+        Self { ring, tracker: Tracker::new(Limits::default()), ended: Vec::new(), durations: Vec::new(), records: 0 }
+    }
+
+    /// Reads what is there.
+    pub(crate) fn take(&mut self) -> &mut Self {
+        let Self { ring, tracker, ended, durations, records } = self;
+        ring.drain(|bytes| {
+            *records += 1;
+            let record = parse(bytes).unwrap_or_else(|error: FrameError| panic!("{error}"));
+            tracker.handle(&record, now(), &mut |event| note(ended, durations, &event));
+        });
+        self
+    }
+
+    /// As if nothing came for so many nanoseconds.
+    pub(crate) fn after(&mut self, nanoseconds: u64) -> &mut Self {
+        self.take();
+        let Self { tracker, ended, durations, .. } = self;
+        tracker.tick(now() + nanoseconds, &mut |event| note(ended, durations, &event));
+        self
+    }
+
+    /// The calls that ended since the last look, each with how often.
+    pub(crate) fn ended(&mut self) -> Vec<String> {
+        self.take();
+        let mut lines = std::mem::take(&mut self.ended);
+        lines.sort();
+        lines.chunk_by(|a, b| a == b).map(|same| format!("{} x {}", same.len(), same[0])).collect()
+    }
+}
+
+fn note(ended: &mut Vec<String>, durations: &mut Vec<u64>, event: &Event<'_>) {
+    match event {
+        Event::Started(_) | Event::FirstResponse(_) => {}
+        Event::Finished(finished) => {
+            durations.push(finished.duration());
+            let call = finished.call;
+            ended.push(format!("{} {} {}", call.role.as_str(), call.method.as_str(), finished.status.as_str()));
+        }
+        Event::Lost(call, loss) => {
+            ended.push(format!("{} {} lost: {}", call.role.as_str(), call.method.as_str(), loss.as_str()));
+        }
+    }
+}
+
+fn now() -> u64 {
+    let time = rustix::time::clock_gettime(rustix::time::ClockId::Boottime);
+    u64::try_from(time.tv_sec).unwrap() * 1_000_000_000 + u64::try_from(time.tv_nsec).unwrap()
+}
