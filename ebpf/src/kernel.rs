@@ -4,6 +4,12 @@
 //! so the verifier sees constants, and checks each load against the kernel's own types. Loads through pointers that may
 //! have gone stale are safe: the JIT gives them exception entries, and they read 0.
 
+use aya_ebpf::helpers::generated::bpf_probe_read_kernel;
+
+/// `S_IFMT` and `S_IFSOCK` of include/uapi/linux/stat.h.
+const S_IFMT: u16 = 0o170_000;
+const S_IFSOCK: u16 = 0o140_000;
+
 /// `PF_FORKNOEXEC` of include/linux/sched.h: forked, and did not exec since.
 pub(crate) const PF_FORKNOEXEC: u32 = 0x40;
 /// `SIGNAL_GROUP_EXIT` of include/linux/sched/signal.h: the whole group was told to exit.
@@ -22,6 +28,8 @@ constants! {
     MM_ARG_START, MM_ARG_END,
     BPRM_FILENAME,
     SOCK_FAMILY, SOCK_TYPE,
+    TASK_FILES, FILES_FDT, FDT_MAX, FDT_ARRAY, FILE_INODE, FILE_PRIVATE, INODE_MODE, INODE_NUMBER, SOCKET_SOCK,
+    REGS_FIRST, REGS_FOURTH,
     REGS_CALL, REGS_SECOND, REGS_THIRD, REGS_MODE,
     CSS_SET_DFL_CGRP, CGROUP_KN, CGROUP_ROOT, CGROUP_SELF_PARENT, CSS_CGROUP, KERNFS_NODE_ID, CGROUP_ROOT_HIERARCHY_ID,
     /// 1 when `sched_process_exit` passes `group_dead` (its BTF prototype has the argument), else 0.
@@ -35,6 +43,7 @@ constants! {
     REGS_MODE_MASK, REGS_MODE_USER,
     /// Numbers of system calls on this machine.
     SYS_READ, SYS_WRITE, SYS_READV, SYS_WRITEV, SYS_RECVFROM, SYS_SENDTO, SYS_RECVMSG, SYS_SENDMSG, SYS_RECVMMSG, SYS_SENDMMSG,
+    SYS_SENDFILE, SYS_SPLICE,
 }
 
 /// The word that the loader wrote. Volatile, so that the compiler does not fold the 0 that stands in the source.
@@ -73,6 +82,10 @@ pub(crate) enum Call {
     Message,
     /// An array of `struct mmsghdr`, which begin with a `user_msghdr`: recvmmsg, sendmmsg.
     Messages,
+    /// From a file to the socket of the first argument: sendfile.
+    Sendfile,
+    /// From the socket of the first argument to a pipe, or from a pipe to that of the third: splice.
+    Splice,
     /// Another.
     Other,
 }
@@ -310,9 +323,43 @@ impl Registers {
             Call::Iovecs
         } else if number == constant(&SYS_RECVMMSG) || number == constant(&SYS_SENDMMSG) {
             Call::Messages
+        } else if number == constant(&SYS_SENDFILE) {
+            Call::Sendfile
+        } else if number == constant(&SYS_SPLICE) {
+            Call::Splice
         } else {
             Call::Other
         }
+    }
+
+    /// Whether the call, which has a buffer, receives.
+    #[inline(always)]
+    pub(crate) fn is_receive(self) -> bool {
+        let number: u32 = self.member(&REGS_CALL);
+        number == constant(&SYS_READ)
+            || number == constant(&SYS_READV)
+            || number == constant(&SYS_RECVFROM)
+            || number == constant(&SYS_RECVMSG)
+            || number == constant(&SYS_RECVMMSG)
+    }
+
+    /// The flags `MSG_*` of a call that receives; 0 for those that have none.
+    #[inline(always)]
+    pub(crate) fn receive_flags(self) -> u32 {
+        let number: u32 = self.member(&REGS_CALL);
+        if number == constant(&SYS_RECVFROM) || number == constant(&SYS_RECVMMSG) {
+            self.member::<u64>(&REGS_FOURTH) as u32
+        } else if number == constant(&SYS_RECVMSG) {
+            self.third() as u32
+        } else {
+            0
+        }
+    }
+
+    /// The first argument.
+    #[inline(always)]
+    pub(crate) fn first(self) -> u64 {
+        self.member(&REGS_FIRST)
     }
 
     /// The second argument.
@@ -325,5 +372,65 @@ impl Registers {
     #[inline(always)]
     pub(crate) fn third(self) -> u64 {
         self.member(&REGS_THIRD)
+    }
+}
+
+/// The socket behind a descriptor, by copies of what the kernel has: nothing of it is a pointer that the verifier knows.
+#[derive(Clone, Copy)]
+pub(crate) struct FileSocket {
+    /// Address of its `struct sock`.
+    pub(crate) address: u64,
+    /// Number of its inode.
+    pub(crate) inode: u64,
+}
+
+impl FileSocket {
+    /// The socket of the task's descriptor; none if it is something else.
+    #[inline(always)]
+    pub(crate) fn of(task: Task, descriptor: u32) -> Option<Self> {
+        let table: u64 = copy(task.member::<u64>(&TASK_FILES), &FILES_FDT)?;
+        let most: u32 = copy(table, &FDT_MAX)?;
+        if descriptor >= most {
+            return None;
+        }
+        let array: u64 = copy(table, &FDT_ARRAY)?;
+        let file: u64 = copy_at(array.wrapping_add(descriptor as u64 * 8))?;
+        let inode: u64 = copy(file, &FILE_INODE)?;
+        let mode: u16 = copy(inode, &INODE_MODE)?;
+        if mode & S_IFMT != S_IFSOCK {
+            return None;
+        }
+        let socket: u64 = copy(file, &FILE_PRIVATE)?;
+        Some(Self { address: copy(socket, &SOCKET_SOCK)?, inode: copy(inode, &INODE_NUMBER)? })
+    }
+
+    /// `AF_*`; 0 when the socket is gone.
+    #[inline(always)]
+    pub(crate) fn family(self) -> u16 {
+        copy(self.address, &SOCK_FAMILY).unwrap_or(0)
+    }
+
+    /// `SOCK_*`; 0 when the socket is gone.
+    #[inline(always)]
+    pub(crate) fn kind(self) -> u16 {
+        copy(self.address, &SOCK_TYPE).unwrap_or(0)
+    }
+}
+
+/// A copy of a member; none where there is no such memory.
+#[inline(always)]
+fn copy<T: Copy>(structure: u64, offset: &'static u32) -> Option<T> {
+    copy_at(structure.wrapping_add(constant(offset) as u64))
+}
+
+#[inline(always)]
+fn copy_at<T: Copy>(address: u64) -> Option<T> {
+    let mut value = core::mem::MaybeUninit::<T>::uninit();
+    // SAFETY: the helper writes all bytes, zeros where it fails; T is an integer.
+    unsafe {
+        if bpf_probe_read_kernel(value.as_mut_ptr().cast(), size_of::<T>() as u32, address as *const _) != 0 {
+            return None;
+        }
+        Some(value.assume_init())
     }
 }

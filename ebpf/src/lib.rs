@@ -28,6 +28,8 @@ pub const RUNQUEUE_MAX: u32 = 4_096;
 /// Default size in bytes of the ring buffer for HTTP/2, a power of two; the loader may set another. 100,000 calls a second with both ends on
 /// the machine write about 60 MB a second: 70 ms of them, three drains.
 pub const FRAMES_BYTES: u32 = 4 << 20;
+/// Most connections where there is no socket storage for them, which is before kernel 6.3: 12 MiB.
+pub const CONNECTIONS_MAX: u32 = 65_536;
 /// Upper bounds of the run-queue histogram are 1 us * 4^i for `i < RUNQUEUE_BUCKETS - 1`; the last bucket is unbounded.
 pub const RUNQUEUE_BUCKETS: usize = 13;
 
@@ -50,6 +52,10 @@ pub mod map {
     pub const FRAMES: &str = "FRAMES";
     /// Socket storage of [`super::http2::Connection`].
     pub const CONNECTIONS: &str = "CONNECTIONS";
+    /// LRU hash: address of a socket to its connection, in place of [`CONNECTIONS`] on kernels that lack its tracepoints.
+    pub const CONNECTIONS_BY_SOCKET: &str = "CONNECTIONS_BY_SOCKET";
+    /// Program array, by [`super::chain`].
+    pub const CHAIN: &str = "CHAIN";
     /// Per-CPU array of one [`super::http2::Http2Counters`].
     pub const HTTP2_COUNTERS: &str = "HTTP2_COUNTERS";
 }
@@ -76,6 +82,24 @@ pub mod program {
     pub const HTTP2_RECV: &str = "http2_recv";
     /// `tp_btf/inet_sock_set_state`
     pub const HTTP2_STATE: &str = "http2_state";
+    /// `tp_btf/sys_exit`
+    pub const HTTP2_SYSCALL: &str = "http2_syscall";
+    /// Called by [`HTTP2_SYSCALL`], and by itself; [`super::chain::SNIFF`]
+    pub const HTTP2_SYSCALL_SNIFF: &str = "http2_syscall_sniff";
+    /// Called by both; [`super::chain::WALK`] where the kernel has `bpf_loop`
+    pub const HTTP2_SYSCALL_LOOP: &str = "http2_syscall_loop";
+    /// Called by both, and by itself; [`super::chain::WALK`] where it has not
+    pub const HTTP2_SYSCALL_WALK: &str = "http2_syscall_walk";
+    /// `tp_btf/inet_sock_set_state`, beside [`HTTP2_SYSCALL`]
+    pub const HTTP2_SYSCALL_STATE: &str = "http2_syscall_state";
+}
+
+/// Places in [`map::CHAIN`].
+pub mod chain {
+    /// [`super::program::HTTP2_SYSCALL_SNIFF`]
+    pub const SNIFF: u32 = 0;
+    /// [`super::program::HTTP2_SYSCALL_LOOP`] or [`super::program::HTTP2_SYSCALL_WALK`]
+    pub const WALK: u32 = 1;
 }
 
 /// What the kernel does with the processes of a cgroup: bits of the value in [`map::CGROUPS`].

@@ -3,14 +3,14 @@
 use crate::user_memory::UserMemory;
 use aya_ebpf::bindings::bpf_map_type::BPF_MAP_TYPE_TASK_STORAGE;
 use aya_ebpf::bindings::{BPF_F_NO_PREALLOC, BPF_LOCAL_STORAGE_GET_F_CREATE};
-use aya_ebpf::btf_maps::{HashMap, LruHashMap, PerCpuArray, RingBuf, SkStorage};
+use aya_ebpf::btf_maps::{HashMap, LruHashMap, PerCpuArray, ProgramArray, RingBuf, SkStorage};
 use aya_ebpf::helpers::generated::{bpf_sk_storage_get, bpf_task_storage_get};
 use aya_ebpf::macros::btf_map;
 use core::ffi::c_void;
 use fleetscope_ebpf::http2::{Connection, Http2Counters, Http2Record, RECORD_BYTES_MAX, Sniff, Walk};
 use fleetscope_ebpf::{
-    ARGV_MAX, CGROUP_PATH_MAX, CGROUPS_MAX, CgroupRecord, Counters, ExecRecord, FRAMES_BYTES, PATH_MAX, REFUSED_MAX,
-    RING_BYTES, RUNQUEUE_MAX, Refused, RefusedKey, RunqueueHistogram,
+    ARGV_MAX, CGROUP_PATH_MAX, CGROUPS_MAX, CONNECTIONS_MAX, CgroupRecord, Counters, ExecRecord, FRAMES_BYTES,
+    PATH_MAX, REFUSED_MAX, RING_BYTES, RUNQUEUE_MAX, Refused, RefusedKey, RunqueueHistogram,
 };
 
 #[btf_map]
@@ -27,6 +27,14 @@ pub(crate) static RUNQUEUE: HashMap<u64, RunqueueHistogram, { RUNQUEUE_MAX as us
 pub(crate) static FRAMES: RingBuf<u8, { FRAMES_BYTES as usize }> = RingBuf::new();
 #[btf_map]
 pub(crate) static CONNECTIONS: SkStorage<Connection> = SkStorage::new();
+/// Connections by the address of their `struct sock`, where there is no socket storage for them; the one that said nothing for the longest
+/// time goes when there are too many.
+#[btf_map]
+pub(crate) static CONNECTIONS_BY_SOCKET: LruHashMap<u64, KeptConnection, { CONNECTIONS_MAX as usize }> =
+    LruHashMap::new();
+/// The programs that go on with an I/O.
+#[btf_map]
+pub(crate) static CHAIN: ProgramArray<2> = ProgramArray::new();
 #[btf_map]
 pub(crate) static HTTP2_COUNTERS: PerCpuArray<Http2Counters, 1> = PerCpuArray::new();
 /// Where HTTP/2 records are put together: one of each direction, so that no program finds another one's.
@@ -69,9 +77,30 @@ pub(crate) struct Http2Scratch {
     pub(crate) sniff: Sniff,
     pub(crate) walk: Walk,
     pub(crate) memory: UserMemory,
+    /// Key of the connection in `CONNECTIONS_BY_SOCKET`, for the next program of a chain.
+    pub(crate) socket: u64,
+    /// Programs that a sniff may still have, and nothing.
+    pub(crate) sniffs: u32,
+    pub(crate) pad: u32,
     pub(crate) record: Http2Record,
     /// The pieces; 8 bytes more, as the last one's padding is written before its bytes.
     pub(crate) data: [u8; RECORD_BYTES_MAX as usize + 8],
+}
+
+/// A connection in `CONNECTIONS_BY_SOCKET`.
+#[repr(C)]
+pub(crate) struct KeptConnection {
+    /// Number of the socket's inode: the address may become another socket's.
+    pub(crate) inode: u64,
+    pub(crate) connection: Connection,
+}
+
+impl KeptConnection {
+    /// All zeros.
+    pub(crate) const NOTHING: Self = {
+        // SAFETY: integers and arrays of them, of which all zeros are a value.
+        unsafe { core::mem::zeroed() }
+    };
 }
 
 /// The socket's connection; null when it has none.

@@ -102,7 +102,7 @@ impl From<&ProbeReport> for Probe {
         Self {
             probe: row.probe,
             program: row.program,
-            hook: format!("{}/{}", row.mode, row.hook),
+            hook: row.hook(),
             state: row.state.name(),
             reason: row.state.reason().to_owned(),
             remedy: row.state.remedy().to_owned(),

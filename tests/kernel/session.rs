@@ -7,7 +7,7 @@ use fleetscope_core::records::{self, Record};
 use fleetscope_ebpf::{Counters, verdict};
 use fleetscope_node_agent::probes::maps::{Maps, Records};
 use fleetscope_node_agent::probes::programs::{CGROUPS, TASKS};
-use fleetscope_node_agent::probes::{Options, Probes};
+use fleetscope_node_agent::probes::{Options, Probes, Rpc};
 
 use crate::group::Group;
 
@@ -28,7 +28,7 @@ pub(crate) struct Seen {
 impl Session {
     /// Probes without run-queue latency and calls, which only their own tests need.
     pub(crate) fn new() -> Self {
-        Self::with(&Options { runqueue: false, rpc: false, ..Options::default() })
+        Self::with(&Options { runqueue: false, rpc: Rpc::Off, ..Options::default() })
     }
 
     /// Probes with options of the test's.

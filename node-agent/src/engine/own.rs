@@ -29,9 +29,11 @@ pub(super) fn begin(registry: &mut Registry, report: &[ProbeReport]) {
             continue;
         }
         told.push(row.probe);
-        // A probe is as good as the worst of its programs.
-        let worst =
-            report.iter().find(|other| other.probe == row.probe && other.state != State::Attached).unwrap_or(row);
+        // A probe is as good as the worst of its programs; those of a way that is not taken do not count.
+        let mut own =
+            report.iter().filter(|other| other.probe == row.probe && !matches!(other.state, State::Standby { .. }));
+        let Some(first) = own.clone().next() else { continue };
+        let worst = own.find(|other| other.state != State::Attached).unwrap_or(first);
         let reason: String = worst.state.reason().chars().take(REASON_MAX).collect();
         registry.set(&PROBE_INFO, None, &[worst.mode, worst.probe, &reason, worst.state.name()], 1.0);
     }

@@ -266,6 +266,11 @@ impl Btf {
         Ok(arguments)
     }
 
+    /// Whether the kernel has a function of this name, which is not static.
+    pub fn has_function(&self, name: &str) -> bool {
+        self.named(name, kind::FUNC).is_ok_and(|found| found.is_some())
+    }
+
     fn word(&self, at: usize) -> Result<u32, BtfError> {
         let bytes = self.data.get(at..).and_then(|rest| rest.first_chunk::<4>());
         bytes.map(|bytes| u32::from_ne_bytes(*bytes)).ok_or(BtfError::Truncated { at, len: self.data.len() })

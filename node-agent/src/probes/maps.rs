@@ -7,7 +7,7 @@ use std::io;
 use std::os::fd::{AsRawFd, RawFd};
 
 use aya::Ebpf;
-use aya::maps::{HashMap, MapData, MapError, PerCpuArray, RingBuf};
+use aya::maps::{HashMap, MapData, MapError, PerCpuArray, ProgramArray, RingBuf};
 use fleetscope_ebpf::http2::{Http2Counters, unreadable};
 use fleetscope_ebpf::{Counters, Refused, RefusedKey, RunqueueHistogram, map};
 use tokio::io::Interest;
@@ -52,6 +52,8 @@ pub struct Maps {
     runqueue: HashMap<MapData, u64, RunqueueHistogram>,
     frames: Option<Records>,
     http2_counters: PerCpuArray<MapData, Http2Counters>,
+    /// Kept, as the kernel empties it when its last descriptor goes.
+    _chain: Option<ProgramArray<MapData>>,
     /// Records that [`Self::drain_refused`] is known to have seen; the map is not walked while the kernel's count stays.
     deferred_seen: u64,
 }
@@ -66,7 +68,11 @@ pub struct Records {
 // === impl Maps ===
 
 impl Maps {
-    pub(super) fn take(ebpf: &mut Ebpf, options: &super::Options) -> Result<Self, MapsError> {
+    pub(super) fn take(
+        ebpf: &mut Ebpf,
+        options: &super::Options,
+        chain: Option<ProgramArray<MapData>>,
+    ) -> Result<Self, MapsError> {
         fn open<T>(ebpf: &mut Ebpf, name: &'static str) -> Result<T, MapsError>
         where
             T: TryFrom<aya::maps::Map, Error = MapError>,
@@ -83,6 +89,7 @@ impl Maps {
             counters: open(ebpf, map::COUNTERS)?,
             refused: open(ebpf, map::REFUSED)?,
             runqueue: open(ebpf, map::RUNQUEUE)?,
+            _chain: chain,
             deferred_seen: 0,
         })
     }

@@ -22,25 +22,35 @@ pub mod stats;
 
 use std::path::PathBuf;
 
-use aya::programs::BtfTracePoint;
+use aya::maps::{MapData, ProgramArray};
+use aya::programs::{BtfTracePoint, ProgramError};
 use aya::{Ebpf, EbpfLoader, VerifierLogLevel};
-use fleetscope_ebpf::{CGROUPS_MAX, FRAMES_BYTES, REFUSED_MAX, RING_BYTES, RUNQUEUE_MAX, map};
+use fleetscope_ebpf::{
+    CGROUPS_MAX, CONNECTIONS_MAX, FRAMES_BYTES, REFUSED_MAX, RING_BYTES, RUNQUEUE_MAX, chain, map, program,
+};
 
 use btf::Btf;
 use maps::Maps;
-use programs::{MACHINE, Offsets, PROGRAMS, Program, RPC, RUNQUEUE};
+use programs::{MACHINE, Offsets, PROGRAMS, Program, RPC, RUNQUEUE, SOCKETS, SYSCALLS};
 use report::{Failure, ProbeReport, State};
 
 /// The object that was embedded when the agent was built; empty when there was none.
 static OBJECT: &[u8] = aya::include_bytes_aligned!(concat!(env!("OUT_DIR"), "/fleetscope.bpf.o"));
+
+/// The programs that others call, and their places in [`map::CHAIN`].
+const CHAINED: [(&str, u32); 3] = [
+    (program::HTTP2_SYSCALL_SNIFF, chain::SNIFF),
+    (program::HTTP2_SYSCALL_LOOP, chain::WALK),
+    (program::HTTP2_SYSCALL_WALK, chain::WALK),
+];
 
 /// How the probes are loaded. [`Default`] is what the agent uses; tests make the maps small.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Options {
     /// Measure run-queue latency. Off costs nothing: the programs are not loaded.
     pub runqueue: bool,
-    /// See calls of gRPC. Off costs nothing: the programs are not loaded.
-    pub rpc: bool,
+    /// How calls of gRPC are seen.
+    pub rpc: Rpc,
     /// Bytes of the ring buffer, rounded up to a power of two of pages. Default [`RING_BYTES`].
     pub ring_bytes: u32,
     /// As `ring_bytes`, of the ring buffer for HTTP/2. Default [`FRAMES_BYTES`].
@@ -55,6 +65,8 @@ pub struct Options {
     pub wakeup_percent: u32,
     /// Take `group_dead` from `sched_process_exit` where the kernel passes it. False takes the way of older kernels, for tests.
     pub group_dead: bool,
+    /// Take `bpf_loop` where the kernel has it. False takes the way of older kernels, for tests.
+    pub bpf_loop: bool,
     /// The kernel's BTF. Default `/sys/kernel/btf/vmlinux`.
     pub btf: PathBuf,
 }
@@ -63,7 +75,7 @@ impl Default for Options {
     fn default() -> Self {
         Self {
             runqueue: true,
-            rpc: true,
+            rpc: Rpc::Auto,
             ring_bytes: RING_BYTES,
             frames_bytes: FRAMES_BYTES,
             refused_max: REFUSED_MAX,
@@ -71,9 +83,24 @@ impl Default for Options {
             runqueue_max: RUNQUEUE_MAX,
             wakeup_percent: 25,
             group_dead: true,
+            bpf_loop: true,
             btf: PathBuf::from("/sys/kernel/btf/vmlinux"),
         }
     }
+}
+
+/// How calls of gRPC are seen.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Rpc {
+    /// By [`Rpc::Sockets`] where the kernel can, else by [`Rpc::Syscalls`].
+    #[default]
+    Auto,
+    /// Behind each send and receive of a socket: kernel 6.3 and later.
+    Sockets,
+    /// At the end of each system call, which costs every call of every process something.
+    Syscalls,
+    /// Not at all, which costs nothing: the programs are not loaded.
+    Off,
 }
 
 /// The loaded programs. Dropping it detaches and unloads them.
@@ -96,10 +123,17 @@ impl Probes {
         match open(options, object) {
             Ok((btf, kernel, mut ebpf)) => {
                 let offsets = Offsets::new(&btf);
-                let attach =
-                    |program| ProbeReport::new(program, attach(program, options, &offsets, &kernel, &mut ebpf));
-                let report = PROGRAMS.iter().map(attach).collect();
-                match Maps::take(&mut ebpf, options) {
+                let rpc = Choice::new(options, &offsets);
+                let mut chain = ebpf.take_map(map::CHAIN).and_then(|map| ProgramArray::try_from(map).ok());
+                let mut attach = |program| match rpc.passes_over(program) {
+                    Some(state) => ProbeReport::new(program, state),
+                    None => ProbeReport::new(
+                        program,
+                        attach(program, options, &offsets, &kernel, &mut ebpf, chain.as_mut()),
+                    ),
+                };
+                let report = PROGRAMS.iter().map(&mut attach).collect();
+                match Maps::take(&mut ebpf, options, chain) {
                     Ok(maps) => Self { report, ebpf: Some(ebpf), maps: Some(maps) },
                     Err(error) => Self::none(&Failure::Maps(error)),
                 }
@@ -118,9 +152,11 @@ impl Probes {
         &self.report
     }
 
-    /// Whether every program of this probe is attached.
+    /// Whether every program of this probe is attached; those of a way that is not taken aside.
     pub fn attached(&self, probe: &str) -> bool {
-        self.report.iter().filter(|row| row.probe == probe).all(|row| matches!(row.state, State::Attached))
+        let mut own =
+            self.report.iter().filter(|row| row.probe == probe && !matches!(row.state, State::Standby { .. }));
+        own.all(|row| matches!(row.state, State::Attached))
     }
 
     /// The maps, when they could be made.
@@ -141,6 +177,7 @@ fn open(options: &Options, object: &[u8]) -> Result<(Btf, aya::Btf, Ebpf), Failu
     let btf = Btf::read(&options.btf).map_err(Failure::Btf)?;
     let kernel = aya::Btf::parse_file(&options.btf, aya::Endianness::default()).map_err(Failure::KernelBtf)?;
     let globals: Vec<(&str, u32)> = Offsets::new(&btf).globals().collect();
+    let by_socket = Choice::new(options, &Offsets::new(&btf)).taken == Some(SYSCALLS);
     let group_dead = u32::from(options.group_dead && Offsets::new(&btf).has_group_dead());
     let size = |bytes: u32| bytes.max(4096).next_power_of_two();
     let wakeup = |bytes: u32| {
@@ -164,6 +201,7 @@ fn open(options: &Options, object: &[u8]) -> Result<(Btf, aya::Btf, Ebpf), Failu
         .override_global("WAKEUP_BYTES", &wakeup_bytes, true)
         .map_max_entries(map::RECORDS, ring_bytes)
         .map_max_entries(map::FRAMES, frames_bytes)
+        .map_max_entries(map::CONNECTIONS_BY_SOCKET, if by_socket { CONNECTIONS_MAX } else { 1 })
         .map_max_entries(map::REFUSED, options.refused_max.max(1))
         .map_max_entries(map::CGROUPS, options.cgroups_max.max(1))
         .map_max_entries(map::RUNQUEUE, options.runqueue_max.max(1));
@@ -171,8 +209,61 @@ fn open(options: &Options, object: &[u8]) -> Result<(Btf, aya::Btf, Ebpf), Failu
     Ok((btf, kernel, ebpf))
 }
 
-fn attach(program: &Program, options: &Options, offsets: &Offsets<'_>, kernel: &aya::Btf, ebpf: &mut Ebpf) -> State {
-    if (program.probe == RUNQUEUE && !options.runqueue) || (program.probe == RPC && !options.rpc) {
+/// Which way to calls of gRPC is taken.
+struct Choice {
+    taken: Option<&'static str>,
+    /// Why the other one is not; empty when the user chose.
+    why: String,
+    /// The kernel has `bpf_loop`.
+    bpf_loop: bool,
+}
+
+impl Choice {
+    fn new(options: &Options, offsets: &Offsets<'_>) -> Self {
+        let lacks = || {
+            let sockets = PROGRAMS.iter().filter(|program| program.mode == SOCKETS);
+            sockets.map(|program| offsets.check(program)).find_map(Result::err)
+        };
+        let (taken, why) = match options.rpc {
+            Rpc::Off => (None, String::new()),
+            Rpc::Sockets => (Some(SOCKETS), "mode sockets was asked for".to_owned()),
+            Rpc::Syscalls => (Some(SYSCALLS), "mode syscalls was asked for".to_owned()),
+            Rpc::Auto => match lacks() {
+                None => (Some(SOCKETS), "this kernel has the tracepoints of mode sockets, which cost less".to_owned()),
+                Some(missing) => (Some(SYSCALLS), missing.to_string()),
+            },
+        };
+        Self { taken, why, bpf_loop: options.bpf_loop && offsets.has_loop() }
+    }
+
+    /// The state of a program that is not loaded for that.
+    fn passes_over(&self, program: &Program) -> Option<State> {
+        match self.taken {
+            _ if program.probe != RPC => None,
+            None => Some(State::Off),
+            Some(taken) if taken == program.mode => match program.name {
+                program::HTTP2_SYSCALL_LOOP if !self.bpf_loop => {
+                    Some(State::Standby { reason: "this kernel has no bpf_loop".to_owned() })
+                }
+                program::HTTP2_SYSCALL_WALK if self.bpf_loop => {
+                    Some(State::Standby { reason: "this kernel has bpf_loop, which goes further".to_owned() })
+                }
+                _ => None,
+            },
+            Some(_) => Some(State::Standby { reason: self.why.clone() }),
+        }
+    }
+}
+
+fn attach(
+    program: &Program,
+    options: &Options,
+    offsets: &Offsets<'_>,
+    kernel: &aya::Btf,
+    ebpf: &mut Ebpf,
+    chain: Option<&mut ProgramArray<MapData>>,
+) -> State {
+    if program.probe == RUNQUEUE && !options.runqueue {
         return State::Off;
     }
     if let Err(reason) = offsets.check(program) {
@@ -183,10 +274,14 @@ fn attach(program: &Program, options: &Options, offsets: &Offsets<'_>, kernel: &
     };
     let attached = <&mut BtfTracePoint>::try_from(found).and_then(|found| {
         found.load(program.tracepoint, kernel)?;
-        found.attach()
+        if let Some((_, place)) = CHAINED.iter().find(|(name, _)| *name == program.name) {
+            // Called by another one, never by the kernel itself.
+            return chain.map_or(Ok(()), |chain| chain.set(*place, found.fd()?, 0).map_err(ProgramError::MapError));
+        }
+        found.attach().map(|_| ())
     });
     match attached {
-        Ok(_) => State::Attached,
+        Ok(()) => State::Attached,
         Err(error) => Failure::Program(Box::new(error)).state(),
     }
 }

@@ -10,6 +10,8 @@ pub(super) struct Program {
     pub(super) name: &'static str,
     /// What it is for, as users see it.
     pub(super) probe: &'static str,
+    /// Which of several ways it belongs to; see [`super::report::ProbeReport::mode`].
+    pub(super) mode: &'static str,
     /// The kernel tracepoint that it attaches to.
     pub(super) tracepoint: &'static str,
     /// The arguments that it takes, as [`Btf::tracepoint`] gives them; the kernel may have more behind these.
@@ -36,6 +38,10 @@ pub const CGROUPS: &str = "cgroups";
 pub const RUNQUEUE: &str = "runqueue";
 /// Probe name of the programs that see calls of gRPC.
 pub const RPC: &str = "rpc";
+/// Mode of those that look behind each send and receive of a socket.
+pub const SOCKETS: &str = "sockets";
+/// Mode of those that look at the end of each system call.
+pub const SYSCALLS: &str = "syscalls";
 
 const CGROUP_OF_TASK: &[&str] = &["TASK_CGROUPS", "CSS_SET_DFL_CGRP", "CGROUP_KN", "KERNFS_NODE_ID"];
 const CGROUP_ITSELF: &[&str] =
@@ -55,6 +61,20 @@ const EXIT: &[&str] = &[
 const SOCKET: &[&str] =
     &["SOCK_FAMILY", "SOCK_TYPE", "TASK_FLAGS", "REGS_CALL", "REGS_SECOND", "REGS_THIRD", "REGS_MODE"];
 
+const DESCRIPTOR: &[&str] = &[
+    "REGS_FIRST",
+    "REGS_FOURTH",
+    "TASK_FILES",
+    "FILES_FDT",
+    "FDT_MAX",
+    "FDT_ARRAY",
+    "FILE_INODE",
+    "FILE_PRIVATE",
+    "INODE_MODE",
+    "INODE_NUMBER",
+    "SOCKET_SOCK",
+];
+
 /// Task storage that is allocated without the allocator's locks: since kernel 6.4 from `bpf_mem_alloc` (`kernel/bpf/bpf_local_storage.c`), later
 /// by `kmalloc_nolock`. Before, an allocation on the run queue's own path could wake `kswapd`, and wait for the lock that it holds.
 const STORAGE: &[&str] = &["bpf_local_storage_map.selem_ma", "bpf_local_storage_map.use_kmalloc_nolock"];
@@ -64,6 +84,7 @@ pub(super) const PROGRAMS: &[Program] = &[
     Program {
         name: program::CGROUP_MKDIR,
         probe: CGROUPS,
+        mode: "tp_btf",
         tracepoint: "cgroup_mkdir",
         arguments: &["*cgroup", "*char"],
         members: &[CGROUP_ITSELF],
@@ -72,6 +93,7 @@ pub(super) const PROGRAMS: &[Program] = &[
     Program {
         name: program::CGROUP_RMDIR,
         probe: CGROUPS,
+        mode: "tp_btf",
         tracepoint: "cgroup_rmdir",
         arguments: &["*cgroup", "*char"],
         members: &[CGROUP_ITSELF],
@@ -80,6 +102,7 @@ pub(super) const PROGRAMS: &[Program] = &[
     Program {
         name: program::EXIT,
         probe: TASKS,
+        mode: "tp_btf",
         tracepoint: "sched_process_exit",
         arguments: &["*task_struct"],
         members: &[PROCESS, EXIT],
@@ -88,6 +111,7 @@ pub(super) const PROGRAMS: &[Program] = &[
     Program {
         name: program::EXEC,
         probe: TASKS,
+        mode: "tp_btf",
         tracepoint: "sched_process_exec",
         arguments: &["*task_struct", "int", "*linux_binprm"],
         members: &[PROCESS, EXEC, CGROUP_OF_TASK],
@@ -96,6 +120,7 @@ pub(super) const PROGRAMS: &[Program] = &[
     Program {
         name: program::WAKEUP,
         probe: RUNQUEUE,
+        mode: "tp_btf",
         tracepoint: "sched_wakeup",
         arguments: &["*task_struct"],
         members: &[CGROUP_OF_TASK],
@@ -104,6 +129,7 @@ pub(super) const PROGRAMS: &[Program] = &[
     Program {
         name: program::WAKEUP_NEW,
         probe: RUNQUEUE,
+        mode: "tp_btf",
         tracepoint: "sched_wakeup_new",
         arguments: &["*task_struct"],
         members: &[CGROUP_OF_TASK],
@@ -112,6 +138,7 @@ pub(super) const PROGRAMS: &[Program] = &[
     Program {
         name: program::SWITCH,
         probe: RUNQUEUE,
+        mode: "tp_btf",
         tracepoint: "sched_switch",
         arguments: &["_Bool", "*task_struct", "*task_struct"],
         members: &[CGROUP_OF_TASK, &["TASK_STATE"]],
@@ -120,6 +147,7 @@ pub(super) const PROGRAMS: &[Program] = &[
     Program {
         name: program::HTTP2_STATE,
         probe: RPC,
+        mode: SOCKETS,
         tracepoint: "inet_sock_set_state",
         arguments: &["*sock", "int", "int"],
         members: &[],
@@ -128,6 +156,7 @@ pub(super) const PROGRAMS: &[Program] = &[
     Program {
         name: program::HTTP2_SEND,
         probe: RPC,
+        mode: SOCKETS,
         tracepoint: "sock_send_length",
         arguments: &["*sock", "int", "int"],
         members: &[SOCKET],
@@ -136,9 +165,55 @@ pub(super) const PROGRAMS: &[Program] = &[
     Program {
         name: program::HTTP2_RECV,
         probe: RPC,
+        mode: SOCKETS,
         tracepoint: "sock_recv_length",
         arguments: &["*sock", "int", "int"],
         members: &[SOCKET],
+        signs: &[],
+    },
+    Program {
+        name: program::HTTP2_SYSCALL_STATE,
+        probe: RPC,
+        mode: SYSCALLS,
+        tracepoint: "inet_sock_set_state",
+        arguments: &["*sock", "int", "int"],
+        members: &[],
+        signs: &[],
+    },
+    Program {
+        name: program::HTTP2_SYSCALL_LOOP,
+        probe: RPC,
+        mode: SYSCALLS,
+        tracepoint: "sys_exit",
+        arguments: &["*pt_regs", "long int"],
+        members: &[SOCKET, DESCRIPTOR],
+        signs: &[],
+    },
+    Program {
+        name: program::HTTP2_SYSCALL_WALK,
+        probe: RPC,
+        mode: SYSCALLS,
+        tracepoint: "sys_exit",
+        arguments: &["*pt_regs", "long int"],
+        members: &[SOCKET, DESCRIPTOR],
+        signs: &[],
+    },
+    Program {
+        name: program::HTTP2_SYSCALL_SNIFF,
+        probe: RPC,
+        mode: SYSCALLS,
+        tracepoint: "sys_exit",
+        arguments: &["*pt_regs", "long int"],
+        members: &[SOCKET, DESCRIPTOR],
+        signs: &[],
+    },
+    Program {
+        name: program::HTTP2_SYSCALL,
+        probe: RPC,
+        mode: SYSCALLS,
+        tracepoint: "sys_exit",
+        arguments: &["*pt_regs", "long int"],
+        members: &[SOCKET, DESCRIPTOR],
         signs: &[],
     },
 ];
@@ -165,8 +240,19 @@ const MEMBERS: &[Member] = &[
     Member { global: "BPRM_FILENAME", paths: &[("linux_binprm.filename", 8)] },
     Member { global: "SOCK_FAMILY", paths: &[("sock.__sk_common.skc_family", 2)] },
     Member { global: "SOCK_TYPE", paths: &[("sock.sk_type", 2)] },
+    Member { global: "TASK_FILES", paths: &[("task_struct.files", 8)] },
+    Member { global: "FILES_FDT", paths: &[("files_struct.fdt", 8)] },
+    Member { global: "FDT_MAX", paths: &[("fdtable.max_fds", 4)] },
+    Member { global: "FDT_ARRAY", paths: &[("fdtable.fd", 8)] },
+    Member { global: "FILE_INODE", paths: &[("file.f_inode", 8)] },
+    Member { global: "FILE_PRIVATE", paths: &[("file.private_data", 8)] },
+    Member { global: "INODE_MODE", paths: &[("inode.i_mode", 2)] },
+    Member { global: "INODE_NUMBER", paths: &[("inode.i_ino", 8)] },
+    Member { global: "SOCKET_SOCK", paths: &[("socket.sk", 8)] },
     // What a task entered the kernel with: of x86_64, else of arm64. `cs` shares its place with others since kernel 6.9.
     Member { global: "REGS_CALL", paths: &[("pt_regs.orig_ax", 8), ("pt_regs.syscallno", 4)] },
+    Member { global: "REGS_FIRST", paths: &[("pt_regs.di", 8), ("pt_regs.orig_x0", 8)] },
+    Member { global: "REGS_FOURTH", paths: &[("pt_regs.r10", 8), ("pt_regs.regs[3]", 8)] },
     Member { global: "REGS_SECOND", paths: &[("pt_regs.si", 8), ("pt_regs.regs[1]", 8)] },
     Member { global: "REGS_THIRD", paths: &[("pt_regs.dx", 8), ("pt_regs.regs[2]", 8)] },
     Member { global: "REGS_MODE", paths: &[("pt_regs.cs", 2), ("pt_regs.cs", 8), ("pt_regs.pstate", 8)] },
@@ -181,7 +267,7 @@ const MEMBERS: &[Member] = &[
 
 /// What the programs must know of this machine: globals of the object. `__USER_CS` of arch/x86/include/asm/segment.h; of arm64's `pstate` the bits
 /// of the mode, which are 0 for a task of 64 bits (arch/arm64/include/uapi/asm/ptrace.h).
-pub(super) const MACHINE: [(&str, i64); 12] = [
+pub(super) const MACHINE: [(&str, i64); 14] = [
     ("REGS_MODE_MASK", if cfg!(target_arch = "x86_64") { 0xffff } else { 0x1f }),
     ("REGS_MODE_USER", if cfg!(target_arch = "x86_64") { 0x33 } else { 0 }),
     ("SYS_READ", libc::SYS_read),
@@ -194,6 +280,8 @@ pub(super) const MACHINE: [(&str, i64); 12] = [
     ("SYS_SENDMSG", libc::SYS_sendmsg),
     ("SYS_RECVMMSG", libc::SYS_recvmmsg),
     ("SYS_SENDMMSG", libc::SYS_sendmmsg),
+    ("SYS_SENDFILE", libc::SYS_sendfile),
+    ("SYS_SPLICE", libc::SYS_splice),
 ];
 
 /// Why a program cannot run on this kernel.
@@ -246,6 +334,11 @@ impl<'a> Offsets<'a> {
     /// Every global of the object with its value; 0 for what this kernel lacks, whose programs are not loaded.
     pub(super) fn globals(&self) -> impl Iterator<Item = (&'static str, u32)> {
         self.resolved.iter().map(|(global, offset)| (*global, *offset.as_ref().unwrap_or(&0)))
+    }
+
+    /// Whether the kernel has the helper `bpf_loop` (5.17), by its kind of function in kernel/bpf/bpf_iter.c.
+    pub(super) fn has_loop(&self) -> bool {
+        self.btf.has_function("bpf_loop")
     }
 
     /// Whether `sched_process_exit` says which thread is the last.

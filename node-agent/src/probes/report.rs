@@ -18,11 +18,11 @@ const LOCKDOWN: &str = "/sys/kernel/security/lockdown";
 /// One program, and how it is.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct ProbeReport {
-    /// What it is for: `tasks`, `cgroups`, `runqueue`.
+    /// What it is for: `tasks`, `cgroups`, `runqueue`, `rpc`.
     pub probe: &'static str,
     /// The program's name in the object.
     pub program: &'static str,
-    /// How it hooks in; always `tp_btf`, a BTF tracepoint.
+    /// Which of several ways it belongs to: of `rpc`, `sockets` or `syscalls`; else `tp_btf`, a BTF tracepoint, which all are.
     pub mode: &'static str,
     /// The kernel tracepoint.
     pub hook: &'static str,
@@ -37,6 +37,11 @@ pub enum State {
     Attached,
     /// It was not asked for.
     Off,
+    /// Another way is taken to the same end.
+    Standby {
+        /// Why, one line.
+        reason: String,
+    },
     /// This build or this kernel cannot have it.
     Unsupported {
         /// Why, one line.
@@ -78,18 +83,24 @@ pub(super) enum Failure {
 
 impl ProbeReport {
     pub(super) fn new(program: &Program, state: State) -> Self {
-        Self { probe: program.probe, program: program.name, mode: "tp_btf", hook: program.tracepoint, state }
+        Self { probe: program.probe, program: program.name, mode: program.mode, hook: program.tracepoint, state }
+    }
+
+    /// Its hook as users see it.
+    pub fn hook(&self) -> String {
+        format!("tp_btf/{}", self.hook)
     }
 }
 
 // === impl State ===
 
 impl State {
-    /// One word: `attached`, `off`, `unsupported`, `failed`.
+    /// One word: `attached`, `off`, `standby`, `unsupported`, `failed`.
     pub fn name(&self) -> &'static str {
         match self {
             Self::Attached => "attached",
             Self::Off => "off",
+            Self::Standby { .. } => "standby",
             Self::Unsupported { .. } => "unsupported",
             Self::Failed { .. } => "failed",
         }
@@ -98,7 +109,7 @@ impl State {
     /// Why it does not run; empty when it does or was not asked for.
     pub fn reason(&self) -> &str {
         match self {
-            Self::Unsupported { reason, .. } | Self::Failed { reason, .. } => reason,
+            Self::Unsupported { reason, .. } | Self::Failed { reason, .. } | Self::Standby { reason } => reason,
             Self::Attached | Self::Off => "",
         }
     }
@@ -107,7 +118,7 @@ impl State {
     pub fn remedy(&self) -> &str {
         match self {
             Self::Unsupported { remedy, .. } | Self::Failed { remedy, .. } => remedy,
-            Self::Attached | Self::Off => "",
+            Self::Attached | Self::Off | Self::Standby { .. } => "",
         }
     }
 }
@@ -117,7 +128,7 @@ impl State {
 impl Failure {
     /// The state of the programs that it stops.
     pub(super) fn state(&self) -> State {
-        let reason = chain(self);
+        let reason = shorten(chain(self));
         let unsupported = |remedy: &str| State::Unsupported { reason: reason.clone(), remedy: remedy.to_owned() };
         match self {
             Self::NoObject => {
@@ -157,6 +168,21 @@ pub fn chain(error: &dyn std::error::Error) -> String {
         next = cause.source();
     }
     text.split_whitespace().collect::<Vec<_>>().join(" ")
+}
+
+/// Most characters of a reason, and how many of them are its end: the verifier's log may have megabytes, and its last lines say what it is about.
+const REASON_MAX: usize = 1200;
+const REASON_TAIL: usize = 900;
+
+/// A reason without its middle, if it is long.
+fn shorten(reason: String) -> String {
+    let count = reason.chars().count();
+    if count <= REASON_MAX {
+        return reason;
+    }
+    let head: String = reason.chars().take(REASON_MAX - REASON_TAIL - 5).collect();
+    let tail: String = reason.chars().skip(count - REASON_TAIL).collect();
+    format!("{head} ... {tail}")
 }
 
 fn remedy(failure: &Failure) -> String {
@@ -223,12 +249,13 @@ pub fn table(report: &[ProbeReport]) -> String {
     let head = ["PROBE", "PROGRAM", "KERNEL HOOK", "STATE", "REASON", "REMEDY"];
     let rows: Vec<[String; 6]> = std::iter::once(head.map(str::to_owned))
         .chain(report.iter().map(|row| {
-            let hook = format!("{}/{}", row.mode, row.hook);
+            let probe =
+                if row.mode == "tp_btf" { row.probe.to_owned() } else { format!("{} ({})", row.probe, row.mode) };
             let dash = |text: &str| if text.is_empty() { "-".to_owned() } else { text.to_owned() };
             [
-                row.probe.to_owned(),
+                probe,
                 row.program.to_owned(),
-                hook,
+                row.hook(),
                 row.state.name().to_owned(),
                 dash(row.state.reason()),
                 dash(row.state.remedy()),

@@ -37,6 +37,15 @@ fn a_chain_says_each_cause_once_in_one_line() {
 }
 
 #[test]
+fn a_reason_with_the_log_of_the_verifier_keeps_its_beginning_and_its_end() {
+    let long = format!("failed to load: {}the last line", "0: r1 = r2; ".repeat(100_000));
+    let short = shorten(long);
+    assert_eq!(short.chars().count(), REASON_MAX);
+    assert!(short.starts_with("failed to load: 0: r1") && short.contains(" ... ") && short.ends_with("the last line"));
+    assert_eq!(shorten("short".to_owned()), "short");
+}
+
+#[test]
 fn the_table_has_a_line_per_program_and_is_aligned() {
     let row =
         |program, state| ProbeReport { probe: "tasks", program, mode: "tp_btf", hook: "sched_process_exit", state };

@@ -1,38 +1,26 @@
-//! `sock_send_length`, `sock_recv_length` and `inet_sock_set_state`: HTTP/2 on the sockets of tracked cgroups.
+//! `sock_send_length`, `sock_recv_length` and `inet_sock_set_state`.
 //!
 //! The first two fire in net/socket.c behind every send and receive, with the bytes that it moved, in the context of the task: an I/O that
 //! moved nothing, was refused, or only peeked is none. The bytes are where the system call's arguments say.
 
-use super::argument;
-use crate::kernel::{Call, Registers, Sock, Task};
-use crate::maps::{CGROUPS, HTTP2_COUNTERS, HTTP2_SCRATCH, Http2Scratch, connection_made, connection_of};
-use crate::record::{head, send_frames};
+use super::{
+    AF_UNIX, FAMILIES, NOT_OF_THE_STREAM, SOCK_STREAM, TCP_CLOSE, begin_record, closed, count_unreadable, find,
+    observed_cgroup,
+};
+use crate::kernel::{Registers, Sock, Task};
+use crate::maps::{HTTP2_COUNTERS, HTTP2_SCRATCH, Http2Scratch, connection_made, connection_of};
+use crate::programs::argument;
 use crate::user_memory::Tap;
 use aya_ebpf::helpers::generated::{
-    bpf_get_current_cgroup_id, bpf_get_current_pid_tgid, bpf_get_current_task_btf, bpf_get_socket_cookie, bpf_loop,
-    bpf_probe_read_user, bpf_task_pt_regs,
+    bpf_get_current_cgroup_id, bpf_get_current_task_btf, bpf_get_socket_cookie, bpf_loop, bpf_task_pt_regs,
 };
 use aya_ebpf::macros::btf_tracepoint;
 use aya_ebpf::programs::BtfTracePointContext;
 use core::ffi::c_void;
 use fleetscope_ebpf::http2::connection::state;
 use fleetscope_ebpf::http2::{
-    ClosedRecord, Connection, Direction, Http2Record, Next, SNIFF_STEPS_MAX, STEPS_MAX, Shared, Sniff, Walk, direction,
-    unreadable, walker,
+    Connection, Direction, Next, SNIFF_STEPS_MAX, STEPS_MAX, Shared, Sniff, Walk, direction, walker,
 };
-use fleetscope_ebpf::{kind, verdict};
-
-/// `AF_UNIX`, `AF_INET`, `AF_INET6` of include/linux/socket.h.
-const FAMILIES: [u16; 3] = [1, 2, 10];
-const AF_UNIX: u16 = 1;
-/// `SOCK_STREAM` of include/linux/net.h.
-const SOCK_STREAM: u16 = 1;
-/// Flags of include/linux/socket.h with which a receive takes no byte of the stream: `MSG_OOB`, `MSG_PEEK`, `MSG_ERRQUEUE`.
-const NOT_OF_THE_STREAM: u32 = 0x1 | 0x2 | 0x2000;
-/// `MSG_TRUNC`: the bytes are taken from the stream, and go nowhere.
-const MSG_TRUNC: u32 = 0x20;
-/// `TCP_CLOSE` of include/net/tcp_states.h.
-const TCP_CLOSE: u32 = 7;
 
 /// Bytes were sent.
 #[btf_tracepoint(function = "sock_send_length")]
@@ -73,13 +61,7 @@ unsafe fn observe(socket: u64, ret: i32, flags: u32, way: u8) {
     if ret < 0 || flags & NOT_OF_THE_STREAM != 0 || sock.kind() != SOCK_STREAM || !FAMILIES.contains(&family) {
         return;
     }
-    // SAFETY: a helper without arguments.
-    let cgroup = unsafe { bpf_get_current_cgroup_id() };
-    // SAFETY: the value is copied at once; a concurrent removal leaves an old verdict at worst.
-    match unsafe { CGROUPS.get(cgroup) } {
-        Some(bits) if *bits & verdict::RPC != 0 => {}
-        _ => return,
-    }
+    let Some(cgroup) = observed_cgroup() else { return };
     // SAFETY: `socket` is an argument of the tracepoint; the value is the socket's own. Both directions of it may be at work at once,
     // on a part of their own; what they share are single bytes.
     unsafe {
@@ -112,10 +94,10 @@ unsafe fn observe(socket: u64, ret: i32, flags: u32, way: u8) {
 
 /// What the loops are given.
 #[repr(C)]
-struct Walked {
-    scratch: *mut Http2Scratch,
-    shared: *mut Shared,
-    direction: *mut Direction,
+pub(super) struct Walked {
+    pub(super) scratch: *mut Http2Scratch,
+    pub(super) shared: *mut Shared,
+    pub(super) direction: *mut Direction,
 }
 
 #[inline(always)]
@@ -131,7 +113,9 @@ unsafe fn look(connection: *mut Connection, scratch: *mut Http2Scratch, cgroup: 
         let mut walked = Walked { scratch, shared, direction: one };
         let ctx: *mut c_void = (&raw mut walked).cast();
         begin_record(&raw mut (*scratch).record, cgroup, (*shared).cookie, way);
-        if let Err(why) = find(scratch, len, flags) {
+        let task = bpf_get_current_task_btf();
+        let registers = Registers::new(bpf_task_pt_regs(task) as u64);
+        if let Err(why) = find(scratch, Task::new(task as u64), registers, len, flags) {
             count_unreadable(&*shared, why);
             (*scratch).walk = Walk::new(len);
             let mut tap = Tap { scratch };
@@ -166,94 +150,11 @@ unsafe extern "C" fn sniff_step(_: u32, walked: *mut Walked) -> i64 {
     }
 }
 
-unsafe extern "C" fn walk_step(_: u32, walked: *mut Walked) -> i64 {
+pub(super) unsafe extern "C" fn walk_step(_: u32, walked: *mut Walked) -> i64 {
     // SAFETY: `look` gave it.
     unsafe {
         let scratch = (*walked).scratch;
         let (shared, direction) = (&mut *(*walked).shared, &mut *(*walked).direction);
         i64::from(!(*scratch).walk.step(shared, direction, &mut Tap { scratch }))
-    }
-}
-
-/// Finds where the bytes are; else why they cannot be read, an index of [`unreadable`].
-#[inline(always)]
-unsafe fn find(scratch: *mut Http2Scratch, len: u32, flags: u32) -> Result<(), usize> {
-    // SAFETY: the helpers give the current task and its registers; the scratch is this processor's own.
-    unsafe {
-        let task = bpf_get_current_task_btf();
-        if Task::new(task as u64).is_worker() {
-            return Err(unreadable::WORKER);
-        }
-        let registers = Registers::new(bpf_task_pt_regs(task) as u64);
-        if !registers.is_native() {
-            return Err(unreadable::COMPAT);
-        }
-        if flags & MSG_TRUNC != 0 {
-            return Err(unreadable::CALL);
-        }
-        let memory = &mut (*scratch).memory;
-        let message = registers.second();
-        match registers.call() {
-            Call::Buffer => memory.buffer(message, len),
-            Call::Iovecs => memory.vector(message, registers.third(), len),
-            Call::Messages if registers.third() as u32 != 1 => return Err(unreadable::MESSAGES),
-            Call::Message | Call::Messages => {
-                // `msg_iov` and `msg_iovlen` of include/linux/socket.h, `struct user_msghdr`.
-                let mut iovecs = core::mem::MaybeUninit::<[u64; 2]>::uninit();
-                if bpf_probe_read_user(iovecs.as_mut_ptr().cast(), 16, message.wrapping_add(16) as *const _) != 0 {
-                    return Err(unreadable::FAULT);
-                }
-                let [address, count] = iovecs.assume_init();
-                memory.vector(address, count, len);
-            }
-            Call::Other => return Err(unreadable::CALL),
-        }
-    }
-    Ok(())
-}
-
-/// What is the same in all records of one I/O.
-#[inline(always)]
-unsafe fn begin_record(record: *mut Http2Record, cgroup: u64, cookie: u64, way: u8) {
-    // SAFETY: this processor's own.
-    unsafe {
-        (*record).head = head(kind::HTTP2, 0, cgroup);
-        (*record).cookie = cookie;
-        (*record).tgid = (bpf_get_current_pid_tgid() >> 32) as u32;
-        (*record).direction = way;
-        (*record).pad = [0; 3];
-    }
-}
-
-/// Counts an I/O whose bytes could not be read, when that is of a connection known to be HTTP/2.
-#[inline(always)]
-fn count_unreadable(shared: &Shared, why: usize) {
-    if why < unreadable::NAMES.len()
-        && matches!(shared.state, state::JOINED | state::COMPLETE)
-        && let Some(counters) = HTTP2_COUNTERS.get_ptr_mut(0)
-    {
-        // SAFETY: this processor's own; the index is below the array's length.
-        unsafe { *(&raw mut (*counters).unreadable).cast::<u64>().add(why) += 1 };
-    }
-}
-
-/// Tells that a connection is closed, if it was HTTP/2.
-#[inline(always)]
-unsafe fn closed(shared: &Shared, cgroup: u64) {
-    if !matches!(shared.state, state::JOINED | state::COMPLETE) {
-        return;
-    }
-    // SAFETY: helpers without arguments; the record is on the stack; the counters are this processor's own.
-    unsafe {
-        let tgid = (bpf_get_current_pid_tgid() >> 32) as u32;
-        let record = ClosedRecord { head: head(kind::HTTP2_CLOSED, 0, cgroup), cookie: shared.cookie, tgid, pad: 0 };
-        let sent = send_frames((&raw const record).cast(), size_of::<ClosedRecord>() as u64);
-        if let Some(counters) = HTTP2_COUNTERS.get_ptr_mut(0) {
-            if sent {
-                (*counters).records += 1;
-            } else {
-                (*counters).closes_lost += 1;
-            }
-        }
     }
 }

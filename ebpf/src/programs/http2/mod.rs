@@ -1,0 +1,127 @@
+//! HTTP/2 on the sockets of tracked cgroups.
+//!
+//! Two ways to see an I/O, of which the loader takes one. Both give the bytes to the walker of the lib, and its records to `FRAMES`.
+//! - `socket`: behind each send and receive, for kernels that have these tracepoints (6.3)
+//! - `syscall`: at the end of each system call, for those that have not
+
+mod socket;
+mod syscall;
+
+use crate::kernel::{Call, Registers, Task};
+use crate::maps::{HTTP2_COUNTERS, Http2Scratch};
+use crate::record::{head, send_frames};
+use aya_ebpf::helpers::generated::{bpf_get_current_cgroup_id, bpf_get_current_pid_tgid, bpf_probe_read_user};
+use fleetscope_ebpf::http2::connection::state;
+use fleetscope_ebpf::http2::{ClosedRecord, Http2Record, Shared, unreadable};
+use fleetscope_ebpf::{kind, verdict};
+
+use crate::maps::CGROUPS;
+
+/// `AF_UNIX`, `AF_INET`, `AF_INET6` of include/linux/socket.h.
+const FAMILIES: [u16; 3] = [AF_UNIX, 2, 10];
+const AF_UNIX: u16 = 1;
+/// `SOCK_STREAM` of include/linux/net.h.
+const SOCK_STREAM: u16 = 1;
+/// Flags of include/linux/socket.h with which a receive takes no byte of the stream: `MSG_OOB`, `MSG_PEEK`, `MSG_ERRQUEUE`.
+const NOT_OF_THE_STREAM: u32 = 0x1 | 0x2 | 0x2000;
+/// `MSG_TRUNC`: the bytes are taken from the stream, and go nowhere.
+const MSG_TRUNC: u32 = 0x20;
+/// `TCP_CLOSE` of include/net/tcp_states.h.
+const TCP_CLOSE: u32 = 7;
+
+/// The current task's cgroup, when its sockets are looked at.
+#[inline(always)]
+fn observed_cgroup() -> Option<u64> {
+    // SAFETY: a helper without arguments.
+    let cgroup = unsafe { bpf_get_current_cgroup_id() };
+    // SAFETY: the value is copied at once; a concurrent removal leaves an old verdict at worst.
+    let bits = unsafe { CGROUPS.get(cgroup) }.copied()?;
+    (bits & verdict::RPC != 0).then_some(cgroup)
+}
+
+/// Finds where the bytes are; else why they cannot be read, an index of [`unreadable`].
+#[inline(always)]
+unsafe fn find(
+    scratch: *mut Http2Scratch,
+    task: Task,
+    registers: Registers,
+    len: u32,
+    flags: u32,
+) -> Result<(), usize> {
+    if task.is_worker() {
+        return Err(unreadable::WORKER);
+    }
+    // SAFETY: the scratch is this processor's own; the helper reads user memory or fails.
+    unsafe {
+        if !registers.is_native() {
+            return Err(unreadable::COMPAT);
+        }
+        if flags & MSG_TRUNC != 0 {
+            return Err(unreadable::CALL);
+        }
+        let memory = &mut (*scratch).memory;
+        let message = registers.second();
+        match registers.call() {
+            Call::Buffer => memory.buffer(message, len),
+            Call::Iovecs => memory.vector(message, registers.third(), len),
+            Call::Messages if registers.third() as u32 != 1 => return Err(unreadable::MESSAGES),
+            Call::Message | Call::Messages => {
+                // `msg_iov` and `msg_iovlen` of include/linux/socket.h, `struct user_msghdr`.
+                let mut iovecs = core::mem::MaybeUninit::<[u64; 2]>::uninit();
+                if bpf_probe_read_user(iovecs.as_mut_ptr().cast(), 16, message.wrapping_add(16) as *const _) != 0 {
+                    return Err(unreadable::FAULT);
+                }
+                let [address, count] = iovecs.assume_init();
+                memory.vector(address, count, len);
+            }
+            Call::Sendfile | Call::Splice | Call::Other => return Err(unreadable::CALL),
+        }
+    }
+    Ok(())
+}
+
+/// What is the same in all records of one I/O.
+#[inline(always)]
+unsafe fn begin_record(record: *mut Http2Record, cgroup: u64, cookie: u64, way: u8) {
+    // SAFETY: this processor's own.
+    unsafe {
+        (*record).head = head(kind::HTTP2, 0, cgroup);
+        (*record).cookie = cookie;
+        (*record).tgid = (bpf_get_current_pid_tgid() >> 32) as u32;
+        (*record).direction = way;
+        (*record).pad = [0; 3];
+    }
+}
+
+/// Counts an I/O whose bytes could not be read, when that is of a connection known to be HTTP/2.
+#[inline(always)]
+fn count_unreadable(shared: &Shared, why: usize) {
+    if why < unreadable::NAMES.len()
+        && matches!(shared.state, state::JOINED | state::COMPLETE)
+        && let Some(counters) = HTTP2_COUNTERS.get_ptr_mut(0)
+    {
+        // SAFETY: this processor's own; the index is below the array's length.
+        unsafe { *(&raw mut (*counters).unreadable).cast::<u64>().add(why) += 1 };
+    }
+}
+
+/// Tells that a connection is closed, if it was HTTP/2.
+#[inline(always)]
+unsafe fn closed(shared: &Shared, cgroup: u64) {
+    if !matches!(shared.state, state::JOINED | state::COMPLETE) {
+        return;
+    }
+    // SAFETY: helpers without arguments; the record is on the stack; the counters are this processor's own.
+    unsafe {
+        let tgid = (bpf_get_current_pid_tgid() >> 32) as u32;
+        let record = ClosedRecord { head: head(kind::HTTP2_CLOSED, 0, cgroup), cookie: shared.cookie, tgid, pad: 0 };
+        let sent = send_frames((&raw const record).cast(), size_of::<ClosedRecord>() as u64);
+        if let Some(counters) = HTTP2_COUNTERS.get_ptr_mut(0) {
+            if sent {
+                (*counters).records += 1;
+            } else {
+                (*counters).closes_lost += 1;
+            }
+        }
+    }
+}
