@@ -6,7 +6,7 @@ set -euo pipefail
 here=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)
 images=${FLEETSCOPE_CACHE:-${XDG_CACHE_HOME:-$HOME/.cache}/fleetscope}/images
 ref=${FLEETSCOPE_IMAGE_PREFIX:-localhost/fleetscope}/sample-agents:${FLEETSCOPE_IMAGE_TAG:-dev}
-packages=base-files,coreutils,dash,git,libc6-dev,libpython3-stdlib,python3-minimal,tcc
+packages=base-files,coreutils,dash,git,libc6-dev,libpython3-stdlib,python3-grpcio,python3-minimal,tcc
 suite=bookworm
 # What no agent reads: translations, manuals, the scripts of git and perl itself, git over the network.
 unused=(usr/share/{doc,info,lintian,locale,man,perl,perl5,zoneinfo,gitweb,bash-completion} 'usr/lib/*/'{gconv,perl,perl5,perl-base}

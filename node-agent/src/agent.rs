@@ -12,7 +12,7 @@ use tokio::signal::unix::{SignalKind, signal};
 use tokio::sync::{mpsc, watch};
 use tracing::{error, info, warn};
 
-use crate::args::Args;
+use crate::args::{Args, GrpcMode};
 use crate::engine::handle::Handle;
 use crate::engine::{Changes, Engine, Settings};
 use crate::http::App;
@@ -22,7 +22,7 @@ use crate::mounts::{Mounts, Paths};
 use crate::probes::capabilities::{self, CapabilityError, Dropped, Held};
 use crate::probes::memory::give_back;
 use crate::probes::report::chain;
-use crate::probes::{Options, Probes};
+use crate::probes::{Options, Probes, Rpc};
 use crate::readiness::{Part, Readiness};
 use crate::sampling::Sampling;
 use crate::{fleets, pods};
@@ -155,6 +155,8 @@ impl From<Args> for Parts {
             standalone,
             check: _,
             runqueue,
+            grpc,
+            grpc_ring_bytes,
             ring_bytes,
             series_grace,
             pending_timeout,
@@ -165,7 +167,18 @@ impl From<Args> for Parts {
         let node = node_name.unwrap_or_default();
         let count = |count: u32| usize::try_from(count).expect("at least 32 bits");
         Self {
-            options: Options { runqueue, ring_bytes, ..Options::default() },
+            options: Options {
+                runqueue,
+                rpc: match grpc {
+                    GrpcMode::Auto => Rpc::Auto,
+                    GrpcMode::Sockets => Rpc::Sockets,
+                    GrpcMode::Syscalls => Rpc::Syscalls,
+                    GrpcMode::Off => Rpc::Off,
+                },
+                ring_bytes,
+                frames_bytes: grpc_ring_bytes,
+                ..Options::default()
+            },
             paths: Paths { cgroup_root, proc_root, pod_root, pod_uid, standalone },
             listen,
             keep_capabilities,
@@ -173,6 +186,7 @@ impl From<Args> for Parts {
                 node: node.clone(),
                 standalone,
                 runqueue,
+                rpc: grpc != GrpcMode::Off,
                 series: series::Limits { per_metric_and_fleet: count(max_series_per_fleet), total: count(max_series) },
                 series_grace,
                 pending_timeout,

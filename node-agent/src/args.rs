@@ -9,7 +9,7 @@ use std::time::Duration;
 
 use clap::builder::{PossibleValuesParser, TypedValueParser as _};
 use clap::{ArgAction, Parser, ValueEnum};
-use fleetscope_ebpf::RING_BYTES;
+use fleetscope_ebpf::{FRAMES_BYTES, RING_BYTES};
 
 /// Smallest ring buffer: one page of the largest page size that Linux uses (64 KiB), as its size is a multiple of a page.
 const RING_BYTES_MIN: u32 = 64 << 10;
@@ -25,7 +25,20 @@ pub enum LogFormat {
     Json,
 }
 
-/// Measures the tasks of this node's agents in the kernel and serves them to Prometheus.
+/// How calls of gRPC are seen.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub enum GrpcMode {
+    /// By sockets where the kernel can, else by syscalls.
+    Auto,
+    /// Behind each send and receive of a socket.
+    Sockets,
+    /// At the end of each system call.
+    Syscalls,
+    /// Not at all.
+    Off,
+}
+
+/// Measures the tasks and the gRPC calls of this node's agents in the kernel and serves them to Prometheus.
 ///
 /// Runs on every node as a DaemonSet. It loads eBPF programs (capabilities BPF and PERFMON), watches this node's pods and
 /// all `AgentFleet` objects, and answers at /metrics, /healthz, /readyz, /info, /agents and /api/v1/tasks.
@@ -90,6 +103,16 @@ pub struct Args {
     #[arg(long, env = "FLEETSCOPE_RUNQUEUE", value_name = "BOOL", default_value = "true", action = ArgAction::Set,
         value_parser = PossibleValuesParser::new(["true", "false"]).map(|v| v == "true"))]
     pub runqueue: bool,
+
+    /// How calls of gRPC are seen: `auto`; `sockets`, behind each send and receive (kernel 6.3 and later); `syscalls`, at the end of each
+    /// system call, which costs every system call of the machine some 50 ns; or `off`.
+    #[arg(long, env = "FLEETSCOPE_GRPC", value_name = "MODE", default_value = "auto")]
+    pub grpc: GrpcMode,
+
+    /// Size of the kernel's ring buffer for calls in bytes: a power of two from 65536 to 1073741824. 4 MiB hold 70 ms of 100,000 calls a
+    /// second; frames that it has no room for are lost, and the calls that they belong to are counted as lost.
+    #[arg(long, env = "FLEETSCOPE_GRPC_RING_BYTES", value_name = "BYTES", default_value_t = FRAMES_BYTES, value_parser = ring_bytes)]
+    pub grpc_ring_bytes: u32,
 
     /// Size of the kernel's ring buffer in bytes: a power of two from 65536 to 1073741824. It holds about 8,000 executions
     /// per MiB; what it has no room for takes a slower way and loses its arguments.

@@ -27,9 +27,11 @@ use crate::probes::maps::{Maps, MapsError, Records};
 use crate::readiness::{Part, Readiness};
 use crate::sampler::Target;
 use crate::watches::Change;
+use calls::Calls;
 use gauges::{Gauges, Runqueues};
 use handle::Question;
 
+mod calls;
 mod gauges;
 pub mod handle;
 mod own;
@@ -57,6 +59,8 @@ pub struct Settings {
     pub standalone: bool,
     /// Run-queue latency is measured.
     pub runqueue: bool,
+    /// Calls of gRPC are seen.
+    pub rpc: bool,
     /// How many series are held.
     pub series: Limits,
     /// How long series of what is gone are served.
@@ -86,6 +90,7 @@ pub struct Engine {
     lost: Counters,
     gauges: Gauges,
     runqueues: Runqueues,
+    calls: Calls,
     scanned: Option<Instant>,
     /// The last trouble with the maps that was logged, so that it is logged once.
     trouble: String,
@@ -106,6 +111,7 @@ impl Engine {
             lost: Counters::default(),
             gauges: Gauges::default(),
             runqueues: Runqueues::default(),
+            calls: Calls::new(),
             scanned: None,
             trouble: String::new(),
         }
@@ -123,6 +129,7 @@ impl Engine {
             let ring = records.into_async();
             ring.inspect_err(|error| error!(%error, "Failed to watch the ring buffer: no records are read")).ok()
         });
+        self.calls.watch(self.probes.maps());
         block_in_place(|| self.scan());
         let mut drain = interval(DRAIN_EVERY);
         drain.set_missed_tick_behavior(MissedTickBehavior::Delay);
@@ -132,6 +139,7 @@ impl Engine {
             tokio::select! {
                 _ = stop.wait_for(|stop| *stop) => break,
                 () = filled(&mut ring) => self.drain(&mut ring),
+                () = self.calls.filled() => self.drain(&mut ring),
                 _ = drain.tick() => self.drain(&mut ring),
                 _ = tick.tick() => self.tick(),
                 Some(change) = changes.pods.recv() => self.pod(change),
@@ -182,7 +190,7 @@ impl Engine {
     }
 
     fn drain(&mut self, ring: &mut Option<AsyncFd<Records>>) {
-        let Self { tracker, lost, probes, .. } = self;
+        let Self { tracker, lost, probes, calls, .. } = self;
         let now = boot_ns();
         let mut gone = Vec::new();
         let mut handle = |tracker: &mut Tracker, record: Result<Record<'_>, RecordError>| match record {
@@ -221,6 +229,7 @@ impl Engine {
             }
             Err(error) => result = Err(error),
         }
+        result = result.and(calls.drain(maps, tracker, now));
         tracker.tick(now);
         self.note(result);
     }
@@ -307,6 +316,7 @@ impl Engine {
         let registry = self.tracker.registry_mut();
         own::programs(registry, &programs);
         own::usage(registry);
+        self.calls.show(registry);
         registry.snapshot(filter)
     }
 
@@ -338,6 +348,7 @@ fn tracker(settings: &Settings, mounts: &Mounts) -> Tracker {
         grace: ns(settings.series_grace),
         pending_for: ns(settings.pending_timeout),
         runqueue: settings.runqueue,
+        rpc: settings.rpc,
         series: settings.series,
         ..TrackerLimits::default()
     };
