@@ -10,6 +10,7 @@
 #[path = "../kernel/group.rs"]
 #[expect(dead_code, reason = "the kernel suite uses more of it")]
 mod group;
+mod statistics;
 
 use std::fs::{self, File};
 use std::io::{Read as _, Write as _};
@@ -21,25 +22,7 @@ use fleetscope_ebpf::verdict;
 use fleetscope_node_agent::probes::{Options, Probes};
 
 use group::Group;
-
-/// The kernel's statistics of eBPF programs, on while this lives.
-struct Statistics(String);
-
-const SWITCH: &str = "/proc/sys/kernel/bpf_stats_enabled";
-
-impl Statistics {
-    fn on() -> Self {
-        let before = fs::read_to_string(SWITCH).unwrap();
-        fs::write(SWITCH, "1").unwrap();
-        Self(before)
-    }
-}
-
-impl Drop for Statistics {
-    fn drop(&mut self) {
-        let _ = fs::write(SWITCH, &self.0);
-    }
-}
+use statistics::Statistics;
 
 /// A tool at work.
 struct Tool {
@@ -63,14 +46,10 @@ fn main() {
     let rate = arguments.first().copied().unwrap_or(1000);
     let seconds = arguments.get(1).copied().unwrap_or(10);
     let _statistics = Statistics::on();
-    println!("Kernel {}, {} processors.\n", uname(), std::thread::available_parallelism().unwrap());
+    println!("Kernel {}, {} processors.\n", statistics::kernel(), std::thread::available_parallelism().unwrap());
     per_event();
     println!();
     beside_others(rate, seconds);
-}
-
-fn uname() -> String {
-    fs::read_to_string("/proc/sys/kernel/osrelease").unwrap().trim().to_owned()
 }
 
 /// The first table: nanoseconds per run of each program.

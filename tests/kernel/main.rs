@@ -8,13 +8,14 @@
 //! - `storm`: many at once
 //! - `runqueue`: run-queue latency
 //! - `rpc`: calls of gRPC
-//! - `group`, `session`, `http2`: the harness; `process.rs` and `socket.rs` are programs of their own, `kernel-process` and `kernel-socket`
+//! - `group`, `session`, `http2`, `calls`: the harness; `process.rs` and `socket.rs` are programs of their own, `kernel-process` and `kernel-socket`
 //!
 //! Needs root, or `CAP_BPF`, `CAP_PERFMON` and writable cgroups. Tests share nothing but the kernel.
 #![expect(clippy::unwrap_used, reason = "all of it is test code, the functions without #[test] too")]
 
 mod arguments;
 mod attach;
+mod calls;
 mod exits;
 mod group;
 mod groups;

@@ -8,8 +8,9 @@ use fleetscope_node_agent::probes::programs::RPC;
 use fleetscope_node_agent::probes::report;
 use fleetscope_node_agent::probes::{Options, Rpc};
 
+use crate::calls::Calls;
 use crate::group::Group;
-use crate::http2::{Calls, Connection, Manner, PLAIN, client_opens, frame, request, response, server_opens};
+use crate::http2::{Connection, Manner, PLAIN, client_opens, frame, request, response, server_opens};
 use crate::session::Session;
 
 /// Nanoseconds of a second.

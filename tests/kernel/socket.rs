@@ -3,6 +3,7 @@
 //! it answers `ok` when that is done.
 //!
 //! - `client HEX`, `server HEX`: that end sends these bytes, CHUNK at a time, and the other end receives them
+//! - `repeat COUNT client HEX`: as often as that
 //! - `refused`: an end receives where nothing is, and is told EAGAIN
 //! - `close`: both ends are closed
 //!
@@ -40,10 +41,20 @@ fn main() {
     say("ok");
     for line in std::io::stdin().lock().lines() {
         let line = line.expect("standard input can be read");
-        let (verb, hex) = line.split_once(' ').unwrap_or((&line, ""));
+        let (times, line) = match line.strip_prefix("repeat ").and_then(|rest| rest.split_once(' ')) {
+            Some((times, line)) => (times.parse().expect("a number"), line),
+            None => (1, &*line),
+        };
+        let (verb, hex) = line.split_once(' ').unwrap_or((line, ""));
+        let bytes = bytes(hex);
+        for _ in 1..times {
+            let (client, server) = ends.as_ref().expect("the connection is open");
+            let (from, to) = if verb == "client" { (client, server) } else { (server, client) };
+            carry(from, to, sender, receiver, &bytes, chunk);
+        }
         match (verb, &ends) {
-            ("client", Some((client, server))) => carry(client, server, sender, receiver, &bytes(hex), chunk),
-            ("server", Some((client, server))) => carry(server, client, sender, receiver, &bytes(hex), chunk),
+            ("client", Some((client, server))) => carry(client, server, sender, receiver, &bytes, chunk),
+            ("server", Some((client, server))) => carry(server, client, sender, receiver, &bytes, chunk),
             ("refused", Some((client, _))) => {
                 let mut byte = [0_u8];
                 // SAFETY: the buffer has the byte.

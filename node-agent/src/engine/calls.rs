@@ -75,8 +75,7 @@ impl Calls {
     pub(super) fn show(&self, registry: &mut Registry) {
         self.series.show(self.tracker.counts(), registry);
         let Http2Counters { pieces_lost, closes_lost, storage_full, unreadable, .. } = self.counters;
-        let lost =
-            [("http2_frames", pieces_lost), ("http2_closes", closes_lost), ("http2_sockets_full", storage_full)];
+        let lost = [("http2_frames", pieces_lost), ("http2_closes", closes_lost), ("http2_sockets_full", storage_full)];
         for (reason, count) in lost.into_iter().chain(UNREADABLE.into_iter().zip(unreadable)) {
             registry.set(&EVENTS_LOST, None, &[reason], number(count));
         }
