@@ -31,6 +31,7 @@
 //! - `status`: statuses; `call`: what is given out; `counts`: reasons and counts
 //! - `stream`: one stream; `requests`: which streams had a request; `calls`: the streams of a connection
 //! - `connection`: directions and header tables; `tracker`, `lru`: all connections
+//! - `rows`: what the CLI reads of the series
 
 mod assembly;
 mod call;
@@ -41,6 +42,7 @@ mod frame;
 mod header_block;
 mod lru;
 mod requests;
+pub mod rows;
 mod status;
 mod stream;
 mod tracker;
