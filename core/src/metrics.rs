@@ -11,7 +11,10 @@ pub const OTHER: &str = "_OTHER";
 
 /// Labels whose values the observed programs choose. All others have a set of values that is known beforehand, so they stay
 /// true when a cap folds series together.
-pub const OPEN_LABELS: [&str; 3] = ["group", "image", "task"];
+pub const OPEN_LABELS: [&str; 4] = ["group", "image", "rpc_method", "task"];
+
+/// Value of the label `rpc_system_name`: what the kernel's records are decoded as.
+pub const RPC_SYSTEM: &str = "grpc";
 
 /// What a metric is.
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -64,6 +67,12 @@ pub const RUNQUEUE_BOUNDS: [f64; 12] = [
     0.000_001, 0.000_004, 0.000_016, 0.000_064, 0.000_256, 0.001_024, 0.004_096, 0.016_384, 0.065_536, 0.262_144,
     1.048_576, 4.194_304,
 ];
+/// Bounds of durations of calls: those that OpenTelemetry's semantic conventions advise, with some below for what stays in a
+/// node and some above for streams.
+pub const RPC_BOUNDS: [f64; 20] = [
+    0.000_5, 0.001, 0.002_5, 0.005, 0.01, 0.025, 0.05, 0.075, 0.1, 0.25, 0.5, 0.75, 1.0, 2.5, 5.0, 7.5, 10.0, 30.0,
+    60.0, 300.0,
+];
 /// Bounds of durations of our own work.
 pub const SELF_BOUNDS: [f64; 12] = [0.000_5, 0.001, 0.002_5, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 5.0];
 
@@ -95,6 +104,18 @@ metrics! {
     /// Run-queue waits.
     RUNQUEUE_LATENCY = Histogram(&RUNQUEUE_BOUNDS), Fleet, "fleetscope_runqueue_latency_seconds", "seconds", [],
         "How long runnable threads waited for a processor.";
+    /// Durations of calls that came in. Name and labels are those of OpenTelemetry's semantic conventions for RPC.
+    RPC_SERVER_DURATION = Histogram(&RPC_BOUNDS), Fleet, "rpc_server_call_duration_seconds", "seconds", ["error_type", "rpc_method", "rpc_status_code", "rpc_system_name"],
+        "Duration of finished gRPC calls that the container served, from the first byte of the request to the end of the call, streams included; error_type is empty for calls that did not fail.";
+    /// Durations of calls that went out. Name and labels are those of OpenTelemetry's semantic conventions for RPC.
+    RPC_CLIENT_DURATION = Histogram(&RPC_BOUNDS), Fleet, "rpc_client_call_duration_seconds", "seconds", ["error_type", "rpc_method", "rpc_status_code", "rpc_system_name"],
+        "Duration of finished gRPC calls that the container made, from the first byte of the request to the end of the call, streams included; error_type is empty for calls that did not fail.";
+    /// Calls that are not over.
+    RPC_IN_FLIGHT = Gauge, Fleet, "fleetscope_rpc_calls_in_flight", "", ["role", "rpc_method"],
+        "Calls of gRPC whose request was seen and that are not over yet, by role (client, server).";
+    /// Time to the first response.
+    RPC_FIRST_RESPONSE = Histogram(&RPC_BOUNDS), Fleet, "fleetscope_rpc_first_response_seconds", "seconds", ["role", "rpc_method"],
+        "Time from the first byte of a gRPC request to the first response headers, of every call that had some, by role (client, server).";
     /// Agents by status; pod and container are empty.
     AGENTS = Gauge, Fleet, "fleetscope_agents", "", ["status"],
         "Agents (pods) of the fleet on this node by status: discovered, running, stopped, failed.";
@@ -174,6 +195,39 @@ metrics! {
     /// State of the watches.
     WATCH_ERRORS = Counter, NodeAgent, "fleetscope_watch_errors_total", "", ["kind"],
         "Errors of the watches of the Kubernetes API, by kind of object.";
+    /// Calls by how far they came.
+    RPC_CALLS = Counter, NodeAgent, "fleetscope_rpc_calls_total", "", ["event"],
+        "Calls of gRPC on this node that were seen to start (started) and to end (finished), those of containers outside of fleets included.";
+    /// Calls without a method.
+    RPC_UNNAMED = Counter, NodeAgent, "fleetscope_rpc_unnamed_calls_total", "", ["reason"],
+        "Finished gRPC calls whose method cannot be known, by reason: joined (its name was sent before the agent came), gap, undecodable, invalid.";
+    /// Calls without a status.
+    RPC_UNKNOWN_STATUS = Counter, NodeAgent, "fleetscope_rpc_unknown_status_calls_total", "", [],
+        "Finished gRPC calls whose status cannot be known; they have the status _OTHER.";
+    /// Calls whose end cannot be known.
+    RPC_LOST = Counter, NodeAgent, "fleetscope_rpc_calls_lost_total", "", ["reason"],
+        "Calls of gRPC whose start or end was missed, so that they have no duration, by reason: gap, joined, desync, unreadable, undecodable, evicted, streams_full, unclassified.";
+    /// Connections that are held.
+    RPC_CONNECTIONS = Gauge, NodeAgent, "fleetscope_rpc_connections", "", ["state"],
+        "HTTP/2 connections that are held now, by state: open (can be read), joined, desync, unreadable.";
+    /// Connections that became opaque.
+    RPC_CONNECTIONS_OPAQUE = Counter, NodeAgent, "fleetscope_rpc_connections_opaque_total", "", ["reason"],
+        "How often a connection, or one direction of it, could not be read any more, by reason: tls, joined, desync, unreadable.";
+    /// Forgotten state.
+    RPC_EVICTIONS = Counter, NodeAgent, "fleetscope_rpc_evictions_total", "", ["kind"],
+        "What was forgotten to stay within the limits of memory, by kind: connection, stream.";
+    /// What no peer may send.
+    RPC_FAULTS = Counter, NodeAgent, "fleetscope_rpc_faults_total", "", [],
+        "Frames and header blocks that HTTP/2 does not allow or that could not be decoded.";
+    /// Missing records.
+    RPC_GAPS = Counter, NodeAgent, "fleetscope_rpc_gaps_total", "", [],
+        "Kernel records of HTTP/2 connections before which others were missing.";
+    /// Requests that are no calls.
+    RPC_OTHER_REQUESTS = Counter, NodeAgent, "fleetscope_rpc_other_requests_total", "", [],
+        "Requests over HTTP/2 that are not gRPC, and so in no other metric.";
+    /// Memory of connections.
+    RPC_STATE = Gauge, NodeAgent, "fleetscope_rpc_state_bytes", "bytes", [],
+        "Memory that the state of all HTTP/2 connections takes.";
     /// Tracked containers.
     CONTAINERS = Gauge, NodeAgent, "fleetscope_containers", "", ["state"],
         "Containers of this node that are known: tracked (of a fleet), ignored, pending (identity not known yet).";
@@ -211,10 +265,12 @@ metrics! {
 mod tests {
     use std::collections::BTreeSet;
 
-    use super::{ALL, IDENTITY_LABELS, Kind, OPEN_LABELS, Scope};
+    use super::{ALL, IDENTITY_LABELS, Kind, Metric, OPEN_LABELS, RPC_CLIENT_DURATION, RPC_SERVER_DURATION, Scope};
 
     /// Endings that a histogram's or a summary's series have.
     const RESERVED_ENDINGS: [&str; 4] = ["_bucket", "_count", "_sum", "_created"];
+    /// Those of OpenTelemetry's semantic conventions, which keep the names that they have there.
+    const OF_CONVENTIONS: [Metric; 2] = [RPC_CLIENT_DURATION, RPC_SERVER_DURATION];
     /// Labels that mean something else to Prometheus, or that it adds.
     const RESERVED_LABELS: [&str; 6] = ["instance", "job", "le", "quantile", "endpoint", "prometheus"];
 
@@ -229,7 +285,8 @@ mod tests {
     fn names_follow_the_conventions_of_prometheus() {
         for metric in ALL {
             let name = metric.name;
-            assert!(name.starts_with("fleetscope_") && is_snake_case(name), "{name}");
+            let ours = name.starts_with("fleetscope_");
+            assert!(is_snake_case(name) && (ours || OF_CONVENTIONS.contains(metric)), "{name}");
             assert_eq!(metric.kind == Kind::Counter, name.ends_with("_total"), "{name}");
             assert_eq!(metric.kind == Kind::Info, name.ends_with("_info"), "{name}");
             assert!(!RESERVED_ENDINGS.iter().any(|ending| name.ends_with(ending)), "{name}");
