@@ -56,8 +56,7 @@ impl UserMemory {
     #[inline(always)]
     pub(crate) fn vector(&mut self, address: u64, iovecs: u64, len: u32) {
         self.address = address;
-        // One more than is walked tells that there are more.
-        self.iovecs = if iovecs > IOVECS_MAX as u64 { IOVECS_MAX + 1 } else { iovecs as u32 };
+        self.iovecs = if iovecs > IOVECS_MAX as u64 { IOVECS_MAX } else { iovecs as u32 };
         self.len = len;
         self.rewind();
     }
@@ -79,10 +78,6 @@ impl UserMemory {
     fn advance(&mut self) -> bool {
         self.fault = unreadable::FAULT as u32;
         if self.next >= self.iovecs {
-            return false;
-        }
-        if self.next >= IOVECS_MAX {
-            self.fault = unreadable::IOVECS as u32;
             return false;
         }
         let at = self.address.wrapping_add(self.next as u64 * IOVEC);

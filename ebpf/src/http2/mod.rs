@@ -57,8 +57,9 @@ pub const GOAWAY_BYTES: u32 = 8;
 pub const STEPS_MAX: u32 = 65_536;
 /// Most steps of the sniff over one I/O: frames, and pieces of memory.
 pub const SNIFF_STEPS_MAX: u32 = 4096;
-/// Most pieces of memory of one I/O that are walked.
-pub const IOVECS_MAX: u32 = 16;
+/// Most pieces of memory of one I/O, which is the kernel's own limit (include/uapi/linux/uio.h, `UIO_MAXIOV`). gRPC's C core writes a header
+/// block in one piece per field and half of it.
+pub const IOVECS_MAX: u32 = 1024;
 /// Implausible I/Os of one connection, no plausible one between, after which it is latched as not HTTP/2. Many, as one that is joined in mid-life may begin
 /// with a long message that is read in parts; few enough that any other protocol soon costs one lookup.
 pub const STRIKES_MAX: u8 = 64;
@@ -188,12 +189,10 @@ pub mod unreadable {
     pub const COMPAT: usize = 2;
     /// By sendmmsg or recvmmsg with several messages: which of them it is cannot be told.
     pub const MESSAGES: usize = 3;
-    /// In more than [`super::IOVECS_MAX`] pieces of memory.
-    pub const IOVECS: usize = 4;
     /// In memory that is not there.
-    pub const FAULT: usize = 5;
+    pub const FAULT: usize = 4;
     /// Names, as values of the label `reason`.
-    pub const NAMES: [&str; 6] = ["worker", "call", "compat", "messages", "iovecs", "fault"];
+    pub const NAMES: [&str; 5] = ["worker", "call", "compat", "messages", "fault"];
 }
 
 /// Counts of one processor since the programs were loaded. Each field only grows.
@@ -213,4 +212,4 @@ pub struct Http2Counters {
     /// I/Os on HTTP/2 connections whose bytes could not be read, by [`unreadable`]. Those inside of DATA cost nothing else.
     pub unreadable: [u64; unreadable::NAMES.len()],
 }
-const _: () = assert!(size_of::<Http2Counters>() == 88);
+const _: () = assert!(size_of::<Http2Counters>() == 80);

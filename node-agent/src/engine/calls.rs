@@ -73,7 +73,7 @@ impl Calls {
 
     /// Brings the series of what was counted up to date.
     pub(super) fn show(&self, registry: &mut Registry) {
-        self.series.show(self.tracker.counts(), registry);
+        self.tracker.counts().show(registry);
         let Http2Counters { pieces_lost, closes_lost, storage_full, unreadable, .. } = self.counters;
         let lost = [("http2_frames", pieces_lost), ("http2_closes", closes_lost), ("http2_sockets_full", storage_full)];
         for (reason, count) in lost.into_iter().chain(UNREADABLE.into_iter().zip(unreadable)) {
@@ -93,7 +93,6 @@ const UNREADABLE: [&str; unreadable::NAMES.len()] = [
     "http2_unreadable_call",
     "http2_unreadable_compat",
     "http2_unreadable_messages",
-    "http2_unreadable_iovecs",
     "http2_unreadable_fault",
 ];
 
