@@ -104,7 +104,7 @@ func clientStream(_ any, stream grpc.ServerStream) error {
 	if err != nil {
 		return err
 	}
-	for more := !d.failsAtOnce(); more; {
+	for more := true; more; {
 		if more, err = next(stream); err != nil {
 			return err
 		}

@@ -44,7 +44,7 @@ func parse(message []byte) (d directive, err error) {
 	return d, err
 }
 
-// failsAtOnce: the call ends with one header block, before anything was sent or the rest of the requests was read.
+// failsAtOnce: the call ends with one header block, before anything was sent; a Bidi before the rest of the requests was read.
 func (d directive) failsAtOnce() bool { return d.status != 0 && d.trailersOnly != 0 }
 
 func body(n int) []byte { return bytes.Repeat([]byte("x"), max(n, 0)) }
