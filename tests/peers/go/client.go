@@ -36,6 +36,11 @@ func (p *plan) run() error {
 	if err != nil {
 		return err
 	}
+	defer func() {
+		for _, connection := range connections {
+			_ = connection.Close()
+		}
+	}()
 	fmt.Fprintf(output, "connected %d\n", len(connections))
 	if !p.hold {
 		return p.round(connections, account)

@@ -112,12 +112,10 @@ func clientStream(_ any, stream grpc.ServerStream) error {
 	if err := d.begin(stream.Context()); err != nil {
 		return err
 	}
-	if d.status == 0 {
-		if err := d.respond(stream); err != nil {
-			return err
-		}
+	if err := d.end(stream.Context()); err != nil {
+		return err
 	}
-	return d.end(stream.Context())
+	return d.respond(stream)
 }
 
 func serverStream(_ any, stream grpc.ServerStream) error {

@@ -183,12 +183,13 @@ class Client:
         self.channels = [grpc.aio.insecure_channel(self.arguments.target, OPTIONS) for _ in range(self.arguments.connections)]
         await asyncio.wait_for(asyncio.gather(*(channel.channel_ready() for channel in self.channels)), CONNECT_LIMIT)
         print("connected", len(self.channels), flush=True)
-        if not self.arguments.hold:
+        if self.arguments.hold:
+            async for line in lines_of_stdin(asyncio.Queue(), asyncio.get_running_loop()):
+                if line == "go":
+                    await self.round()
+        else:
             await self.round()
-            return
-        async for line in lines_of_stdin(asyncio.Queue(), asyncio.get_running_loop()):
-            if line == "go":
-                await self.round()
+        await asyncio.gather(*(channel.close() for channel in self.channels))
 
     async def round(self):
         """Makes all calls, of each kind after the other, and prints the account."""
