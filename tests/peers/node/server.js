@@ -86,12 +86,14 @@ function bidi(call) {
       call.write(body(directive.bytes));
       return;
     }
-    directive = parse(request);
     call.pause();
-    begin(call, directive).then(() => {
+    const first = async () => {
+      directive = parse(request);
+      await begin(call, directive);
       call.write(body(directive.bytes));
       call.resume();
-    }, fail);
+    };
+    first().catch(fail);
   });
   call.on("end", () => end(directive).then(() => call.end(), fail));
 }

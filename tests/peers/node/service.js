@@ -31,6 +31,9 @@ const body = (size) => Buffer.alloc(Math.max(size, 0), "x");
 function parse(message) {
   const values = Object.fromEntries(message.toString("latin1").split("\n", 1)[0].split(" ").map((pair) => pair.split("=")));
   const directive = Object.fromEntries(FIELDS.map((field) => [field, Number.parseInt(values[field], 10)]));
+  if (Object.values(directive).some(Number.isNaN)) {
+    throw Object.assign(new Error("the first message is not a directive"), { code: grpc.status.INVALID_ARGUMENT });
+  }
   // The call ends with one header block, before anything was sent; a Bidi before the rest of the requests was read.
   directive.failsAtOnce = directive.status !== 0 && directive.trailers_only !== 0;
   return directive;

@@ -83,6 +83,13 @@ class Call:
             self.status = grpc.StatusCode.CANCELLED if left is None or left > 0 else grpc.StatusCode.DEADLINE_EXCEEDED
         self.account.add(self.method, self.status.name, monotonic() - self.start)
 
+    async def asked(self, message, context):
+        try:
+            return Directive(message)
+        except (KeyError, ValueError):
+            self.status = grpc.StatusCode.INVALID_ARGUMENT
+            await context.abort(self.status, "the first message is not a directive")
+
     async def begin(self, directive, context):
         """Waits, and sends the response's headers; or fails without them."""
         await asyncio.sleep(directive.delay_ms / 1000)
@@ -104,14 +111,14 @@ class Call:
 
     async def unary(self, request, context):
         context.add_done_callback(self.ended)
-        directive = Directive(request)
+        directive = await self.asked(request, context)
         await self.begin(directive, context)
         await self.end(directive, context)
         return body(directive.bytes)
 
     async def client(self, requests, context):
         context.add_done_callback(self.ended)
-        directive = Directive(await anext(requests))
+        directive = await self.asked(await anext(requests, b""), context)
         async for _ in requests:
             pass
         await self.begin(directive, context)
@@ -120,7 +127,7 @@ class Call:
 
     async def server(self, request, context):
         context.add_done_callback(self.ended)
-        directive = Directive(request)
+        directive = await self.asked(request, context)
         await self.begin(directive, context)
         for _ in range(directive.messages):
             yield body(directive.bytes)
@@ -128,7 +135,7 @@ class Call:
 
     async def bidi(self, requests, context):
         context.add_done_callback(self.ended)
-        directive = Directive(await anext(requests))
+        directive = await self.asked(await anext(requests, b""), context)
         await self.begin(directive, context)
         yield body(directive.bytes)
         async for _ in requests:
