@@ -6,6 +6,7 @@ use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 
 use fleetscope_core::api::admission::{Fault, admit_fleet};
+use fleetscope_core::api::agent_fleet::GrpcSpec;
 use fleetscope_core::api::{AgentFleet, AgentFleetSpec, GENERATED, crd_file, crd_yaml, crds};
 use k8s_openapi::apiextensions_apiserver::pkg::apis::apiextensions::v1::CustomResourceDefinition;
 use kube::core::cel::compile_schema;
@@ -29,7 +30,7 @@ fn fleet(spec: &Value) -> Value {
 }
 
 fn with(path: &str, value: Value) -> Value {
-    let mut spec = json!({ "selector": {}, "tasks": { "rules": [rule()] }, "scrape": {} });
+    let mut spec = json!({ "selector": {}, "tasks": { "rules": [rule()] }, "grpc": {}, "scrape": {} });
     let (parent, field) = path.rsplit_once('/').unwrap();
     match spec.pointer_mut(parent).unwrap() {
         Value::Array(items) => items[field.parse::<usize>().unwrap()] = value,
@@ -95,6 +96,8 @@ fn defaults_of_the_schema_are_those_of_the_types() {
     assert_eq!(read.spec.scrape.scrape_timeout, "10s");
     let read = admit_fleet(&fleet(&json!({ "selector": {}, "tasks": { "rules": [rule()] } }))).unwrap();
     assert_eq!((read.spec.tasks.rules[0].group.as_str(), read.spec.tasks.max_unmatched), ("default", 100));
+    let read = admit_fleet(&fleet(&json!({ "selector": {}, "grpc": { "nativeHistograms": true } }))).unwrap();
+    assert_eq!(read.spec.grpc, GrpcSpec { native_histograms: true, ..GrpcSpec::default() });
 }
 
 #[test]
@@ -113,6 +116,7 @@ fn cel_cases() -> Vec<(&'static str, Value, Value, &'static str)> {
     let timeout = "spec.scrape.scrapeTimeout: scrapeTimeout (default 10s) must not be longer than interval";
     let key = "spec.scrape.labels: keys are label keys: an optional DNS prefix and /, then at most 63 letters, digits, and - _ . inside";
     let own = "spec.scrape.labels: labels of fleetscope.io/ and app.kubernetes.io/ are the operator's own";
+    let rise = "spec.grpc.buckets: bounds rise, and none is there twice";
     let unnamed = "spec.tasks.rules[0].name: a rule names its tasks: set name, or ignore: true";
     let named = "spec.tasks.rules[0].ignore: an ignored process has no name: remove name, or ignore";
     let values =
@@ -127,6 +131,9 @@ fn cel_cases() -> Vec<(&'static str, Value, Value, &'static str)> {
         ("/scrape/scrapeTimeout", json!("1s"), json!("0s"), "spec.scrape.scrapeTimeout: scrapeTimeout is at least 1s"),
         ("/scrape/labels", json!({ "example.com/a": "b" }), json!({ "-a": "b" }), key),
         ("/scrape/labels", json!({ "fleetscope.com/a": "b" }), json!({ "fleetscope.io/a": "b" }), own),
+        ("/grpc/buckets", json!([0.001, 0.5, 1, 2.5, 60]), json!([0.5, 0.25]), rise),
+        ("/grpc/buckets", json!([]), json!([0.5, 1, 1, 2]), rise),
+        ("/grpc/buckets", json!([1]), json!([2, 1]), rise),
         (rules, rule(), json!({ "match": { "executable": "a" } }), unnamed),
         (rules, ignore, json!({ "name": "a", "ignore": true, "match": { "executable": "a" } }), named),
         (expressions, in_b, json!([{ "key": "a", "operator": "In", "values": [] }]), values),
@@ -166,6 +173,17 @@ fn every_bound_is_enforced() {
         ("/tasks/rules/0/match", json!({ "executable": "a", "arguments": vec!["x"; 17] })),
         ("/tasks/rules/0/match", json!({ "executable": "a", "arguments": [""] })),
         ("/tasks/rules/0/resultByExitCode", json!({ "0": "Success" })),
+        ("/grpc/enabled", json!("no")),
+        ("/grpc/maxMethods", json!(-1)),
+        ("/grpc/maxMethods", json!(10_001)),
+        ("/grpc/includeMethods", json!(vec!["a.B/*"; 65])),
+        ("/grpc/includeMethods", json!(["a b"])),
+        ("/grpc/excludeMethods", json!(["a".repeat(257)])),
+        ("/grpc/excludeMethods", json!([""])),
+        ("/grpc/buckets", json!((1..=41).collect::<Vec<_>>())),
+        ("/grpc/buckets", json!([0])),
+        ("/grpc/buckets", json!([0.1, 86_401])),
+        ("/grpc/buckets", json!(["1"])),
         ("/scrape/sampleLimit", json!(10_000_001)),
         ("/scrape/sampleLimit", json!(1.5)),
         ("/scrape/interval", json!("1500ms")),
@@ -205,6 +223,7 @@ fn every_field_has_docs_and_bounds_and_none_accepts_null() {
                 }
                 Some("array") => schema["maxItems"].is_number(),
                 Some("object") => schema.get("additionalProperties").is_none() || schema["maxProperties"].is_number(),
+                Some("number") => schema["minimum"].is_number() && schema["maximum"].is_number(),
                 Some("boolean") => true,
                 _ => false,
             };
@@ -223,7 +242,7 @@ fn every_rule_compiles() {
         assert!(!compiled.has_errors(), "{path}: {:?}", compiled.compilation_errors());
         rules += schema["x-kubernetes-validations"].as_array().map_or(0, Vec::len);
     });
-    assert_eq!(rules, 9);
+    assert_eq!(rules, 10);
 }
 
 #[test]

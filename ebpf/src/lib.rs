@@ -70,6 +70,8 @@ pub mod verdict {
     pub const TASKS: u32 = 1;
     /// Run-queue latency is measured.
     pub const RUNQUEUE: u32 = 2;
+    /// I/O on sockets is looked at for gRPC.
+    pub const RPC: u32 = 4;
 }
 
 /// Kinds of record, [`RecordHead::kind`].

@@ -218,6 +218,7 @@ fn is_of(value: &Value, wanted: &str) -> bool {
         "string" => value.is_string(),
         "boolean" => value.is_boolean(),
         "integer" => value.is_i64(),
+        "number" => value.is_number(),
         _ => false,
     }
 }

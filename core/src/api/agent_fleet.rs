@@ -1,10 +1,13 @@
-//! `AgentFleet`: which pods are a fleet, which of their processes are tasks, and how the fleet's series are scraped.
+//! `AgentFleet`: which pods are a fleet, which of their processes are tasks, which of their calls are told, and how the
+//! fleet's series are scraped.
 //!
 //! Each limit stands in the schema, as a bound or as a CEL rule, so the API server refuses a faulty fleet. A field that a
 //! newer version may know is skipped when a fleet is read, so that agents of one version and fleets of the next get along;
 //! that a user's file has no unknown field is for the API server, and [`super::admission`] offline, to say.
 #![expect(unreachable_pub, reason = "kube's KubeSchema derives each struct a second time, inside a function")]
 #![expect(clippy::duplicated_attributes, reason = "each printer column has a type and a path")]
+
+mod grpc;
 
 use std::collections::BTreeMap;
 
@@ -13,6 +16,7 @@ use kube::{CustomResource, KubeSchema};
 use serde::{Deserialize, Serialize};
 
 use super::schema;
+pub use grpc::GrpcSpec;
 
 /// A fleet of agents: pods of one namespace whose tasks are observed together.
 #[derive(CustomResource, KubeSchema, Clone, Debug, Default, Deserialize, PartialEq, Serialize)]
@@ -54,6 +58,9 @@ pub struct AgentFleetSpec {
     /// Which processes are tasks, and how their exit codes read. Default: every process, grouped by executable.
     #[serde(default)]
     pub tasks: TasksSpec,
+    /// Whether the fleet's gRPC calls are observed, and how they are told. Default: all methods are observed.
+    #[serde(default)]
+    pub grpc: GrpcSpec,
     /// How Prometheus scrapes the fleet's series from the node agents. Default: a monitor every 15 s.
     #[serde(default)]
     pub scrape: ScrapeSpec,

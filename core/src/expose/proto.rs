@@ -1,7 +1,7 @@
 //! Prometheus' `io.prometheus.client` messages, as far as they are used here.
 //!
 //! After `io/prometheus/client/metrics.proto` of `prometheus/client_model`: the same numbers and types; fields that are never
-//! written (exemplars, summaries, native histograms, timestamps) are left out, and skipped when read.
+//! written (exemplars, summaries, negative buckets, timestamps) are left out, and skipped when read.
 
 /// Name and value of a label.
 #[derive(Clone, PartialEq, prost::Message)]
@@ -48,7 +48,7 @@ pub struct Counter {
     pub value: Option<f64>,
 }
 
-/// A histogram with classic buckets.
+/// A histogram with classic buckets, and with native ones where they were asked for.
 #[derive(Clone, PartialEq, prost::Message)]
 pub struct Histogram {
     /// Number of observations.
@@ -60,6 +60,32 @@ pub struct Histogram {
     /// By rising bound, without `+Inf`, which is `sample_count`.
     #[prost(message, repeated, tag = "3")]
     pub bucket: Vec<Bucket>,
+    /// Resolution of the native buckets: 2^schema per power of two.
+    #[prost(sint32, optional, tag = "5")]
+    pub schema: Option<i32>,
+    /// Values up to it count as zero.
+    #[prost(double, optional, tag = "6")]
+    pub zero_threshold: Option<f64>,
+    /// Observations that count as zero.
+    #[prost(uint64, optional, tag = "7")]
+    pub zero_count: Option<u64>,
+    /// Runs of native buckets.
+    #[prost(message, repeated, tag = "12")]
+    pub positive_span: Vec<BucketSpan>,
+    /// Count of each native bucket of the runs, less that of the one before.
+    #[prost(sint64, repeated, packed = "false", tag = "13")]
+    pub positive_delta: Vec<i64>,
+}
+
+/// A run of native buckets.
+#[derive(Clone, Copy, PartialEq, prost::Message)]
+pub struct BucketSpan {
+    /// Buckets between the end of the run before (of the first: bucket 0) and this one.
+    #[prost(sint32, optional, tag = "1")]
+    pub offset: Option<i32>,
+    /// How many buckets.
+    #[prost(uint32, optional, tag = "2")]
+    pub length: Option<u32>,
 }
 
 /// A bucket of a histogram.

@@ -7,7 +7,7 @@ use prost::encoding::{WireType, encode_key, encode_varint, message};
 
 use super::proto;
 use crate::metrics::{IDENTITY_LABELS, Kind, Metric};
-use crate::series::{Identity, Series, Snapshot, Value};
+use crate::series::{Identity, Native, Series, Snapshot, Span, Value};
 
 /// Fields that messages are written into one by one, as io/prometheus/client/metrics.proto numbers them.
 mod field {
@@ -91,22 +91,33 @@ impl Writer {
             (Value::Number(number), _) => {
                 message::encode(field::GAUGE, &proto::Gauge { value: Some(*number) }, &mut self.series);
             }
-            (Value::Histogram { counts, sum }, Kind::Histogram(bounds)) => {
+            (Value::Histogram { counts, sum, native, .. }, kind) => {
                 let histogram = &mut self.histogram;
                 histogram.bucket.clear();
                 let mut total = 0_u64;
-                for (bound, count) in bounds.iter().zip(counts) {
+                for (bound, count) in series.value.bounds(kind).iter().zip(counts) {
                     total = total.saturating_add(*count);
                     histogram.bucket.push(proto::Bucket { cumulative_count: Some(total), upper_bound: Some(*bound) });
                 }
                 histogram.sample_count = Some(total.saturating_add(counts.last().copied().unwrap_or(0)));
                 histogram.sample_sum = Some(*sum);
+                set_native(histogram, native.as_deref());
                 message::encode(field::HISTOGRAM, histogram, &mut self.series);
             }
-            // The registry holds histograms for metrics of that kind only.
-            (Value::Histogram { .. }, _) => {}
         }
     }
+}
+
+fn set_native(histogram: &mut proto::Histogram, native: Option<&Native>) {
+    histogram.schema = native.map(Native::schema);
+    histogram.zero_threshold = native.map(|_| Native::ZERO_THRESHOLD);
+    histogram.zero_count = native.map(Native::zero);
+    let (spans, deltas) = native.map(Native::spans).unwrap_or_default();
+    histogram.positive_span = spans
+        .into_iter()
+        .map(|Span { offset, length }| proto::BucketSpan { offset: Some(offset), length: Some(length) })
+        .collect();
+    histogram.positive_delta = deltas;
 }
 
 fn write_label(out: &mut Vec<u8>, label: &mut proto::LabelPair, name: &str, value: &str) {

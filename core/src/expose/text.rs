@@ -19,8 +19,8 @@ struct Writer<'a> {
     out: Vec<u8>,
     metric: &'a Metric,
     dialect: Dialect,
-    /// `le` of each bucket, `+Inf` included.
-    bounds: Vec<Vec<u8>>,
+    /// `le` of each bucket, `+Inf` included, and the bounds that they are written from.
+    bounds: (Vec<f64>, Vec<Vec<u8>>),
     /// The identity labels of the last series, for the next one with the same identity.
     identity: (Option<Arc<Identity>>, Vec<u8>),
     /// All labels of the current series, without braces.
@@ -50,19 +50,14 @@ pub(super) fn encode(snapshot: &Snapshot, dialect: Dialect) -> Vec<u8> {
 
 impl<'a> Writer<'a> {
     fn new(out: Vec<u8>, metric: &'a Metric, dialect: Dialect) -> Self {
-        let bounds = match metric.kind {
-            Kind::Histogram(bounds) => bounds
-                .iter()
-                .chain(&[f64::INFINITY])
-                .map(|bound| {
-                    let mut text = Vec::new();
-                    float::write_float(&mut text, *bound);
-                    text
-                })
-                .collect(),
-            Kind::Counter | Kind::Gauge | Kind::Info => Vec::new(),
-        };
-        Self { out, metric, dialect, bounds, identity: (None, Vec::new()), labels: Vec::new() }
+        Self {
+            out,
+            metric,
+            dialect,
+            bounds: (Vec::new(), Vec::new()),
+            identity: (None, Vec::new()),
+            labels: Vec::new(),
+        }
     }
 
     /// The lines that describe the metric: in 0.0.4 by the name of its series, in `OpenMetrics` by that of its family.
@@ -98,7 +93,8 @@ impl<'a> Writer<'a> {
                 self.line("", None);
                 self.number(*number);
             }
-            Value::Histogram { counts, sum } => {
+            Value::Histogram { counts, sum, .. } => {
+                self.set_bounds(series.value.bounds(self.metric.kind));
                 let mut total = 0_u64;
                 for (bucket, count) in counts.iter().enumerate() {
                     total = total.saturating_add(*count);
@@ -111,6 +107,20 @@ impl<'a> Writer<'a> {
                 self.count(total);
             }
         }
+    }
+
+    fn set_bounds(&mut self, bounds: &[f64]) {
+        let (last, texts) = &mut self.bounds;
+        if *last == bounds && !texts.is_empty() {
+            return;
+        }
+        bounds.clone_into(last);
+        texts.clear();
+        texts.extend(bounds.iter().chain(&[f64::INFINITY]).map(|bound| {
+            let mut text = Vec::new();
+            float::write_float(&mut text, *bound);
+            text
+        }));
     }
 
     fn set_labels(&mut self, series: &Series) {
@@ -144,7 +154,7 @@ impl<'a> Writer<'a> {
                     out.push(b',');
                 }
                 out.extend_from_slice(b"le=\"");
-                out.extend_from_slice(&self.bounds[bucket]);
+                out.extend_from_slice(&self.bounds.1[bucket]);
                 out.push(b'"');
             }
             out.push(b'}');

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use serde::{Deserialize, Serialize};
 
 use super::Role;
-use crate::metrics::{Kind, Metric, RPC_CLIENT_DURATION, RPC_FIRST_RESPONSE, RPC_IN_FLIGHT, RPC_SERVER_DURATION};
+use crate::metrics::{Metric, RPC_CLIENT_DURATION, RPC_FIRST_RESPONSE, RPC_IN_FLIGHT, RPC_SERVER_DURATION};
 use crate::series::{Snapshot, Value};
 
 /// The calls of one method that one container served, or made.
@@ -91,8 +91,8 @@ pub fn calls(snapshot: &Snapshot) -> Vec<CallRow> {
             });
             match (&series.value, metric.kind) {
                 (Value::Number(number), _) => row.in_flight = whole(*number),
-                (Value::Histogram { counts, sum }, Kind::Histogram(bounds)) => {
-                    row.bounds = bounds.to_vec();
+                (Value::Histogram { counts, sum, .. }, kind) => {
+                    row.bounds = series.value.bounds(kind).to_vec();
                     let durations = Durations { count: counts.iter().sum(), counts: counts.to_vec(), sum: *sum };
                     if metric.name == RPC_FIRST_RESPONSE.name {
                         row.first_response = durations;
@@ -102,7 +102,6 @@ pub fn calls(snapshot: &Snapshot) -> Vec<CallRow> {
                         row.finished.push(FinishedCalls { status, error_type, durations });
                     }
                 }
-                (Value::Histogram { .. }, _) => {}
             }
         }
     }

@@ -46,7 +46,7 @@ impl Entry {
 
     /// Adds an observation whose own series found no room.
     pub(super) fn fold(&mut self, kind: Kind, change: &Change<'_>) -> Result<(), NotFinite> {
-        self.extra.get_or_insert_with(|| Box::new(Value::new(kind))).apply(kind, change)
+        self.extra.get_or_insert_with(|| Box::new(self.value.emptied())).apply(kind, change)
     }
 
     fn is(&self, id: Id, labels: &[&str]) -> bool {
@@ -63,6 +63,12 @@ impl Entries {
 
     pub(super) fn find_mut(&mut self, hash: u64, id: Id, labels: &[&str]) -> Option<&mut Entry> {
         self.table.find_mut(hash, |entry| entry.is(id, labels))
+    }
+
+    /// The entry that a handle was for; none if it is not there or is a share.
+    pub(super) fn find_own(&mut self, hash: u64, id: Id, labels: &Labels) -> Option<&mut Entry> {
+        let is = |entry: &Entry| entry.id == id && (Arc::ptr_eq(&entry.labels, labels) || entry.labels == *labels);
+        self.table.find_mut(hash, is).filter(|entry| entry.folded.is_none())
     }
 
     /// Adds an entry whose key is not there yet.

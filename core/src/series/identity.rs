@@ -127,6 +127,12 @@ impl Identities {
         self.by_identity.find(self.hasher.hash_one(identity), |id| self[*id].identity == *identity).copied()
     }
 
+    /// Whether `id` is the number of `identity` now.
+    pub(super) fn is(&self, id: Id, identity: &Arc<Identity>) -> bool {
+        let own = self.members.get(slot(id)).and_then(Option::as_ref);
+        own.is_some_and(|own| Arc::ptr_eq(&own.identity, identity) || own.identity == *identity)
+    }
+
     /// The number of `identity`, a new one if it has none. A new one that gets no entry must be given to [`Self::tidy`].
     pub(super) fn intern(&mut self, identity: &Arc<Identity>) -> Id {
         let hash = self.hasher.hash_one(identity);

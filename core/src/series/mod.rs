@@ -12,11 +12,16 @@
 //! - `identity`: identities and fleets, interned, with how much they hold
 //! - `entry`: one metric's entries
 //! - `overflow`: where an observation goes when there is no room
+//! - `handle`: a series that is put into again and again
+//! - `layout`, `native`: how a histogram's buckets are laid out, and its exponential ones
 //! - `value`: numbers and histograms, and how an observation changes them
 //! - `snapshot`: what the encoders read
 
 mod entry;
+mod handle;
 mod identity;
+mod layout;
+mod native;
 mod overflow;
 mod registry;
 mod snapshot;
@@ -25,7 +30,10 @@ mod value;
 #[cfg(test)]
 mod tests;
 
+pub use handle::Handle;
 pub use identity::Identity;
+pub use layout::Layout;
+pub use native::{Native, Span};
 pub use registry::{Limits, Registry};
 pub use snapshot::{Family, Filter, Selection, Series, Snapshot};
 pub use value::Value;

@@ -4,8 +4,9 @@ use std::borrow::Cow;
 use std::hash::{BuildHasher as _, RandomState};
 use std::sync::Arc;
 
-use super::entry::{Entries, Entry, slot};
+use super::entry::{Entries, Entry, Labels, slot};
 use super::identity::{Id, Identities, Identity, SELF};
+use super::layout::Layout;
 use super::overflow::{Refusal, Rung};
 use super::snapshot::{Family, Filter, Selection, Series, Snapshot};
 use super::value::{Change, Value};
@@ -64,19 +65,25 @@ impl Registry {
     ///
     /// `id` is for metrics of scope [`Scope::Fleet`]; without one these count under `_OTHER`. Others take none.
     pub fn add(&mut self, metric: &'static Metric, id: Option<&Arc<Identity>>, labels: &[&str], by: f64) {
-        self.put(metric, id, labels, &Change::Add(by));
+        self.put(metric, id, labels, &Change::Add(by), &Layout::default());
     }
 
     /// Sets a gauge, an info (whatever `to` is, it shows 1), or a counter that is read as an absolute value.
     ///
     /// A counter that is set to less than before started again, as after a restart of what it counts.
     pub fn set(&mut self, metric: &'static Metric, id: Option<&Arc<Identity>>, labels: &[&str], to: f64) {
-        self.put(metric, id, labels, &Change::Set(if metric.kind == Kind::Info { 1.0 } else { to }));
+        self.put(
+            metric,
+            id,
+            labels,
+            &Change::Set(if metric.kind == Kind::Info { 1.0 } else { to }),
+            &Layout::default(),
+        );
     }
 
     /// Counts one value, in the metric's unit and not negative, in a histogram.
     pub fn observe(&mut self, metric: &'static Metric, id: Option<&Arc<Identity>>, labels: &[&str], value: f64) {
-        self.put(metric, id, labels, &Change::Observe(value));
+        self.put(metric, id, labels, &Change::Observe(value), &Layout::default());
     }
 
     /// Sets a histogram that is read as absolute values: `counts` per bucket, not cumulative, one more than there are bounds.
@@ -88,7 +95,7 @@ impl Registry {
         counts: &[u64],
         sum: f64,
     ) {
-        self.put(metric, id, labels, &Change::SetCounts(Cow::Borrowed(counts), sum));
+        self.put(metric, id, labels, &Change::SetCounts(Cow::Borrowed(counts), sum), &Layout::default());
     }
 
     /// Drops a series at once, and tells whether there was one. What was folded into it stays.
@@ -99,7 +106,7 @@ impl Registry {
         if let Some(entry) = entries.find_mut(hash, id, labels)
             && entry.extra.is_some()
         {
-            entry.value = Value::new(metric.kind);
+            entry.value = entry.value.emptied();
             return true;
         }
         let Some(entry) = entries.remove(hash, id, labels) else { return false };
@@ -195,7 +202,48 @@ impl Registry {
         series
     }
 
-    fn put(&mut self, metric: &'static Metric, id: Option<&Arc<Identity>>, labels: &[&str], change: &Change<'_>) {
+    /// Drops all series of a metric in one fleet at once: what is put into them from now on begins at zero, and with its own layout.
+    pub fn start_over(&mut self, metric: &'static Metric, namespace: &str, fleet: &str) {
+        let of_it = self
+            .identities
+            .marked(|member| *member.identity.namespace == *namespace && *member.identity.fleet == *fleet);
+        for entry in self.entries[metric.index].remove_all(&of_it) {
+            self.forget(metric, &entry);
+        }
+    }
+
+    /// Where a series is, by the number of its identity and the hash of its key.
+    pub(super) fn place_of(&self, metric: &Metric, identity: &Arc<Identity>, labels: &[&str]) -> Option<(Id, u64)> {
+        let id = self.known(metric, Some(identity))?;
+        Some((id, self.hash(id, labels)))
+    }
+
+    /// Puts into a series that is there. False if it is not there under its own name.
+    pub(super) fn apply_at(
+        &mut self,
+        metric: &'static Metric,
+        id: Id,
+        hash: u64,
+        labels: &Labels,
+        change: &Change<'_>,
+    ) -> bool {
+        let Some(entry) = self.entries[metric.index].find_own(hash, id, labels) else { return false };
+        let fits = check_number(metric.kind, change)
+            .and_then(|()| entry.value.apply(metric.kind, change).map_err(|_| Refusal::Value));
+        if let Err(refusal) = fits {
+            self.refuse(metric, refusal);
+        }
+        true
+    }
+
+    pub(super) fn put(
+        &mut self,
+        metric: &'static Metric,
+        id: Option<&Arc<Identity>>,
+        labels: &[&str],
+        change: &Change<'_>,
+        layout: &Layout,
+    ) {
         if let Err(refusal) = check(metric, id, labels, change) {
             return self.refuse(metric, refusal);
         }
@@ -228,24 +276,32 @@ impl Registry {
                     Some(refusal) if !Rung::ALL.iter().any(by_name) => self.refuse(metric, refusal),
                     _ => {
                         // A fresh value takes every number that passed the check.
-                        let _ = self.insert(metric, hash, id, labels).value.apply(metric.kind, change);
+                        let _ = self.insert(metric, hash, id, labels, layout).value.apply(metric.kind, change);
                         return;
                     }
                 }
             }
         }
-        self.overflow(metric, hash, id, labels, change);
+        self.overflow(metric, hash, id, labels, change, layout);
         self.identities.tidy(id);
     }
 
     /// Counts what has no series of its own.
     ///
     /// What adds is simply added. What is set replaces its own last value only, so that value is remembered as a share.
-    fn overflow(&mut self, metric: &'static Metric, hash: u64, id: Id, labels: &[&str], change: &Change<'_>) {
+    fn overflow(
+        &mut self,
+        metric: &'static Metric,
+        hash: u64,
+        id: Id,
+        labels: &[&str],
+        change: &Change<'_>,
+        layout: &Layout,
+    ) {
         let kind = metric.kind;
         let replaces = matches!(change, Change::Set(_) | Change::SetCounts(..)) && kind != Kind::Info;
         if !replaces && kind != Kind::Gauge {
-            if self.land(metric, id, labels, change).is_none() {
+            if self.land(metric, id, labels, change, layout).is_none() {
                 self.refuse(metric, Refusal::Value);
             }
             return;
@@ -257,13 +313,13 @@ impl Registry {
             {
                 return self.refuse(metric, Refusal::Full);
             }
-            None => (Value::new(kind), None),
+            None => (Value::new(kind, layout), None),
         };
         let Ok(delta) = share.0.fold(kind, change) else { return self.refuse(metric, Refusal::Value) };
         let rung = match share.1 {
             // What others are folded into stays as long as they do, so this fails only where the sum would not be finite.
-            Some(rung) => self.land_on(metric, id, labels, rung, &delta, false).then_some(rung),
-            None => self.land(metric, id, labels, &delta),
+            Some(rung) => self.land_on(metric, id, labels, (rung, layout), &delta, false).then_some(rung),
+            None => self.land(metric, id, labels, &delta, layout),
         };
         let Some(rung) = rung else { return self.refuse(metric, Refusal::Value) };
         if let Some(entry) = self.entries[metric.index].find_mut(hash, id, labels) {
@@ -277,8 +333,15 @@ impl Registry {
     }
 
     /// Applies a change to the first rung that has room, and tells which.
-    fn land(&mut self, metric: &'static Metric, id: Id, labels: &[&str], change: &Change<'_>) -> Option<Rung> {
-        Rung::ALL.into_iter().find(|rung| self.land_on(metric, id, labels, *rung, change, true))
+    fn land(
+        &mut self,
+        metric: &'static Metric,
+        id: Id,
+        labels: &[&str],
+        change: &Change<'_>,
+        layout: &Layout,
+    ) -> Option<Rung> {
+        Rung::ALL.into_iter().find(|rung| self.land_on(metric, id, labels, (*rung, layout), change, true))
     }
 
     fn land_on(
@@ -286,7 +349,7 @@ impl Registry {
         metric: &'static Metric,
         id: Id,
         labels: &[&str],
-        rung: Rung,
+        (rung, layout): (Rung, &Layout),
         change: &Change<'_>,
         make: bool,
     ) -> bool {
@@ -304,7 +367,10 @@ impl Registry {
         }
         let in_fleet = self.identities.held(id, metric.index).series;
         if make && rung.has_room(self.limits, in_fleet, self.series) {
-            return self.insert(metric, hash, id, &labels).fold(metric.kind, change).is_ok();
+            // What stands for several fleets is laid out as the metric says.
+            let of_metric = Layout::default();
+            let layout = if rung == Rung::All { &of_metric } else { layout };
+            return self.insert(metric, hash, id, &labels, layout).fold(metric.kind, change).is_ok();
         }
         if id != own {
             self.identities.tidy(id);
@@ -312,17 +378,17 @@ impl Registry {
         false
     }
 
-    fn insert(&mut self, metric: &Metric, hash: u64, id: Id, labels: &[&str]) -> &mut Entry {
+    fn insert(&mut self, metric: &Metric, hash: u64, id: Id, labels: &[&str], layout: &Layout) -> &mut Entry {
         self.identities.hold(id, metric.index, false);
         self.series += 1;
-        self.entries[metric.index].insert(hash, id, labels, Value::new(metric.kind), None)
+        self.entries[metric.index].insert(hash, id, labels, Value::new(metric.kind, layout), None)
     }
 
     /// Settles the books after an entry was taken out. A folded gauge no longer counts; what only grows keeps what was counted.
     fn forget(&mut self, metric: &'static Metric, entry: &Entry) {
         if let (Some(rung), Kind::Gauge, Value::Number(number)) = (entry.folded, metric.kind, &entry.value) {
             let labels: Vec<&str> = entry.labels.iter().map(|label| &**label).collect();
-            self.land_on(metric, entry.id, &labels, rung, &Change::Add(-number), false);
+            self.land_on(metric, entry.id, &labels, (rung, &Layout::default()), &Change::Add(-number), false);
         }
         let share = entry.folded.is_some();
         *(if share { &mut self.shares } else { &mut self.series }) -= 1;
@@ -367,7 +433,11 @@ fn check(metric: &Metric, id: Option<&Arc<Identity>>, labels: &[&str], change: &
     if ours || labels.len() != metric.labels.len() || (id.is_some() && metric.scope != Scope::Fleet) {
         return Err(Refusal::Labels);
     }
-    let (number, may_fall) = match (metric.kind, change) {
+    check_number(metric.kind, change)
+}
+
+fn check_number(kind: Kind, change: &Change<'_>) -> Result<(), Refusal> {
+    let (number, may_fall) = match (kind, change) {
         (Kind::Gauge, Change::Add(number) | Change::Set(number)) => (*number, true),
         (Kind::Counter, Change::Add(number) | Change::Set(number))
         | (Kind::Info, Change::Set(number))

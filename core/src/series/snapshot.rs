@@ -5,7 +5,7 @@ use std::sync::{Arc, OnceLock};
 use super::entry::Labels;
 use super::identity::Identity;
 use super::value::Value;
-use crate::metrics::{Kind, Metric};
+use crate::metrics::Metric;
 
 /// Which metrics' series are wanted.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -145,11 +145,11 @@ impl Snapshot {
 
     /// Number of lines of text that its series take.
     pub(crate) fn lines(&self) -> usize {
-        let per_series = |family: &Family| match family.metric.kind {
-            Kind::Histogram(bounds) => bounds.len() + 3,
-            Kind::Counter | Kind::Gauge | Kind::Info => 1,
+        let of_series = |series: &Series| match &series.value {
+            Value::Histogram { counts, .. } => counts.len() + 2,
+            Value::Number(_) => 1,
         };
-        self.families.iter().map(|family| family.len() * per_series(family)).sum()
+        self.families.iter().flat_map(|family| &family.series).map(of_series).sum()
     }
 
     /// Whether there is no series.

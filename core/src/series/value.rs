@@ -1,7 +1,10 @@
 //! What a series holds, and how an observation changes it.
 
 use std::borrow::Cow;
+use std::sync::Arc;
 
+use super::layout::Layout;
+use super::native::Native;
 use crate::metrics::Kind;
 
 /// What a series holds.
@@ -15,6 +18,10 @@ pub enum Value {
         counts: Box<[u64]>,
         /// Sum of all observed values, in the metric's unit. Always finite.
         sum: f64,
+        /// Upper bounds where they are not those of the metric.
+        bounds: Option<Arc<[f64]>>,
+        /// The same observations in exponential buckets, where these were asked for.
+        native: Option<Box<Native>>,
     },
 }
 
@@ -35,10 +42,36 @@ pub(super) struct NotFinite;
 // === impl Value ===
 
 impl Value {
-    pub(super) fn new(kind: Kind) -> Self {
-        match kind {
-            Kind::Counter | Kind::Gauge | Kind::Info => Self::Number(0.0),
-            Kind::Histogram(bounds) => Self::Histogram { counts: vec![0; bounds.len() + 1].into(), sum: 0.0 },
+    pub(super) fn new(kind: Kind, layout: &Layout) -> Self {
+        let Kind::Histogram(bounds) = kind else { return Self::Number(0.0) };
+        let bounds = layout.bounds.as_deref().unwrap_or(bounds);
+        Self::Histogram {
+            counts: vec![0; bounds.len() + 1].into(),
+            sum: 0.0,
+            bounds: layout.bounds.clone(),
+            native: layout.native.then(|| Box::new(Native::new())),
+        }
+    }
+
+    /// Nothing, laid out as this is.
+    pub(super) fn emptied(&self) -> Self {
+        match self {
+            Self::Number(_) => Self::Number(0.0),
+            Self::Histogram { counts, bounds, native, .. } => Self::Histogram {
+                counts: vec![0; counts.len()].into(),
+                sum: 0.0,
+                bounds: bounds.clone(),
+                native: native.as_ref().map(|_| Box::new(Native::new())),
+            },
+        }
+    }
+
+    /// Upper bounds of its buckets, without the last, which has none; empty if it is no histogram.
+    pub fn bounds(&self, kind: Kind) -> &[f64] {
+        match (self, kind) {
+            (Self::Histogram { bounds: Some(bounds), .. }, _) => bounds,
+            (Self::Histogram { .. }, Kind::Histogram(bounds)) => bounds,
+            _ => &[],
         }
     }
 
@@ -47,17 +80,21 @@ impl Value {
         match (self, change) {
             (Self::Number(number), Change::Add(by)) => *number = finite(*number + by)?,
             (Self::Number(number), Change::Set(to)) => *number = finite(*to)?,
-            (Self::Histogram { counts, sum }, Change::Observe(value)) => {
-                let Kind::Histogram(bounds) = kind else { return Err(NotFinite) };
+            (Self::Histogram { counts, sum, bounds, native }, Change::Observe(value)) => {
+                let Kind::Histogram(of_metric) = kind else { return Err(NotFinite) };
+                let bounds = bounds.as_deref().unwrap_or(of_metric);
                 *sum = finite(*sum + value)?;
                 let bucket = &mut counts[bounds.partition_point(|bound| bound < value)];
                 *bucket = bucket.saturating_add(1);
+                if let Some(native) = native {
+                    native.observe(*value);
+                }
             }
-            (Self::Histogram { counts, sum }, Change::SetCounts(to, sum_to)) => {
+            (Self::Histogram { counts, sum, .. }, Change::SetCounts(to, sum_to)) if counts.len() == to.len() => {
                 *sum = finite(*sum_to)?;
                 counts.copy_from_slice(to);
             }
-            (Self::Histogram { counts, sum }, Change::AddCounts(by, sum_by)) => {
+            (Self::Histogram { counts, sum, .. }, Change::AddCounts(by, sum_by)) => {
                 *sum = finite(*sum + sum_by)?;
                 for (count, by) in counts.iter_mut().zip(&**by) {
                     *count = count.saturating_add(*by);
@@ -77,7 +114,7 @@ impl Value {
         Ok(match (before, &*self) {
             (Self::Number(before), Self::Number(now)) if kind == Kind::Counter && *now < before => Change::Add(*now),
             (Self::Number(before), Self::Number(now)) => Change::Add(now - before),
-            (Self::Histogram { counts: before, sum: sum_before }, Self::Histogram { counts, sum }) => {
+            (Self::Histogram { counts: before, sum: sum_before, .. }, Self::Histogram { counts, sum, .. }) => {
                 let grown: Option<Vec<u64>> =
                     counts.iter().zip(&before).map(|(now, before)| now.checked_sub(*before)).collect();
                 match grown {
@@ -89,15 +126,26 @@ impl Value {
         })
     }
 
-    /// The sum of two of one metric, as large as a number can be.
+    /// The sum of two of one metric that are laid out alike, as large as a number can be.
     pub(super) fn plus(&self, other: &Self) -> Self {
         let largest = |sum: f64| sum.clamp(f64::MIN, f64::MAX);
         match (self, other) {
             (Self::Number(a), Self::Number(b)) => Self::Number(largest(a + b)),
-            (Self::Histogram { counts: a, sum }, Self::Histogram { counts: b, sum: more }) => Self::Histogram {
-                counts: a.iter().zip(b).map(|(a, b)| a.saturating_add(*b)).collect(),
-                sum: largest(sum + more),
-            },
+            (
+                Self::Histogram { counts: a, sum, bounds, native },
+                Self::Histogram { counts: b, sum: more, native: others, .. },
+            ) => {
+                let mut native = native.clone();
+                if let (Some(native), Some(others)) = (&mut native, others) {
+                    native.merge(others);
+                }
+                Self::Histogram {
+                    counts: a.iter().zip(b).map(|(a, b)| a.saturating_add(*b)).collect(),
+                    sum: largest(sum + more),
+                    bounds: bounds.clone(),
+                    native,
+                }
+            }
             _ => self.clone(),
         }
     }

@@ -130,7 +130,7 @@ pub fn tasks(snapshot: &Snapshot) -> Vec<TaskRow> {
                     row.finished.push(FinishedRow { result, exit: label("exit").to_owned(), count: whole(*number) });
                 }
                 (Value::Number(number), _) => row.running = whole(*number),
-                (Value::Histogram { counts, sum }, _) => {
+                (Value::Histogram { counts, sum, .. }, _) => {
                     row.durations.push(DurationRow { result, counts: counts.to_vec(), sum: *sum });
                 }
             }

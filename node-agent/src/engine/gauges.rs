@@ -172,7 +172,7 @@ mod tests {
         let mut runqueues = Runqueues::default();
         let mut count = |tracker: &mut Tracker, histograms| {
             let removed = runqueues.set(tracker, histograms);
-            let Some(Value::Histogram { counts, sum }) =
+            let Some(Value::Histogram { counts, sum, .. }) =
                 tracker.registry().get(&RUNQUEUE_LATENCY, Some(&identity), &[])
             else {
                 panic!("no histogram")

@@ -163,9 +163,8 @@ impl Engine {
         if self.readiness.set(Part::PodRoot, true, said) {
             info!(path = root.path, by = root.found_by, mode = hierarchies.mode.name(), "Observing cgroup");
         }
-        let runqueue = self.settings.runqueue;
         let maps = self.probes.maps();
-        let found = seed::scan(&mut self.tracker, maps, hierarchies, &self.mounts.procfs, &root.path, runqueue);
+        let found = seed::scan(&mut self.tracker, maps, hierarchies, &self.mounts.procfs, &root.path);
         self.write_verdicts();
         match found {
             Ok(found) => {

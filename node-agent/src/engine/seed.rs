@@ -8,7 +8,7 @@ use std::fs;
 use std::os::unix::fs::MetadataExt as _;
 
 use fleetscope_core::tasks::tracker::{SeededProcess, Tracker};
-use fleetscope_ebpf::{CGROUPS_MAX, verdict};
+use fleetscope_ebpf::CGROUPS_MAX;
 use tracing::{debug, warn};
 
 use crate::cgroups::{CgroupError, Hierarchies, folder, walk};
@@ -48,10 +48,9 @@ pub(super) fn scan(
     hierarchies: &Hierarchies,
     procfs: &Procfs,
     root: &str,
-    runqueue: bool,
 ) -> Result<Found, SeedError> {
     tracker.scan_started(boot_ns());
-    let (groups, whole) = groups(tracker, maps, hierarchies, root, runqueue)?;
+    let (groups, whole) = groups(tracker, maps, hierarchies, root)?;
     let pids = procfs.pids()?;
     let mut found = Found { groups: groups.len(), processes: 0, cut: !whole || pids.len() == PROCESSES_MAX };
     for pid in pids {
@@ -83,16 +82,15 @@ fn groups(
     mut maps: Option<&mut Maps>,
     hierarchies: &Hierarchies,
     root: &str,
-    runqueue: bool,
 ) -> Result<(HashMap<String, u64>, bool), SeedError> {
-    let observed = if runqueue { verdict::TASKS | verdict::RUNQUEUE } else { verdict::TASKS };
+    let unknown = tracker.verdict_of_unknown();
     let (mut groups, mut added, mut failed) = (HashMap::new(), Vec::new(), None);
     let whole = walk(&hierarchies.unified, root, CGROUPS_MAX as usize, |group| {
         if let Some(maps) = &mut maps {
             // A verdict that the kernel has already stays until the tracker says another.
             match maps.verdict(group.id) {
                 Ok(Some(_)) => {}
-                Ok(None) => match maps.set_verdicts([(group.id, observed)]) {
+                Ok(None) => match maps.set_verdicts([(group.id, unknown)]) {
                     Ok(_) => added.push((group.id, group.path.clone())),
                     Err(error) => failed = Some(error),
                 },

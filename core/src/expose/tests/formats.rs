@@ -1,10 +1,13 @@
 //! Each format's output for one sample.
 
+use std::sync::Arc;
+
 use prost::Message as _;
 
 use super::sample;
 use crate::expose::{Format, content_type, encode, proto};
-use crate::series::{Filter, Limits, Registry, Selection};
+use crate::metrics::RPC_FIRST_RESPONSE;
+use crate::series::{Filter, Handle, Identity, Layout, Limits, Registry, Selection};
 
 const TEXT: &str = r#"# HELP fleetscope_tasks_running Tasks that run now, those that started before the node agent included.
 # TYPE fleetscope_tasks_running gauge
@@ -122,6 +125,7 @@ fn protobuf_has_families_with_cumulative_buckets() {
         sample_count: Some(3),
         sample_sum: Some(7.000_002),
         bucket: bounds.into_iter().zip(counts).map(bucket).collect(),
+        ..proto::Histogram::default()
     };
     let expected = [
         family(
@@ -203,4 +207,36 @@ fn the_content_type_names_format_and_version() {
             "application/vnd.google.protobuf; proto=io.prometheus.client.MetricFamily; encoding=delimited",
         ]
     );
+}
+
+#[test]
+fn native_buckets_are_in_protobuf_beside_the_classic_ones_of_the_series() {
+    let mut registry = Registry::new(Limits::default());
+    let id = Arc::new(Identity::default());
+    let layout = Layout::new(&[0.5, 4.0], true);
+    let mut handle = Handle::new(&RPC_FIRST_RESPONSE, &id, &["client", "a.B/C"], &layout);
+    for value in [0.0, 0.5, 1.0, 1.05, 1.05, 2.0, 40.0] {
+        registry.observe_at(&mut handle, value);
+    }
+    let filter = Filter { name_prefix: Some(RPC_FIRST_RESPONSE.name.to_owned()), ..Filter::default() };
+    let snapshot = registry.snapshot(&filter);
+    let bytes = encode(&snapshot, Format::Protobuf);
+    let family = proto::MetricFamily::decode_length_delimited(&*bytes).unwrap();
+    let bucket = |count, bound| proto::Bucket { cumulative_count: Some(count), upper_bound: Some(bound) };
+    let span = |offset, length| proto::BucketSpan { offset: Some(offset), length: Some(length) };
+    // Keys in schema 3: 0.5 is -8, 1 is 0, 1.05 is 1, 2 is 8, and 40 = 0.625 * 2^6 is 3 + 5 * 8 = 43.
+    let wanted = proto::Histogram {
+        sample_count: Some(7),
+        sample_sum: Some(45.6),
+        bucket: vec![bucket(2, 0.5), bucket(6, 4.0)],
+        schema: Some(3),
+        zero_threshold: Some(2_f64.powi(-128)),
+        zero_count: Some(1),
+        positive_span: vec![span(-8, 1), span(7, 2), span(6, 1), span(34, 1)],
+        positive_delta: vec![1, 0, 1, -1, 0],
+    };
+    assert_eq!(family.metric[0].histogram, Some(wanted));
+    let text = String::from_utf8(encode(&snapshot, Format::Text004)).unwrap();
+    let buckets: Vec<&str> = text.lines().filter_map(|line| line.split_once(",le=")).map(|(_, rest)| rest).collect();
+    assert_eq!(buckets, ["\"0.5\"} 2", "\"4.0\"} 6", "\"+Inf\"} 7"]);
 }

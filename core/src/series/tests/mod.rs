@@ -1,5 +1,6 @@
 //! What the registry holds after given observations, as whole snapshots.
 
+mod layout;
 mod overflow;
 mod properties;
 
@@ -25,7 +26,7 @@ fn rows_of(snapshot: &Snapshot, own: bool) -> Vec<String> {
             let identity = series.identity.as_ref().map(|identity| identity.values().join("/")).unwrap_or_default();
             let value = match &series.value {
                 Value::Number(number) => number.to_string(),
-                Value::Histogram { counts, sum } => format!("{counts:?} {sum}"),
+                Value::Histogram { counts, sum, .. } => format!("{counts:?} {sum}"),
             };
             format!("{} {identity} {} {value}", family.metric.name, series.labels.join("/"))
         })

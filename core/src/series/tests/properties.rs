@@ -106,7 +106,7 @@ fn total(registry: &Registry, metric: &'static Metric) -> (u64, f64) {
     for series in snapshot.families().iter().flat_map(Family::series) {
         match &series.value {
             Value::Number(number) => totals.1 += number,
-            Value::Histogram { counts, sum } => {
+            Value::Histogram { counts, sum, .. } => {
                 totals.0 += counts.iter().sum::<u64>();
                 totals.1 += sum;
             }

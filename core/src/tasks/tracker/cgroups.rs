@@ -6,6 +6,7 @@ use std::sync::Arc;
 use fleetscope_ebpf::verdict;
 
 use super::containers::{Cid, Container, State};
+use super::fleets::Fid;
 use super::lost::LostReason;
 use super::{SETTLE, Tracker};
 use crate::cgroup::{parse_below, parse_path, standalone_name};
@@ -210,6 +211,7 @@ impl Tracker {
         container.groups = 1;
         let cid = self.containers.insert(container);
         if let Some(entry) = self.cgroups.groups.get_mut(&group) {
+            self.owners_version += 1;
             entry.place = Place::Container(cid);
         }
         self.resolve(cid, now);
@@ -236,6 +238,7 @@ impl Tracker {
         }
         match known {
             None => {
+                self.owners_version += 1;
                 let seen = self.cgroups.scan;
                 self.count_group(&place);
                 let group = Group { parent, place, verdict: None, seen, made: false, gone: false };
@@ -244,6 +247,7 @@ impl Tracker {
             // Without a path nothing is learned of a group that has a place.
             Some(known) if known == place || (path.is_none() && known != Place::Unknown) => {}
             Some(known) => {
+                self.owners_version += 1;
                 self.count_group(&place);
                 if let Some(group) = self.cgroups.groups.get_mut(&id) {
                     group.parent = parent;
@@ -344,18 +348,35 @@ impl Tracker {
         Some(self.containers.insert(Container::new(Some(Arc::clone(pod)), Some(Arc::clone(id)), alive_before)))
     }
 
+    /// The verdict of groups of which nothing is known yet: whatever the limits allow to be looked at.
+    pub fn verdict_of_unknown(&self) -> u32 {
+        let bit = |allowed: bool, bit: u32| if allowed { bit } else { 0 };
+        verdict::TASKS | bit(self.limits.runqueue, verdict::RUNQUEUE) | bit(self.limits.rpc, verdict::RPC)
+    }
+
+    fn verdict_of_fleet(&self, fid: Fid) -> u32 {
+        let calls = self.fleets.get(fid).is_none_or(|fleet| fleet.view.grpc.enabled);
+        self.verdict_of_unknown() & if calls { u32::MAX } else { !verdict::RPC }
+    }
+
     /// The verdict of one group, if the kernel has another.
     fn verdict_of(&mut self, id: u64) {
         let Some(group) = self.cgroups.groups.get(&id) else { return };
-        let ignored = match &group.place {
-            Place::Unknown | Place::Above => false,
-            Place::Pod(uid) => self.is_pod_ignored(uid),
-            Place::Container(cid) => {
-                self.containers.all.get(*cid).is_some_and(|container| container.state == State::Ignored)
-            }
+        let state = match &group.place {
+            Place::Container(cid) => self.containers.all.get(*cid).map(|container| container.state),
+            Place::Unknown | Place::Above | Place::Pod(_) => None,
         };
-        let observed = if self.limits.runqueue { verdict::TASKS | verdict::RUNQUEUE } else { verdict::TASKS };
-        let wanted = if ignored { verdict::IGNORE } else { observed };
+        let wanted = match (&group.place, state) {
+            (_, Some(State::Ignored)) => verdict::IGNORE,
+            (_, Some(State::Known { fid, .. } | State::Provisional { fid, .. })) => self.verdict_of_fleet(fid),
+            (Place::Pod(uid), _) if self.is_pod_ignored(uid) => verdict::IGNORE,
+            // What is made below it inherits its verdict until it is known itself.
+            (Place::Pod(uid), _) => match self.pods.by_cgroup(uid).and_then(|pod| pod.fleet) {
+                Some((fid, _)) => self.verdict_of_fleet(fid),
+                None => self.verdict_of_unknown(),
+            },
+            _ => self.verdict_of_unknown(),
+        };
         if group.verdict != Some(wanted)
             && !group.gone
             && let Some(group) = self.cgroups.groups.get_mut(&id)
@@ -363,6 +384,10 @@ impl Tracker {
             group.verdict = Some(wanted);
             self.cgroups.verdicts.push((id, wanted));
         }
+    }
+
+    pub(super) fn verdicts_of_all(&mut self) {
+        self.verdicts_where(|_| true);
     }
 
     pub(super) fn verdicts_of_container(&mut self, cid: Cid) {
@@ -388,6 +413,7 @@ impl Tracker {
                 break;
             }
             self.cgroups.gone.pop_front();
+            self.owners_version += 1;
             self.cgroups.groups.remove(&id);
             self.by_parent.remove(&id);
         }

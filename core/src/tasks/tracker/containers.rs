@@ -256,6 +256,7 @@ impl Tracker {
         self.leave_state(cid, now + self.limits.grace);
         let Some(container) = self.containers.all.get_mut(cid) else { return };
         container.state = state;
+        self.owners_version += 1;
         self.verdicts_of_container(cid);
         if state == State::Waiting {
             return;
@@ -273,6 +274,7 @@ impl Tracker {
     pub(super) fn leave_state(&mut self, cid: Cid, drop_at: u64) {
         let Some(container) = self.containers.all.get_mut(cid) else { return };
         let before = std::mem::replace(&mut container.state, State::Waiting);
+        self.owners_version += 1;
         if let State::Known { iid, .. } | State::Provisional { iid, .. } = before {
             self.identities.release(iid, &mut self.registry, drop_at);
         }
@@ -298,22 +300,28 @@ impl Tracker {
     fn give_up(&mut self, cid: Cid, now: u64) {
         let Some(container) = self.containers.all.get(cid) else { return };
         let count = container.pending.len();
-        let pod = container.pod.as_ref().and_then(|uid| self.pods.by_cgroup(uid));
-        let fleet = pod.and_then(|pod| pod.fleet).filter(|(_, observed)| *observed);
-        let (identity, fid, reason) = match (pod, fleet) {
-            (Some(pod), Some((fid, _))) => {
-                if container.id.is_some() && container.pending.iter().all(Waiting::is_sandbox) {
-                    return self.become_state(cid, State::Ignored, now);
-                }
-                (pod.identity(OTHER, self.fleets.get(fid)), fid, LostReason::ContainerUnknown)
-            }
-            _ if container.pod.is_some() => (nobody(), NOBODY, LostReason::IdentityTimeout),
-            _ => (nobody(), NOBODY, LostReason::CgroupUnknown),
-        };
+        let sandbox = container.id.is_some() && container.pending.iter().all(Waiting::is_sandbox);
+        let (identity, fid, reason) = self.stand_in(container);
+        if reason == LostReason::ContainerUnknown && sandbox {
+            return self.become_state(cid, State::Ignored, now);
+        }
         reason.count(&mut self.registry, count);
         let iid = self.identities.acquire(identity, &mut self.registry);
         self.become_state(cid, State::Provisional { iid, fid }, now);
         self.identities.release(iid, &mut self.registry, now + self.limits.grace);
+    }
+
+    /// Stands for the identity of a container that did not become known in time, and why.
+    pub(super) fn stand_in(&self, container: &Container) -> (Identity, Fid, LostReason) {
+        let pod = container.pod.as_ref().and_then(|uid| self.pods.by_cgroup(uid));
+        let fleet = pod.and_then(|pod| pod.fleet).filter(|(_, observed)| *observed);
+        match (pod, fleet) {
+            (Some(pod), Some((fid, _))) => {
+                (pod.identity(OTHER, self.fleets.get(fid)), fid, LostReason::ContainerUnknown)
+            }
+            _ if container.pod.is_some() => (nobody(), NOBODY, LostReason::IdentityTimeout),
+            _ => (nobody(), NOBODY, LostReason::CgroupUnknown),
+        }
     }
 
     /// The containers that are observed.

@@ -7,9 +7,10 @@ use k8s_openapi::apimachinery::pkg::apis::meta::v1::LabelSelector;
 
 use super::slab::Slab;
 use crate::api::AgentFleet;
-use crate::api::agent_fleet::TasksSpec;
+use crate::api::agent_fleet::{GrpcSpec, TasksSpec};
 use crate::metrics::OTHER;
 use crate::pods::{PodView, selects};
+use crate::rpc::Settings;
 use crate::tasks::label;
 use crate::tasks::rules::{Decision, Named, OTHER_GROUP, Program, Rules};
 
@@ -29,6 +30,8 @@ pub struct FleetView {
     pub selector: LabelSelector,
     /// Which tasks.
     pub tasks: TasksSpec,
+    /// Which gRPC calls.
+    pub grpc: GrpcSpec,
 }
 
 /// Why an `AgentFleet` cannot be used.
@@ -63,6 +66,7 @@ impl FleetView {
             suspend: fleet.spec.suspend,
             selector: fleet.spec.selector.clone(),
             tasks: fleet.spec.tasks.clone(),
+            grpc: fleet.spec.grpc.clone(),
         })
     }
 }
@@ -78,10 +82,23 @@ pub(super) struct Fleet {
     pub(super) view: FleetView,
     pub(super) namespace: Arc<str>,
     pub(super) name: Arc<str>,
+    /// What is said about calls.
+    pub(super) calls: Arc<Settings>,
     rules: Rules,
     /// Names that were taken from executables, by their bytes. They stay while the fleet is there.
     names: HashMap<Box<[u8]>, Arc<Named>>,
     other: Arc<Named>,
+}
+
+/// What an edit of a fleet may have changed.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(super) struct Edit {
+    /// Which pods it has.
+    pub(super) selection: bool,
+    /// What it says about calls.
+    pub(super) calls: bool,
+    /// The series of calls cannot go on.
+    pub(super) calls_end: bool,
 }
 
 /// All fleets.
@@ -102,7 +119,8 @@ impl Fleet {
             results: Arc::clone(rules.unmatched_results()),
         });
         let (namespace, name) = (view.namespace.as_str().into(), view.name.as_str().into());
-        Self { view, namespace, name, rules, names: HashMap::new(), other }
+        let calls = Arc::new(Settings::new(&view.grpc));
+        Self { view, namespace, name, calls, rules, names: HashMap::new(), other }
     }
 
     /// What a process with this program is called; none if it is no task.
@@ -146,24 +164,30 @@ impl Fleets {
         Self { fleets, by_name: BTreeMap::new() }
     }
 
-    /// Takes a fleet in. Gives its number, and whether its selection of pods may have changed.
-    pub(super) fn upsert(&mut self, view: FleetView) -> (Fid, bool) {
+    /// Takes a fleet in. Gives its number, and what may have changed.
+    pub(super) fn upsert(&mut self, view: FleetView) -> (Fid, Edit) {
         let key = (view.namespace.clone(), view.name.clone());
         let known = self.by_name.get(&key).copied();
         if let Some(fid) = known
             && let Some(fleet) = self.fleets.get_mut(fid)
         {
             let selection = |view: &FleetView| (view.created, view.suspend, view.selector.clone());
-            let changed = selection(&fleet.view) != selection(&view);
+            let mut edit = Edit { selection: selection(&fleet.view) != selection(&view), ..Edit::default() };
             if fleet.view.tasks != view.tasks {
                 fleet.rules = Rules::new(&view.tasks);
             }
+            if fleet.view.grpc != view.grpc {
+                let calls = Arc::new(Settings::new(&view.grpc));
+                let before = std::mem::replace(&mut fleet.calls, calls);
+                edit.calls = true;
+                edit.calls_end = fleet.calls.ends(&before);
+            }
             fleet.view = view;
-            return (fid, changed);
+            return (fid, edit);
         }
         let fid = self.fleets.insert(Fleet::new(view));
         self.by_name.insert(key, fid);
-        (fid, true)
+        (fid, Edit { selection: true, ..Edit::default() })
     }
 
     pub(super) fn remove(&mut self, namespace: &str, name: &str) -> Option<Fid> {

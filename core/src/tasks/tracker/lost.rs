@@ -27,13 +27,17 @@ pub enum LostReason {
     PodsFull,
     /// Too many fleets: this one is not seen.
     FleetsFull,
+    /// Too many groups have calls: those of this one count under `_OTHER`.
+    CallsFull,
+    /// The cgroup of the calls was removed long before they ended: they count under `_OTHER`.
+    CgroupGone,
 }
 
 // === impl LostReason ===
 
 impl LostReason {
     /// All.
-    pub const ALL: [Self; 10] = [
+    pub const ALL: [Self; 12] = [
         Self::IdentityTimeout,
         Self::ContainerUnknown,
         Self::CgroupUnknown,
@@ -44,6 +48,8 @@ impl LostReason {
         Self::ExitMissing,
         Self::PodsFull,
         Self::FleetsFull,
+        Self::CallsFull,
+        Self::CgroupGone,
     ];
 
     /// Value of the label `reason`.
@@ -59,6 +65,8 @@ impl LostReason {
             Self::ExitMissing => "exit_missing",
             Self::PodsFull => "pods_full",
             Self::FleetsFull => "fleets_full",
+            Self::CallsFull => "calls_full",
+            Self::CgroupGone => "cgroup_gone",
         }
     }
 

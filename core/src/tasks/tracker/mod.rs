@@ -22,6 +22,7 @@
 //! `fleetscope_tasks_total` stays the number of exits, under `_OTHER` where nothing better is known.
 //!
 //! # Layout
+//! - `calls`: whose the gRPC calls of a group are
 //! - `cgroups`: groups by id, their verdicts, scans
 //! - `containers`: containers, whose they are, and records that wait for that
 //! - `processes`: running and lately ended processes
@@ -32,6 +33,7 @@
 //! - `runtime`: processes of the container runtime, which are no tasks
 //! - `slab`: values under small numbers
 
+mod calls;
 mod cgroups;
 mod containers;
 mod fleets;
@@ -44,6 +46,7 @@ mod slab;
 
 use std::collections::HashSet;
 
+pub(crate) use calls::{CallIdentity, CallOwner};
 pub use cgroups::Owner;
 pub use containers::{ContainerRef, PENDING_FOR};
 pub use fleets::{FleetError, FleetView};
@@ -93,6 +96,8 @@ pub struct TrackerLimits {
     pub pending_for: u64,
     /// The kernel measures run-queue latency of observed groups.
     pub runqueue: bool,
+    /// The kernel looks at the I/O of observed groups for gRPC, where their fleet does not say otherwise.
+    pub rpc: bool,
     /// Series.
     pub series: series::Limits,
 }
@@ -122,6 +127,8 @@ pub struct Tracker {
     now: u64,
     swept_at: u64,
     events: [u64; KINDS.len()],
+    /// Changes with whatever says whose a group's calls are.
+    owners_version: u64,
 }
 
 // === impl TrackerLimits ===
@@ -140,6 +147,7 @@ impl Default for TrackerLimits {
             grace: 300_000_000_000,
             pending_for: PENDING_FOR,
             runqueue: false,
+            rpc: false,
             series: series::Limits::default(),
         }
     }
@@ -174,6 +182,7 @@ impl Tracker {
             now: 0,
             swept_at: 0,
             events: [0; KINDS.len()],
+            owners_version: 0,
         };
         this.show_own();
         this

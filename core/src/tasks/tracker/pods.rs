@@ -8,7 +8,10 @@ use super::containers::State;
 use super::fleets::{Fid, Fleet, FleetView};
 use super::identities::Iid;
 use super::lost::LostReason;
-use crate::metrics::{AGENT_FAILURES, AGENT_INFO, AGENT_RESTARTS, AGENT_STARTS, AGENT_STOPS, AGENTS};
+use crate::metrics::{
+    AGENT_FAILURES, AGENT_INFO, AGENT_RESTARTS, AGENT_STARTS, AGENT_STOPS, AGENTS, RPC_CLIENT_DURATION,
+    RPC_FIRST_RESPONSE, RPC_IN_FLIGHT, RPC_SERVER_DURATION,
+};
 use crate::pods::{AgentStatus, Change, ContainerState, FailureReason, PodView, agent_status, changes, workload};
 use crate::series::{Identity, Registry};
 use crate::tasks::rows::{AgentRow, ContainerRow};
@@ -123,8 +126,18 @@ impl Tracker {
         }
         let namespace = view.namespace.clone();
         let suspend = view.suspend;
-        let (fid, selection_changed) = self.fleets.upsert(view);
-        if selection_changed {
+        let name = view.name.clone();
+        let (fid, edit) = self.fleets.upsert(view);
+        if edit.calls {
+            self.owners_version += 1;
+            self.verdicts_of_all();
+        }
+        if edit.calls_end {
+            for metric in [&RPC_SERVER_DURATION, &RPC_CLIENT_DURATION, &RPC_FIRST_RESPONSE, &RPC_IN_FLIGHT] {
+                self.registry.start_over(metric, &namespace, &name);
+            }
+        }
+        if edit.selection {
             self.reassess_namespace(&namespace, now);
         }
         if suspend {

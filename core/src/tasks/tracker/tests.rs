@@ -10,6 +10,7 @@ use crate::records::{Argv, CgroupGone, CgroupMade, Exec, Exit, Process as Who};
 use crate::series::{Selection, Value};
 
 mod bounds;
+mod calls;
 mod model;
 
 pub(super) const SECOND: u64 = 1_000_000_000;
@@ -121,7 +122,11 @@ pub(super) fn one(key: &str, value: f64) -> Vec<(String, f64)> {
 
 /// A tracker with a fleet, a pod of one container `main` in group 10, and its sandbox in group 11.
 fn ready() -> Tracker {
-    let mut tracker = Tracker::new(TrackerLimits::default());
+    ready_with(TrackerLimits::default())
+}
+
+fn ready_with(limits: TrackerLimits) -> Tracker {
+    let mut tracker = Tracker::new(limits);
     tracker.scan_started(1);
     tracker.cgroup_found(1, 0, "/kubepods");
     tracker.cgroup_found(2, 1, "/kubepods/burstable");
