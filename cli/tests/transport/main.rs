@@ -236,7 +236,11 @@ fn the_slowest_are_tasks_and_calls_also_when_a_node_agent_knows_no_calls() {
     let new = Answer::Paths(BTreeMap::from([("api/v1/tasks", tasks(0, 5)), ("api/v1/grpc", calls(10))]));
     let old = Answer::Paths(BTreeMap::from([("api/v1/tasks", tasks(0, 7))]));
     let server = ApiServer::start(world(&[new, old]));
-    let table = "";
+    let table = "\
+NAMESPACE  FLEET   KIND  GROUP/ROLE  NAME                  COUNT    P50    P99      MAX
+team-a     coders  grpc  server      plan.v1.Planner/Plan     10  175ms  248ms  <=250ms
+team-a     coders  task  git         merge                    12    5ms  9.9ms   <=10ms
+";
     let warning = "\
 warning: node b: its node agent has no /api/v1/grpc
   do: use the fleetscope of the node agents' version: `kubectl -n fleetscope-system get pod node-agent-b -o wide` names its image

@@ -130,7 +130,7 @@ impl Grpc {
         if self.rows.iter().any(|(key, _)| key.method == OTHER) {
             notes.push_str(
                 "\n_OTHER as a method: calls whose method cannot be known, such as on connections that are older than the node \
-                 agent, or that found no room under a cap.\n  Counted by reason: `fleetscope metrics --self --raw --match \
+                 agent, and methods beyond a cap (spec.grpc.maxMethods).\n  Counted by reason: `fleetscope metrics --self --raw --match \
                  fleetscope_rpc_unnamed_calls_total --match fleetscope_series_dropped_total`\n",
             );
         }
@@ -154,8 +154,9 @@ impl Grpc {
 impl View for Grpc {
     fn draw(&self, wide: bool) -> String {
         if self.rows.is_empty() {
-            return "No gRPC calls here yet; -A shows all namespaces. Calls are seen when the fleet's spec.grpc is enabled and the \
-                    probe rpc is attached, which `fleetscope status -o wide` tells; encrypted ones cannot be read.\n"
+            return "No gRPC calls here yet; -A shows all namespaces. Calls are seen unless the fleet's spec.grpc disables that \
+                    or leaves their methods out, and when the probe rpc is attached: `fleetscope status -o wide` lists what is. \
+                    Encrypted ones cannot be read.\n"
                 .to_owned();
         }
         let first = wide || self.rows.iter().any(|(_, totals)| streams(totals));

@@ -103,12 +103,33 @@ fn rows_of_two_nodes_add_up_to_one_row_per_method_and_role_and_a_total_per_role(
     earlier[0].1[0].finished[0].durations = durations(40, 7, 3.0);
     earlier[1].1[0].finished[1].durations = durations(9, 2, 0.018);
     let before = looked(&earlier);
-    assert_eq!(drawn(merged(By::Method, Some(&before)), Sort::Name, Some(Duration::from_millis(2_003)), false), "");
+    assert_eq!(
+        drawn(merged(By::Method, Some(&before)), Sort::Name, Some(Duration::from_millis(2_003)), false),
+        "\
+NAMESPACE  FLEET   METHOD                 ROLE    CALLS  RATE(2s)  ERRORS  ERROR%     P50     P90     P99  FIRST-P50  IN-FLIGHT
+team-a     coders  plan.v1.Planner/Plan   client    110     0.5/s      12   10.9%  61.5ms  72.7ms  >5m00s          -          0
+team-a     coders  plan.v1.Planner/Plan   server    100      25/s       0      0%  61.1ms  72.2ms  74.7ms     62.5ms          0
+team-a     coders  plan.v1.Planner/Watch  server      2       0/s       0      0%     45s     57s   59.7s      750us          1
+TOTAL                                     client    110     0.5/s      12   10.9%  61.5ms  72.7ms  >5m00s          -          0
+TOTAL                                     server    102      25/s       0      0%  61.4ms  72.7ms   44.7s     62.1ms          1
+"
+    );
 }
 
 #[test]
 fn wide_has_a_row_per_pod_with_statuses_and_without_a_look_before_no_rate() {
-    assert_eq!(drawn(merged(By::Pod, None), Sort::Errors, None, true), "");
+    assert_eq!(
+        drawn(merged(By::Pod, None), Sort::Errors, None, true),
+        "\
+NAMESPACE  FLEET   METHOD                 ROLE    POD        CONTAINER  CALLS  RATE  ERRORS  ERROR%     P50     P90     P99  FIRST-P50  IN-FLIGHT  STATUSES
+team-a     coders  plan.v1.Planner/Plan   client  coder-1    agent        102     -      12   11.8%  61.4ms  72.7ms  >5m00s          -          0  OK=90 NOT_FOUND=10 DEADLINE_EXCEEDED=2
+team-a     coders  plan.v1.Planner/Plan   client  coder-2    agent          8     -       0      0%  62.5ms  72.5ms  74.8ms          -          0  OK=8
+team-a     coders  plan.v1.Planner/Plan   server  planner-1  agent        100     -       0      0%  61.1ms  72.2ms  74.7ms     62.5ms          0  OK=90 NOT_FOUND=10
+team-a     coders  plan.v1.Planner/Watch  server  planner-1  agent          2     -       0      0%     45s     57s   59.7s      750us          1  OK=2
+TOTAL                                     client                          110     -      12   10.9%  61.5ms  72.7ms  >5m00s          -          0  OK=98 NOT_FOUND=10 DEADLINE_EXCEEDED=2
+TOTAL                                     server                          102     -       0      0%  61.4ms  72.7ms   44.7s     62.1ms          1  OK=92 NOT_FOUND=10
+"
+    );
 }
 
 #[test]
@@ -124,7 +145,7 @@ fn json_has_all_figures_and_no_rounding() {
             "inFlight": 1, "finished": 2, "callsPerSecond": 0.0, "errors": 0, "errorRatio": 0.0, "statuses": {"OK": 2},
             "durationSeconds": {"count": 2, "sum": 80.0, "mean": 40.0, "p50": 45.0, "p90": 57.0, "p99": 59.7},
             "firstResponseSeconds":
-                {"count": 3, "sum": 0.002, "mean": 0.002 / 3.0, "p50": 0.00075, "p90": 0.00095, "p99": 0.000_995},
+                {"count": 3, "sum": 0.002, "mean": 0.002 / 3.0, "p50": 0.00075, "p90": 0.000_950_000_000_000_000_1, "p99": 0.000_995},
             "nodes": ["node-a"],
         })
     );
@@ -161,7 +182,20 @@ fn what_cannot_be_known_is_explained_below_the_table() {
     let mut merge = Merge::new(By::Method);
     let row = row("p", "server", "_OTHER", &[("OK", "", 3, 0, 0.001), ("_OTHER", "_OTHER", 1, 0, 0.000_2)]);
     merge.add("n", [row].into_iter(), None).unwrap();
-    assert_eq!(drawn(merge, Sort::Name, None, false), "");
+    assert_eq!(
+        drawn(merge, Sort::Name, None, false),
+        "\
+NAMESPACE  FLEET   METHOD  ROLE    CALLS  RATE  ERRORS  ERROR%    P50    P90    P99  IN-FLIGHT
+team-a     coders  _OTHER  server      4     -       1   25.0%  250us  450us  495us          0
+TOTAL                      server      4     -       1   25.0%  250us  450us  495us          0
+
+_OTHER as a method: calls whose method cannot be known, such as on connections that are older than the node agent, and methods beyond a cap (spec.grpc.maxMethods).
+  Counted by reason: `fleetscope metrics --self --raw --match fleetscope_rpc_unnamed_calls_total --match fleetscope_series_dropped_total`
+
+_OTHER as a status: calls whose status cannot be known; they count as errors.
+  Counted: `fleetscope metrics --self --raw --match fleetscope_rpc_unknown_status_calls_total`
+"
+    );
 }
 
 #[test]
@@ -172,7 +206,16 @@ fn durations_of_different_buckets_have_counts_and_no_quantiles() {
     let coarse = CallRow { bounds: vec![1.0], finished: vec![finished], ..row("q", "server", "p.S/M", &[]) };
     merge.add("n", [row("p", "server", "p.S/M", &[("OK", "", 1, 0, 0.000_5)]), coarse].into_iter(), None).unwrap();
     let table = drawn(merge, Sort::P99, None, false);
-    assert_eq!(table, "");
+    assert_eq!(
+        table,
+        "\
+NAMESPACE  FLEET   METHOD  ROLE    CALLS  RATE  ERRORS  ERROR%  P50  P90  P99  IN-FLIGHT
+team-a     coders  p.S/M   server      4     -       0      0%    -    -    -          0
+TOTAL                      server      4     -       0      0%    -    -    -          0
+
+No P50, P90 and P99 where durations of different buckets come together: ask for one --fleet, or wait until its pods were replaced.
+"
+    );
 }
 
 #[test]
@@ -210,7 +253,16 @@ fn hostile_and_long_names_stay_in_their_cells() {
     let long = format!("{}.Service/Method", "package".repeat(30));
     let rows = [row("p", "server", "x\u{1b}[2J\n日本", &[]), row("p", "a\u{202e}b", &long, &[])];
     merge.add("n", rows.into_iter(), None).unwrap();
-    assert_eq!(drawn(merge, Sort::Name, None, false), "");
+    assert_eq!(
+        drawn(merge, Sort::Name, None, false),
+        "\
+NAMESPACE  FLEET   METHOD                                                            ROLE        CALLS  RATE  ERRORS  ERROR%  P50  P90  P99  IN-FLIGHT
+team-a     coders  …ackagepackagepackagepackagepackagepackagepackage.Service/Method  a\\u{202e}b      0     -       0       -    -    -    -          0
+team-a     coders  x\\x1b[2J\\n日本                                                    server          0     -       0       -    -    -    -          0
+TOTAL                                                                                a\\u{202e}b      0     -       0       -    -    -    -          0
+TOTAL                                                                                server          0     -       0       -    -    -    -          0
+"
+    );
 }
 
 #[test]

@@ -79,12 +79,30 @@ fn drawn(line: &str, wide: bool) -> String {
 
 #[test]
 fn tasks_and_calls_are_ranked_in_one_list() {
-    assert_eq!(drawn("", false), "");
+    assert_eq!(
+        drawn("", false),
+        "\
+NAMESPACE  FLEET   KIND  GROUP/ROLE  NAME                   COUNT     P50     P99      MAX
+team-a     coders  task  git         train                      2  >2h00m  >2h00m   >2h00m
+team-a     coders  task  git         build                      9   1h15m   1h59m  <=2h00m
+team-a     coders  grpc  server      plan.v1.Planner/Watch      2  >5m00s  >5m00s   >5m00s
+team-a     coders  task  git         merge                    200   300ms   496ms  <=500ms
+team-a     coders  grpc  client      plan.v1.Planner/Plan    1000  87.5ms  99.8ms  <=100ms
+"
+    );
 }
 
 #[test]
 fn top_and_min_calls_say_what_they_leave_out() {
-    assert_eq!(drawn("--top 1 --min-calls 3", true), "");
+    assert_eq!(
+        drawn("--top 1 --min-calls 3", true),
+        "\
+NAMESPACE  FLEET   KIND  GROUP/ROLE  NAME   POD      CONTAINER  COUNT    P50    P99      MAX    P90   MEAN    TIME
+team-a     coders  task  git         build  coder-1  agent          9  1h15m  1h59m  <=2h00m  1h51m  1h51m  16h40m
+
+1 of 3 shown; --top 3 shows all. 2 that finished less than 3 times left out.
+"
+    );
     assert_eq!(
         drawn("--min-calls 100000", false),
         "Nothing finished 100000 times or more; 5 things finished less often.\n"
@@ -93,8 +111,28 @@ fn top_and_min_calls_say_what_they_leave_out() {
 
 #[test]
 fn json_has_all_figures_and_no_rounding() {
-    let slow = Slow::new(things(), &args("--top 2"), Coverage::default());
-    assert_eq!(serde_json::to_value(slow).unwrap(), json!({}));
+    let things = vec![call("client", "p.S/M", 4, 13, 8.0), task("merge", 200, 3, 60.0), task("train", 2, 14, 20_000.0)];
+    let slow = Slow::new(things, &args("--top 2"), Coverage::default());
+    assert_eq!(
+        serde_json::to_value(slow).unwrap(),
+        json!({
+            "items": [
+                {
+                    "kind": "task", "namespace": "team-a", "fleet": "coders", "group": "git", "name": "train",
+                    "pod": "coder-1", "container": "agent", "nodes": ["node-a"],
+                    "durationSeconds": {"count": 2, "sum": 20_000.0, "mean": 10_000.0, "p50": 7_200.0, "p90": 7_200.0,
+                        "p99": 7_200.0, "maxAbove": 7_200.0, "maxUpTo": null},
+                },
+                {
+                    "kind": "grpc", "namespace": "team-a", "fleet": "coders", "role": "client", "name": "p.S/M",
+                    "pod": "coder-1", "container": "agent", "nodes": ["node-b"],
+                    "durationSeconds": {"count": 4, "sum": 8.0, "mean": 2.0, "p50": 1.75, "p90": 2.35,
+                        "p99": 2.485, "maxAbove": 1.0, "maxUpTo": 2.5},
+                },
+            ],
+            "beyondTop": 1, "belowMinCalls": 0, "nodes": {"asked": 0, "answered": 0, "problems": []},
+        })
+    );
 }
 
 #[test]
@@ -110,7 +148,7 @@ fn durations_without_quantiles_come_last() {
     let differ = Thing::from(merge.rows.pop_first().unwrap());
     let slow = Slow::new(vec![differ, task("merge", 1, 0, 0.001)], &args(""), Coverage::default());
     let table = anstream::adapter::strip_str(&slow.draw(false)).to_string();
-    assert_eq!(table.lines().last(), Some(""));
+    assert_eq!(table.lines().last(), Some("-          -       grpc  server      p.S/M      2    -      -       -"));
 }
 
 #[test]
