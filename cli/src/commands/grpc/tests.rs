@@ -89,7 +89,9 @@ fn merged(by: By, before: Option<&Look>) -> Merge {
 /// A look at nodes with these rows.
 fn looked(nodes: &[(&str, Vec<CallRow>)]) -> Look {
     let mut look = Look::new(Instant::now());
-    nodes.iter().for_each(|(node, rows)| look.note(node, rows));
+    for (node, rows) in nodes {
+        look.note(node, rows);
+    }
     look
 }
 
