@@ -102,8 +102,8 @@ bench-tasks: ebpf ## what measuring a task costs, beside bpftrace and forkstat d
 	tests/bench/tasks.sh
 
 .PHONY: bench-core
-bench-core: ## throughput of the pure parts: task tracker, series, the three formats of /metrics with 100,000 of them, HPACK beside a library
-	cargo bench --locked -p fleetscope-core --bench tasks --bench series --bench expose --bench hpack
+bench-core: ## throughput of the pure parts: task tracker, calls, series, the three formats of /metrics with 100,000 of them, HPACK beside a library
+	cargo bench --locked -p fleetscope-core --bench tasks --bench calls --bench series --bench expose --bench hpack
 
 # --- the test cluster and the demo
 

@@ -31,4 +31,5 @@ pub mod records;
 pub mod resources;
 pub mod rpc;
 pub mod series;
+mod slab;
 pub mod tasks;

@@ -31,6 +31,7 @@
 //! - `status`: statuses; `call`: what is given out; `counts`: reasons and counts
 //! - `stream`: one stream; `requests`: which streams had a request; `calls`: the streams of a connection
 //! - `connection`: directions and header tables; `tracker`, `lru`: all connections
+//! - `series`: from calls to series
 //! - `settings`, `glob`: what a fleet says about its calls
 //! - `rows`: what the CLI reads of the series
 
@@ -45,6 +46,7 @@ mod header_block;
 mod lru;
 mod requests;
 pub mod rows;
+mod series;
 mod settings;
 mod status;
 mod stream;
@@ -56,6 +58,7 @@ mod tests;
 pub use call::{Call, Event, Finished, Method, Role};
 pub use counts::{Counts, Loss, Opaque, Unnamed};
 pub use frame::{Closed, Direction, FrameError, Frames, Piece, Record, Start, is_record, parse};
+pub use series::{RpcSeries, SeriesLimits};
 pub(crate) use settings::Settings;
 pub use status::Status;
 pub use tracker::{Limits, Tracker};

@@ -143,7 +143,9 @@ mod tests {
 
     fn counts(buckets: &[usize]) -> Vec<u64> {
         let mut counts = vec![0; RPC_BOUNDS.len() + 1];
-        buckets.iter().for_each(|bucket| counts[*bucket] += 1);
+        for bucket in buckets {
+            counts[*bucket] += 1;
+        }
         counts
     }
 

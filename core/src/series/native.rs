@@ -45,7 +45,7 @@ pub struct Span {
 
 impl Native {
     /// Values up to it are counted as zero: Prometheus' default.
-    pub const ZERO_THRESHOLD: f64 = 2.938_735_877_055_718_8e-39;
+    pub const ZERO_THRESHOLD: f64 = 2.938_735_877_055_719e-39;
 
     pub(super) fn new() -> Self {
         Self { schema: SCHEMA, zero: 0, buckets: Vec::new() }
@@ -162,13 +162,15 @@ mod tests {
 
     fn of(values: &[f64]) -> Native {
         let mut native = Native::new();
-        values.iter().for_each(|value| native.observe(*value));
+        for value in values {
+            native.observe(*value);
+        }
         native
     }
 
     #[test]
     fn the_threshold_is_two_to_the_minus_128() {
-        assert_eq!(Native::ZERO_THRESHOLD, 2_f64.powi(-128));
+        assert_eq!(Native::ZERO_THRESHOLD.to_bits(), 2_f64.powi(-128).to_bits());
         let zeros = of(&[0.0, 2_f64.powi(-128), f64::MIN_POSITIVE]);
         assert_eq!((zeros.zero(), zeros.spans()), (3, (vec![], vec![])));
         assert_eq!(of(&[2_f64.powi(-127)]).buckets, [(-127 * 8, 1)]);

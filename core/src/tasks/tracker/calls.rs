@@ -23,6 +23,18 @@ pub(crate) struct CallIdentity {
     pub(crate) stand_in: Option<LostReason>,
 }
 
+// === impl CallIdentity ===
+
+impl PartialEq for CallIdentity {
+    /// Equal settings of an edited fleet are others.
+    fn eq(&self, other: &Self) -> bool {
+        self.iid == other.iid
+            && Arc::ptr_eq(&self.identity, &other.identity)
+            && Arc::ptr_eq(&self.settings, &other.settings)
+            && self.stand_in == other.stand_in
+    }
+}
+
 /// Whose the calls of a group are.
 #[derive(Debug)]
 pub(crate) enum CallOwner {
@@ -43,7 +55,6 @@ impl Tracker {
             Some(Place::Above) => return CallOwner::Hidden,
             Some(Place::Pod(_) | Place::Unknown) | None => None,
         };
-        self.scan_wanted |= cid.is_none() && !waited;
         let container = cid.and_then(|cid| self.containers.all.get(cid));
         let (iid, fid, stand_in) = match container.map(|container| container.state) {
             Some(State::Ignored) => return CallOwner::Hidden,
@@ -93,9 +104,14 @@ impl Tracker {
         reason.count(&mut self.registry, calls);
     }
 
-    /// Whether there is such a group, removed ones included whose records may still come.
+    /// Whether there is such a group in a pod, removed ones included whose records may still come.
     pub(crate) fn knows_group(&self, cgroup: u64) -> bool {
-        self.cgroups.container(cgroup).is_some()
+        self.cgroups.container(cgroup).is_some_and(|place| *place != Place::Above)
+    }
+
+    /// A group has calls and is not known.
+    pub(crate) fn want_scan(&mut self) {
+        self.scan_wanted = true;
     }
 
     /// Whether what waits since `since` for the identity of its container has waited long enough.

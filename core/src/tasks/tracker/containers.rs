@@ -8,10 +8,11 @@ use super::fleets::{Fid, NOBODY};
 use super::identities::Iid;
 use super::lost::LostReason;
 use super::processes::SeededProcess;
-use super::slab::Slab;
+
 use crate::metrics::OTHER;
 use crate::records::{Argv, Exec, Exit};
 use crate::series::Identity;
+use crate::slab::Slab;
 use crate::tasks::label;
 
 /// Number of a container.

@@ -5,12 +5,12 @@ use std::sync::Arc;
 
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::LabelSelector;
 
-use super::slab::Slab;
 use crate::api::AgentFleet;
 use crate::api::agent_fleet::{GrpcSpec, TasksSpec};
 use crate::metrics::OTHER;
 use crate::pods::{PodView, selects};
 use crate::rpc::Settings;
+use crate::slab::Slab;
 use crate::tasks::label;
 use crate::tasks::rules::{Decision, Named, OTHER_GROUP, Program, Rules};
 

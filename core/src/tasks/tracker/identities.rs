@@ -3,9 +3,9 @@
 use std::collections::HashMap;
 use std::sync::Arc;
 
-use super::slab::Slab;
 use crate::metrics::TASKS_RUNNING;
 use crate::series::{Identity, Registry};
+use crate::slab::Slab;
 use crate::tasks::rules::Named;
 
 /// Number of an identity.

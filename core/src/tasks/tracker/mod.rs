@@ -31,7 +31,6 @@
 //! - `identities`: identities in use, and what runs under each
 //! - `lost`: reasons of loss
 //! - `runtime`: processes of the container runtime, which are no tasks
-//! - `slab`: values under small numbers
 
 mod calls;
 mod cgroups;
@@ -42,7 +41,6 @@ mod lost;
 mod pods;
 mod processes;
 mod runtime;
-mod slab;
 
 use std::collections::HashSet;
 
