@@ -8,12 +8,14 @@ use std::time::Duration;
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
 
-use crate::commands::{agents, metrics, render, status, tasks};
+use crate::commands::{agents, grpc, metrics, render, slow, status, tasks};
 
 const AFTER_HELP: &str = "\
 Examples:
   fleetscope status -A                     is everything well, and if not, what to do
   fleetscope tasks --fleet coders          its tasks: how many, how they ended, how long
+  fleetscope grpc --fleet coders           its gRPC calls: how many, how many failed, how long
+  fleetscope slow -A                       what takes longest
   fleetscope agents -n team-a -o wide      the pods of the fleets of one namespace
   fleetscope metrics --match 'fleetscope_task*'
   fleetscope render -f fleet.yaml          what the operator would make of it, without a cluster
@@ -26,7 +28,7 @@ Exit codes:
   3  status: something is not ready or has failed
   4  partial: some node agents did not answer; standard error names them, the rest is shown";
 
-/// Shows what fleets of agents do: their tasks, measured in the kernel of each node.
+/// Shows what fleets of agents do: their tasks and their gRPC calls, measured in the kernel of each node.
 ///
 /// Asks the node agents of the cluster through its API server, with the rights of your kubeconfig; needs no Prometheus.
 #[derive(Debug, Parser)]
@@ -49,6 +51,10 @@ pub(crate) enum Command {
     Agents(agents::AgentsArgs),
     /// Shows tasks by fleet, group and name: running, finished by result, durations
     Tasks(tasks::TasksArgs),
+    /// Shows gRPC calls by method and role: how many, rate, errors, durations, in flight
+    Grpc(grpc::GrpcArgs),
+    /// Shows the slowest tasks and gRPC calls, by their 99th percentile
+    Slow(slow::SlowArgs),
     /// Shows the metrics of all nodes, merged, or as they are with --raw
     Metrics(metrics::MetricsArgs),
     /// Prints the objects that the operator would make for fleets in files; needs no cluster
@@ -145,7 +151,7 @@ fn label_value(text: &str) -> Result<String, String> {
 }
 
 /// Parses `500ms`, `30s` or `5m`, from 100 ms to 10 min.
-fn duration(text: &str) -> Result<Duration, String> {
+pub(crate) fn duration(text: &str) -> Result<Duration, String> {
     let wrong = || format!("`{}` is not a duration: write 500ms, 30s or 5m", text.escape_default());
     let digits = text.bytes().take_while(u8::is_ascii_digit).count();
     let (number, unit) = text.split_at(digits);

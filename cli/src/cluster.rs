@@ -217,6 +217,16 @@ impl Scope {
         self.namespace.as_deref().is_none_or(|wanted| wanted == namespace)
             && self.fleet.as_deref().is_none_or(|wanted| wanted == fleet)
     }
+
+    /// A path of the node agents that answers for one fleet only when one was asked for; else for all, of which those of
+    /// the scope are still to be picked.
+    pub(crate) fn path(&self, path: &str) -> String {
+        match (&self.namespace, &self.fleet) {
+            // Both are Kubernetes names, which need no escape in a query.
+            (Some(namespace), Some(fleet)) => format!("{path}?namespace={namespace}&fleet={fleet}"),
+            _ => path.to_owned(),
+        }
+    }
 }
 
 async fn pages<K>(api: &Api<K>, labels: &str) -> Result<Vec<K>, kube::Error>

@@ -20,6 +20,15 @@ pub(crate) struct Quantile {
     pub(crate) beyond: bool,
 }
 
+/// The highest bucket that has an observation.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub(crate) struct Highest {
+    /// The observations are above this.
+    pub(crate) above: f64,
+    /// And not above this, if that is known.
+    pub(crate) up_to: Option<f64>,
+}
+
 /// Why histograms cannot be used.
 #[derive(Clone, Copy, Debug, Eq, PartialEq, thiserror::Error)]
 pub(crate) enum HistogramError {
@@ -120,6 +129,22 @@ impl Histogram {
         }
         self.bounds.last().map(|&value| Quantile { value, beyond: true })
     }
+
+    /// The highest bucket that has an observation; the largest of them is in it.
+    pub(crate) fn highest(&self) -> Option<Highest> {
+        let at = self.counts.iter().rposition(|count| *count > 0.0)?;
+        let above = at.checked_sub(1).and_then(|below| self.bounds.get(below)).copied().unwrap_or(0.0);
+        Some(Highest { above, up_to: self.bounds.get(at).copied() })
+    }
+}
+
+/// A count as a float, exact below 2^53.
+#[expect(
+    clippy::cast_precision_loss,
+    reason = "counts of tasks and calls stay far below 2^53; beyond, the last digits are not shown"
+)]
+pub(crate) fn float(count: u64) -> f64 {
+    count as f64
 }
 
 #[cfg(test)]
@@ -147,6 +172,15 @@ mod tests {
     #[test]
     fn quantiles_above_the_last_bound_say_so() {
         assert_eq!(histogram(&[1.0, 0.0, 0.0, 9.0]).quantile(0.5), Some(Quantile { value: 4.0, beyond: true }));
+    }
+
+    #[test]
+    fn the_highest_bucket_has_the_largest_observation() {
+        let highest = |counts: &[f64]| histogram(counts).highest();
+        assert_eq!(highest(&[1.0, 0.0, 0.0, 0.0]), Some(Highest { above: 0.0, up_to: Some(1.0) }));
+        assert_eq!(highest(&[1.0, 0.0, 2.0, 0.0]), Some(Highest { above: 2.0, up_to: Some(4.0) }));
+        assert_eq!(highest(&[1.0, 0.0, 2.0, 1.0]), Some(Highest { above: 4.0, up_to: None }));
+        assert_eq!((highest(&[0.0; 4]), Histogram::default().highest()), (None, None));
     }
 
     #[test]

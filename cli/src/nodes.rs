@@ -72,6 +72,9 @@ pub(crate) enum NodeError {
     /// No answer in time.
     #[error("no answer within {0:?}")]
     Timeout(Duration),
+    /// It answered that it has no such path.
+    #[error("its node agent has no {0}")]
+    Absent(String),
     /// The API server did not reach it, or it answered with an error.
     #[error("{0}")]
     Api(ApiFailure),
@@ -148,7 +151,7 @@ impl NodeError {
             Self::TooLarge => {
                 format!("ask for less with --fleet, or lower the node agent's --max-series; pod {namespace}/{pod}")
             }
-            Self::Understand(_) | Self::Exposition(_) | Self::Histogram(_) => {
+            Self::Absent(_) | Self::Understand(_) | Self::Exposition(_) | Self::Histogram(_) => {
                 format!(
                     "use the fleetscope of the node agents' version: `kubectl -n {namespace} get pod {pod} -o wide` names its image"
                 )
@@ -268,6 +271,10 @@ async fn ask_one(cluster: &Cluster, agent: &NodeAgent, path: &str) -> Result<Str
     let answer = async {
         let body = cluster.client.request_stream(request).await.map_err(|error| match &error {
             kube::Error::Api(status) if status.code == 403 => NodeError::Forbidden(namespace.clone()),
+            // The API server's own 404, for a pod that is gone, has the reason NotFound.
+            kube::Error::Api(status) if status.code == 404 && status.reason != "NotFound" => {
+                NodeError::Absent(path.split('?').next().unwrap_or(path).to_owned())
+            }
             _ => NodeError::Api(ApiFailure(error)),
         })?;
         let mut text = String::new();

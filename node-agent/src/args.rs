@@ -41,7 +41,7 @@ pub enum GrpcMode {
 /// Measures the tasks and the gRPC calls of this node's agents in the kernel and serves them to Prometheus.
 ///
 /// Runs on every node as a DaemonSet. It loads eBPF programs (capabilities BPF and PERFMON), watches this node's pods and
-/// all `AgentFleet` objects, and answers at /metrics, /healthz, /readyz, /info, /agents and /api/v1/tasks.
+/// all `AgentFleet` objects, and answers at /metrics, /healthz, /readyz, /info, /agents, /api/v1/tasks and /api/v1/grpc.
 #[derive(Clone, Debug, Parser)]
 #[command(
     name = "fleetscope-node-agent",

@@ -88,7 +88,10 @@ fn an_agent_without_probes_says_why_it_is_not_ready_and_serves_the_rest() {
     assert_eq!(get(served.address, "/healthz", &[]).status, 200);
     assert_eq!(parsed(&get(served.address, "/info", &[]).body), json!({ "version": info::VERSION }));
     assert_eq!(parsed(&get(served.address, "/agents", &[]).body), json!([]));
-    assert_eq!(parsed(&get(served.address, "/api/v1/tasks", &[]).body), json!([]));
+    for path in ["/api/v1/tasks", "/api/v1/grpc", "/api/v1/grpc?namespace=a&fleet=b"] {
+        let answer = get(served.address, path, &[]);
+        assert_eq!((answer.header("content-type"), parsed(&answer.body)), ("application/json", json!([])), "{path}");
+    }
     let text = get(served.address, "/metrics", &[]).text();
     assert!(text.contains("fleetscope_probe_info{mode=\"tp_btf\",probe=\"tasks\""), "{text}");
 }
@@ -122,14 +125,20 @@ fn every_self_metric_is_served_from_the_first_scrape_on() {
 fn what_is_not_there_or_does_not_fit_is_refused_with_a_sentence() {
     let served = serve_without_probes();
     let answer = get(served.address, "/metricz", &[]);
-    assert_eq!((answer.status, answer.text().contains("/metrics")), (404, true));
+    assert_eq!(
+        (answer.status, answer.text().contains("/metrics"), answer.text().contains("/api/v1/grpc")),
+        (404, true, true)
+    );
     let answer = ask(served.address, "POST", "/metrics", &[]);
     assert_eq!(
         (answer.status, answer.header("allow"), answer.text().as_str()),
         (405, "GET,HEAD", "only GET and HEAD are answered\n")
     );
-    let answer = get(served.address, "/metrics?fleet=a", &[]);
-    assert_eq!((answer.status, answer.text().as_str()), (400, "namespace and fleet go together\n"));
+    for path in ["/metrics?fleet=a", "/api/v1/tasks?fleet=a", "/api/v1/grpc?namespace=a"] {
+        let answer = get(served.address, path, &[]);
+        assert_eq!((answer.status, answer.text().as_str()), (400, "namespace and fleet go together\n"), "{path}");
+    }
+    assert_eq!(get(served.address, "/api/v1/grpc?namespace=a&fleeet=b", &[]).status, 400);
     let answer = get(served.address, "/metrics?namespace=a&fleet=b", &[]);
     assert_eq!((answer.status, answer.text().as_str()), (200, ""));
 }

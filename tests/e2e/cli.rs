@@ -56,6 +56,11 @@ async fn tasks_agents_status_and_metrics_show_the_fleet() {
         serde_json::from_str(&run(&fleetscope, &["tasks", "-n", namespace, "-o", "json"]).stdout).unwrap();
     assert!(json.to_string().contains("\"conflict\""), "{json}");
 
+    let slow = run(&fleetscope, &["slow", "-n", namespace, "--kind", "task", "-o", "json"]).stdout;
+    let slow: serde_json::Value = serde_json::from_str(&slow).unwrap();
+    let end = slow["items"].as_array().unwrap().iter().find(|item| item["name"] == "end");
+    assert_eq!(end.unwrap_or_else(|| panic!("no such task: {slow}"))["durationSeconds"]["count"], 120, "{slow}");
+
     let agents = run(&fleetscope, &["agents", "-n", namespace, "--no-color"]).stdout;
     assert_eq!(rows(&agents, "load").len(), 1, "one agent, of that name: {agents}");
 

@@ -1,10 +1,14 @@
 //! The verbs, one per file: each asks once and returns an [`Answer`]; printing, repeating and exit codes are here.
 
 pub(crate) mod agents;
+pub(crate) mod grpc;
 pub(crate) mod metrics;
 pub(crate) mod render;
+pub(crate) mod slow;
 pub(crate) mod status;
 pub(crate) mod tasks;
+
+use std::cell::RefCell;
 
 use clap::CommandFactory as _;
 use tokio::time::MissedTickBehavior;
@@ -103,6 +107,12 @@ pub(crate) async fn run(cli: Cli) -> Result<Outcome, Failure> {
         Command::Status(args) => repeat(&scope, &args.output, async |cluster| status::run(cluster, &args).await).await,
         Command::Agents(args) => repeat(&scope, &args.output, async |cluster| agents::run(cluster, &args).await).await,
         Command::Tasks(args) => repeat(&scope, &args.output, async |cluster| tasks::run(cluster, &args).await).await,
+        Command::Grpc(args) => {
+            // What the round before counted, for rates.
+            let last = RefCell::default();
+            repeat(&scope, &args.output, async |cluster| grpc::run(cluster, &args, &last).await).await
+        }
+        Command::Slow(args) => repeat(&scope, &args.output, async |cluster| slow::run(cluster, &args).await).await,
         Command::Metrics(args) => {
             repeat(&scope, &args.output, async |cluster| metrics::run(cluster, &args).await).await
         }

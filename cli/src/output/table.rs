@@ -2,7 +2,7 @@
 
 use anstyle::{AnsiColor, Style};
 
-use super::text::{cut, escape, width};
+use super::text::{cut, cut_start, escape, width};
 
 /// Columns that one cell may take before it is cut; a Kubernetes name has at most 63 characters in most places.
 pub(crate) const CELL_MAX: usize = 64;
@@ -98,6 +98,13 @@ impl Cell {
     pub(crate) fn long(text: impl AsRef<str>) -> Self {
         let text = text.as_ref();
         let text = if text.is_empty() { NONE.to_owned() } else { cut(&escape(text), LONG_MAX) };
+        Self { text, tone: Tone::Plain }
+    }
+
+    /// A cell with a name whose end tells it apart, such as a method with its package: its start is cut.
+    pub(crate) fn tail(text: impl AsRef<str>) -> Self {
+        let text = text.as_ref();
+        let text = if text.is_empty() { NONE.to_owned() } else { cut_start(&escape(text), CELL_MAX) };
         Self { text, tone: Tone::Plain }
     }
 

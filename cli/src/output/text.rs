@@ -73,6 +73,12 @@ pub(crate) fn cut(text: &str, columns: usize) -> String {
     out
 }
 
+/// The same, but the end stays and the first column is `…`: for names whose last part tells them apart.
+pub(crate) fn cut_start(text: &str, columns: usize) -> String {
+    let reversed: String = text.chars().rev().collect();
+    cut(&reversed, columns).chars().rev().collect()
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -105,6 +111,12 @@ mod tests {
         assert_eq!(cut("abcdefg", 6), "abcde…");
         assert_eq!(cut("日本語日本語", 6), "日本…");
         assert_eq!(width(&cut("日本語日本語", 7)), 7);
+    }
+
+    #[test]
+    fn a_cut_start_keeps_the_end() {
+        assert_eq!(cut_start("abcdef", 6), "abcdef");
+        assert_eq!(cut_start("package.Service/Method", 10), "…ce/Method");
     }
 
     #[test]

@@ -1,6 +1,6 @@
 //! Figures for people: durations, counts, sizes, ages.
 
-use crate::histogram::Quantile;
+use crate::histogram::{Highest, Quantile};
 
 /// Seconds as `1.2ms`, `350ms`, `2.35s`, `4m12s`, `3h05m`, `12d4h`: about three digits.
 pub(crate) fn seconds(value: f64) -> String {
@@ -34,6 +34,12 @@ pub(crate) fn seconds(value: f64) -> String {
 /// A quantile in seconds; `>2h00m` when all that is known is that it is above.
 pub(crate) fn quantile(quantile: Quantile) -> String {
     format!("{}{}", if quantile.beyond { ">" } else { "" }, seconds(quantile.value))
+}
+
+/// What is known of the largest duration, in seconds: `<=5s`, or `>2h00m` above the last bound.
+pub(crate) fn highest(highest: Highest) -> String {
+    let Highest { above, up_to } = highest;
+    up_to.map_or_else(|| format!(">{}", seconds(above)), |bound| format!("<={}", seconds(bound)))
 }
 
 /// A number without needless digits: whole numbers whole, others with three significant ones.
@@ -120,6 +126,12 @@ mod tests {
     fn a_quantile_beyond_the_last_bound_is_marked() {
         assert_eq!(quantile(Quantile { value: 7200.0, beyond: true }), ">2h00m");
         assert_eq!(quantile(Quantile { value: 0.5, beyond: false }), "500ms");
+    }
+
+    #[test]
+    fn the_largest_duration_is_told_by_its_bucket() {
+        assert_eq!(highest(Highest { above: 2.5, up_to: Some(5.0) }), "<=5s");
+        assert_eq!(highest(Highest { above: 7200.0, up_to: None }), ">2h00m");
     }
 
     #[test]

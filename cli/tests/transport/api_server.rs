@@ -24,6 +24,8 @@ static SERVERS: AtomicUsize = AtomicUsize::new(0);
 pub(crate) enum Answer {
     /// With this text, whatever the path.
     Text(String),
+    /// With one of these texts after the other, whatever the path; the last one stays.
+    InTurn(Vec<String>),
     /// With a text per path, 404 for others.
     Paths(BTreeMap<&'static str, String>),
     /// The API server cannot reach it.
@@ -236,6 +238,11 @@ async fn proxy(
     };
     match shared.world.answers.get(name) {
         Some(Answer::Text(text)) => text.clone().into_response(),
+        Some(Answer::InTurn(texts)) => {
+            let queries = shared.queries.lock().expect("no panic under the lock");
+            let turn = queries.iter().filter(|query| query.starts_with(&format!("{pod}/"))).count();
+            texts[turn.min(texts.len()) - 1].clone().into_response()
+        }
         Some(Answer::Paths(paths)) => match paths.get(path.as_str()) {
             Some(text) => text.clone().into_response(),
             None => (StatusCode::NOT_FOUND, "there is nothing here\n").into_response(),

@@ -175,6 +175,82 @@ fn without_node_agents_and_without_a_cluster_the_remedy_is_told() {
     assert!(stderr.contains("failed to read the kubeconfig") && stderr.contains("--kubeconfig FILE"), "{stderr}");
 }
 
+fn calls(finished: u64) -> String {
+    let mut counts = vec![0; fleetscope_core::metrics::RPC_BOUNDS.len() + 1];
+    counts[9] = finished;
+    json!([{
+        "namespace": "team-a", "fleet": "coders", "pod": "coder-1", "container": "agent", "workload": "coder",
+        "role": "server", "method": "plan.v1.Planner/Plan", "inFlight": 1, "bounds": fleetscope_core::metrics::RPC_BOUNDS,
+        "finished": [{"status": "OK", "errorType": "", "count": finished, "counts": counts, "sum": 2.0}],
+        "firstResponse": {"count": 0, "counts": [], "sum": 0.0},
+    }])
+    .to_string()
+}
+
+#[test]
+fn rates_of_calls_are_between_two_looks_and_a_node_that_fails_is_asked_once() {
+    let server = ApiServer::start(world(&[Answer::InTurn(vec![calls(10), calls(30)]), Answer::Refused]));
+    let (code, stdout, stderr) = parts(&server.run("grpc --over 200ms -o json --fleet coders"));
+    let answer: Value = serde_json::from_str(&stdout).expect("JSON");
+    let number = |value: &Value| value.as_f64().expect("a number");
+    let seconds = number(&answer["rateSeconds"]);
+    assert!((0.2..20.0).contains(&seconds), "{answer}");
+    // 20 calls are new; the product is them up to rounding.
+    assert_eq!((number(&answer["items"][0]["callsPerSecond"]) * seconds).round().to_string(), "20");
+    assert_eq!((code, &answer["totals"]["server"]["finished"]), (Some(4), &json!(30)));
+    assert!(stderr.starts_with("warning: node b: error trying to reach service"), "{stderr}");
+    let path = "api/v1/grpc?namespace=team-a&fleet=coders";
+    let mut queries = server.queries();
+    queries.sort();
+    let wanted = ["a", "a", "b"].map(|node| format!("node-agent-{node}:12345/{path}"));
+    assert_eq!(queries, wanted);
+}
+
+#[test]
+fn rates_of_watch_are_between_rounds() {
+    let server = ApiServer::start(world(&[Answer::InTurn(vec![calls(10), calls(30), calls(30)])]));
+    let mut child = server
+        .command("grpc -o json --watch --interval 100ms")
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped())
+        .spawn()
+        .expect("the program starts");
+    let lines = BufReader::new(child.stdout.take().expect("a pipe")).lines().take(3);
+    let rates: Vec<Value> = lines
+        .map(|line| {
+            serde_json::from_str::<Value>(&line.expect("a line")).expect("JSON")["items"][0]["callsPerSecond"].clone()
+        })
+        .collect();
+    let output = child.wait_with_output().expect("it ends");
+    assert_eq!(
+        (&rates[0], &rates[2]),
+        (&Value::Null, &json!(0.0)),
+        "no look before the first; nothing new at the third"
+    );
+    assert!(rates[1].as_f64().is_some_and(|rate| rate > 0.0), "{rates:?}");
+    assert_eq!((output.status.code(), text(&output.stderr)), (Some(0), String::new()));
+}
+
+#[test]
+fn the_slowest_are_tasks_and_calls_also_when_a_node_agent_knows_no_calls() {
+    let new = Answer::Paths(BTreeMap::from([("api/v1/tasks", tasks(0, 5)), ("api/v1/grpc", calls(10))]));
+    let old = Answer::Paths(BTreeMap::from([("api/v1/tasks", tasks(0, 7))]));
+    let server = ApiServer::start(world(&[new, old]));
+    let table = "\
+NAMESPACE  FLEET   KIND  GROUP/ROLE  NAME                  COUNT    P50    P99      MAX
+team-a     coders  grpc  server      plan.v1.Planner/Plan     10  175ms  248ms  <=250ms
+team-a     coders  task  git         merge                    12    5ms  9.9ms   <=10ms
+";
+    let warning = "\
+warning: node b: its node agent has no /api/v1/grpc
+  do: use the fleetscope of the node agents' version: `kubectl -n fleetscope-system get pod node-agent-b -o wide` names its image
+";
+    assert_eq!(parts(&server.run("slow")), (Some(4), table.to_owned(), warning.to_owned()));
+    assert_eq!(server.run("slow --kind task").status.code(), Some(0));
+    let (code, stdout, stderr) = parts(&server.run("slow --kind grpc"));
+    assert_eq!((code, stdout.contains("plan.v1.Planner/Plan"), stderr.as_str()), (Some(4), true, warning));
+}
+
 fn exposition(samples: usize) -> String {
     let mut text = "# HELP fleetscope_tasks_running Now.\n# TYPE fleetscope_tasks_running gauge\n".to_owned();
     for i in 0..samples {
@@ -289,7 +365,16 @@ fn status_ends_with_3_when_a_fleet_is_not_ready_and_with_0_when_all_is_well() {
 #[test]
 fn the_command_line_s_faults_end_with_2() {
     let server = ApiServer::start(World::default());
-    for line in ["tasks --sort nothing", "tasks -A -n x", "metrics --match /(/", "frobnicate", "tasks -n ../.."] {
+    for line in [
+        "tasks --sort nothing",
+        "tasks -A -n x",
+        "metrics --match /(/",
+        "frobnicate",
+        "tasks -n ../..",
+        "grpc --watch --over 2s",
+        "slow --top 0",
+        "slow --kind nothing",
+    ] {
         assert_eq!(server.run(line).status.code(), Some(2), "{line}");
     }
 }
@@ -301,5 +386,10 @@ fn completions_and_version_need_no_cluster() {
     assert_eq!((code, stdout), (Some(0), format!("fleetscope {}\n", env!("CARGO_PKG_VERSION"))));
     let (code, stdout, _) = parts(&server.run("completions bash"));
     assert_eq!(code, Some(0));
-    assert!(stdout.contains("_fleetscope()"), "{stdout}");
+    assert!(
+        ["_fleetscope()", "fleetscope__subcmd__grpc", "fleetscope__subcmd__slow"]
+            .iter()
+            .all(|word| stdout.contains(word)),
+        "{stdout}"
+    );
 }

@@ -1,4 +1,4 @@
-//! Rows of `/api/v1/calls`: what the node agent answers as JSON and the CLI reads.
+//! Rows of `/api/v1/grpc`: what the node agent answers as JSON and the CLI reads.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;

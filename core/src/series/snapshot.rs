@@ -31,6 +31,8 @@ pub struct Filter {
     pub scope: Selection,
     /// What the metrics' names start with; none for all.
     pub name_prefix: Option<String>,
+    /// Which metrics, by their whole names; empty for all.
+    pub names: &'static [&'static str],
 }
 
 /// One series of a snapshot.
@@ -67,6 +69,7 @@ pub struct Snapshot {
 impl Filter {
     pub(super) fn takes_name(&self, name: &str) -> bool {
         self.name_prefix.as_ref().is_none_or(|prefix| name.starts_with(prefix.as_str()))
+            && (self.names.is_empty() || self.names.contains(&name))
     }
 }
 

@@ -11,7 +11,7 @@ pub enum Refused {
     #[error("{0}")]
     Parameters(String),
     /// No such path.
-    #[error("there is nothing here: try /metrics, /healthz, /readyz, /info, /agents or /api/v1/tasks")]
+    #[error("there is nothing here: try /metrics, /healthz, /readyz, /info, /agents, /api/v1/tasks or /api/v1/grpc")]
     Path,
     /// Another method than GET and HEAD.
     #[error("only GET and HEAD are answered")]
@@ -28,6 +28,11 @@ pub enum Refused {
 }
 
 impl Refused {
+    /// A namespace without a fleet, or a fleet without its namespace.
+    pub fn half_a_fleet() -> Self {
+        Self::Parameters("namespace and fleet go together".to_owned())
+    }
+
     fn status(&self) -> StatusCode {
         match self {
             Self::Parameters(_) => StatusCode::BAD_REQUEST,

@@ -51,9 +51,9 @@ impl Parameters {
             (_, _, Some(_)) => {
                 return Err(Refused::Parameters("scope=self takes no namespace and no fleet".to_owned()));
             }
-            _ => return Err(Refused::Parameters("namespace and fleet go together".to_owned())),
+            _ => return Err(Refused::half_a_fleet()),
         };
-        Ok(Filter { scope, name_prefix: self.matches })
+        Ok(Filter { scope, name_prefix: self.matches, ..Filter::default() })
     }
 }
 
@@ -117,12 +117,13 @@ mod tests {
     #[test]
     fn parameters_pick_a_fleet_the_agent_itself_or_all() {
         assert_eq!(filter(""), Ok(Filter::default()));
-        assert_eq!(filter("scope=self"), Ok(Filter { scope: Selection::SelfOnly, name_prefix: None }));
+        assert_eq!(filter("scope=self"), Ok(Filter { scope: Selection::SelfOnly, ..Filter::default() }));
         assert_eq!(
             filter("namespace=a&fleet=b&match=fleetscope_tasks"),
             Ok(Filter {
                 scope: Selection::Fleet { namespace: "a".to_owned(), fleet: "b".to_owned() },
-                name_prefix: Some("fleetscope_tasks".to_owned())
+                name_prefix: Some("fleetscope_tasks".to_owned()),
+                ..Filter::default()
             })
         );
     }

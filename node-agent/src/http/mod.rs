@@ -11,8 +11,6 @@ use axum::extract::State;
 use axum::http::StatusCode;
 use axum::response::Response;
 use axum::routing::get;
-use fleetscope_core::series::Filter;
-use fleetscope_core::tasks::rows;
 use serde::Serialize;
 use tokio::sync::Semaphore;
 
@@ -24,13 +22,11 @@ use answer::{Refused, json};
 pub mod answer;
 pub mod encoding;
 pub mod metrics;
+pub mod rows;
 pub mod server;
 
 /// Most requests at once that take a snapshot: each holds a copy of the series while it is written.
 const SNAPSHOTS_MAX: usize = 4;
-
-/// What the names of all metrics of tasks begin with, and no other's.
-const TASK_METRICS: &str = "fleetscope_task";
 
 /// What the handlers share.
 pub struct App<I> {
@@ -61,7 +57,8 @@ impl<I: Serialize + Send + Sync + 'static> App<I> {
             .route("/readyz", get(|State(app): State<Arc<Self>>| ready(app.readyz())))
             .route("/info", get(|State(app): State<Arc<Self>>| ready(json(StatusCode::OK, &app.info))))
             .route("/agents", get(Self::agents))
-            .route("/api/v1/tasks", get(Self::tasks))
+            .route("/api/v1/tasks", get(rows::tasks))
+            .route("/api/v1/grpc", get(rows::calls))
             .fallback(|| async { Refused::Path })
             .method_not_allowed_fallback(|| async { Refused::Method })
             .with_state(self)
@@ -75,13 +72,5 @@ impl<I: Serialize + Send + Sync + 'static> App<I> {
     async fn agents(State(app): State<Arc<Self>>) -> Result<Response, Refused> {
         let agents = app.engine.agents().await.map_err(|_| Refused::Stopping)?;
         Ok(json(StatusCode::OK, &agents))
-    }
-
-    async fn tasks(State(app): State<Arc<Self>>) -> Result<Response, Refused> {
-        let _permit = app.snapshots.acquire().await.map_err(|_| Refused::Stopping)?;
-        let filter = Filter { name_prefix: Some(TASK_METRICS.to_owned()), ..Filter::default() };
-        let snapshot = app.engine.snapshot(filter).await.map_err(|_| Refused::Stopping)?;
-        let rows = tokio::task::spawn_blocking(move || rows::tasks(&snapshot)).await.map_err(|_| Refused::Stopping)?;
-        Ok(json(StatusCode::OK, &rows))
     }
 }

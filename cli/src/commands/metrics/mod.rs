@@ -66,12 +66,7 @@ struct Selection<'a> {
 pub(crate) async fn run(cluster: &Cluster, args: &MetricsArgs) -> Result<Answer, Failure> {
     let agents = nodes::discover(cluster).await?;
     super::some(&agents)?;
-    let path = match (&cluster.scope.namespace, &cluster.scope.fleet) {
-        _ if args.own => "/metrics?scope=self".to_owned(),
-        // Both are Kubernetes names, which need no escape in a query.
-        (Some(namespace), Some(fleet)) => format!("/metrics?namespace={namespace}&fleet={fleet}"),
-        _ => "/metrics".to_owned(),
-    };
+    let path = if args.own { "/metrics?scope=self".to_owned() } else { cluster.scope.path("/metrics") };
     let answers = nodes::ask_text(cluster, &agents, &path).await;
     let selection = Selection { patterns: &args.patterns, scope: &cluster.scope, own: args.own };
     if args.raw {

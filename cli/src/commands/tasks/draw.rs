@@ -5,7 +5,8 @@ use std::collections::{BTreeMap, BTreeSet};
 use serde::Serialize;
 
 use super::Sort;
-use super::totals::{Key, Merge, SUCCESS, Totals, float};
+use super::totals::{Key, Merge, SUCCESS, Totals};
+use crate::histogram::float;
 use crate::nodes::Coverage;
 use crate::output::table::{Align, Cell, Table, Tone};
 use crate::output::{View, units};

@@ -1,7 +1,7 @@
 //! `fleetscope tasks`: the fleets' tasks over all nodes: how many, how they ended, how long they took.
 
 mod draw;
-mod totals;
+pub(super) mod totals;
 
 use clap::{Args, ValueEnum};
 use fleetscope_core::tasks::rows::TaskRow;
@@ -63,7 +63,7 @@ pub(crate) enum Sort {
 pub(crate) async fn run(cluster: &Cluster, args: &TasksArgs) -> Result<Answer, Failure> {
     let agents = nodes::discover(cluster).await?;
     super::some(&agents)?;
-    let answers = nodes::ask_json::<Vec<TaskRow>>(cluster, &agents, "/api/v1/tasks").await;
+    let answers = nodes::ask_json::<Vec<TaskRow>>(cluster, &agents, &cluster.scope.path("/api/v1/tasks")).await;
     let by = if args.by_pod || args.output.output == Format::Wide { By::Pod } else { By::Task };
     let mut merge = Merge::new(by);
     let added = agents.iter().zip(answers).map(|(agent, rows)| {

@@ -5,14 +5,14 @@ use std::collections::{BTreeMap, BTreeSet};
 use fleetscope_core::metrics::TASK_BOUNDS;
 use fleetscope_core::tasks::rows::TaskRow;
 
-use crate::histogram::{Histogram, HistogramError};
+use crate::histogram::{Histogram, HistogramError, float};
 
 /// The result that means success, unless a fleet's rules name others.
-pub(super) const SUCCESS: &str = "success";
+pub(crate) const SUCCESS: &str = "success";
 
 /// What one row stands for.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
-pub(super) enum By {
+pub(crate) enum By {
     /// A task of a fleet, over all pods.
     Task,
     /// A task of one container.
@@ -21,47 +21,47 @@ pub(super) enum By {
 
 /// What rows are told apart by, in the order in which they are shown. Pod and container are empty by [`By::Task`].
 #[derive(Clone, Debug, Default, Eq, Ord, PartialEq, PartialOrd)]
-pub(super) struct Key {
-    pub(super) namespace: String,
-    pub(super) fleet: String,
-    pub(super) group: String,
-    pub(super) task: String,
-    pub(super) pod: String,
-    pub(super) container: String,
+pub(crate) struct Key {
+    pub(crate) namespace: String,
+    pub(crate) fleet: String,
+    pub(crate) group: String,
+    pub(crate) task: String,
+    pub(crate) pod: String,
+    pub(crate) container: String,
 }
 
 /// Figures of a row, or of all rows.
 #[derive(Clone, Debug, Default, PartialEq)]
-pub(super) struct Totals {
-    pub(super) running: u64,
-    pub(super) results: BTreeMap<String, u64>,
-    pub(super) exits: BTreeMap<String, u64>,
-    pub(super) durations: Histogram,
-    pub(super) nodes: BTreeSet<String>,
+pub(crate) struct Totals {
+    pub(crate) running: u64,
+    pub(crate) results: BTreeMap<String, u64>,
+    pub(crate) exits: BTreeMap<String, u64>,
+    pub(crate) durations: Histogram,
+    pub(crate) nodes: BTreeSet<String>,
 }
 
 /// Rows while they are added up.
 #[derive(Debug)]
-pub(super) struct Merge {
+pub(crate) struct Merge {
     by: By,
-    pub(super) rows: BTreeMap<Key, Totals>,
+    pub(crate) rows: BTreeMap<Key, Totals>,
 }
 
 // === impl Totals ===
 
 impl Totals {
     /// Finished tasks.
-    pub(super) fn finished(&self) -> u64 {
+    pub(crate) fn finished(&self) -> u64 {
         self.results.values().fold(0, |sum, count| sum.saturating_add(*count))
     }
 
     /// Finished tasks with the result success.
-    pub(super) fn succeeded(&self) -> u64 {
+    pub(crate) fn succeeded(&self) -> u64 {
         self.results.get(SUCCESS).copied().unwrap_or(0)
     }
 
     /// Adds other figures. The histograms of rows from JSON all have the same buckets.
-    pub(super) fn add(&mut self, other: &Self) -> Result<(), HistogramError> {
+    pub(crate) fn add(&mut self, other: &Self) -> Result<(), HistogramError> {
         self.running = self.running.saturating_add(other.running);
         for (mine, theirs) in [(&mut self.results, &other.results), (&mut self.exits, &other.exits)] {
             for (name, count) in theirs {
@@ -93,12 +93,12 @@ impl Totals {
 
 impl Merge {
     /// Without rows yet.
-    pub(super) fn new(by: By) -> Self {
+    pub(crate) fn new(by: By) -> Self {
         Self { by, rows: BTreeMap::new() }
     }
 
     /// Adds the rows of a node, all or none of them.
-    pub(super) fn add(&mut self, node: &str, rows: impl Iterator<Item = TaskRow>) -> Result<(), HistogramError> {
+    pub(crate) fn add(&mut self, node: &str, rows: impl Iterator<Item = TaskRow>) -> Result<(), HistogramError> {
         let read: Vec<(Key, Totals)> =
             rows.map(|row| Ok((self.key(&row), Totals::read(node, &row)?))).collect::<Result<_, HistogramError>>()?;
         for (key, totals) in read {
@@ -108,7 +108,7 @@ impl Merge {
     }
 
     /// The sum of all rows.
-    pub(super) fn total(&self) -> Totals {
+    pub(crate) fn total(&self) -> Totals {
         let mut total = Totals::default();
         for row in self.rows.values() {
             total.add(row).expect("all rows have the buckets of TASK_BOUNDS");
@@ -127,13 +127,4 @@ impl Merge {
             container: by_pod(&row.container),
         }
     }
-}
-
-/// A count as a float, exact below 2^53.
-#[expect(
-    clippy::cast_precision_loss,
-    reason = "counts of processes stay far below 2^53; beyond, the last digits are not shown"
-)]
-pub(super) fn float(count: u64) -> f64 {
-    count as f64
 }

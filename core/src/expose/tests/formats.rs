@@ -188,7 +188,7 @@ fn protobuf_has_families_with_cumulative_buckets() {
 
 #[test]
 fn nothing_is_written_for_no_series_but_the_end() {
-    let filter = Filter { scope: Selection::Fleet { namespace: "n".into(), fleet: "f".into() }, name_prefix: None };
+    let filter = Filter { scope: Selection::Fleet { namespace: "n".into(), fleet: "f".into() }, ..Filter::default() };
     let empty = Registry::new(Limits::default()).snapshot(&filter);
     assert_eq!(encode(&empty, Format::Text004), b"");
     assert_eq!(encode(&empty, Format::OpenMetrics100), b"# EOF\n");

@@ -88,7 +88,7 @@ fn the_registry_counts_its_own_series_and_refusals() {
     registry.add(&TASKS, Some(&one), &["0", "g", "success", "git"], 1.0);
     registry.add(&TASKS, Some(&one), &["1", "g", "success", "git"], 1.0);
     registry.add(&EVENTS, None, &["exec"], f64::NAN);
-    let filter = Filter { scope: Selection::SelfOnly, name_prefix: None };
+    let filter = Filter { scope: Selection::SelfOnly, ..Filter::default() };
     assert_eq!(
         rows_of(&registry.snapshot(&filter), true),
         [
@@ -163,7 +163,7 @@ fn a_filter_picks_scope_fleet_and_names() {
     }
     registry.add(&EVENTS, None, &["exec"], 1.0);
     let picked = |scope, prefix: Option<&str>| {
-        rows_of(&registry.snapshot(&Filter { scope, name_prefix: prefix.map(Into::into) }), false)
+        rows_of(&registry.snapshot(&Filter { scope, name_prefix: prefix.map(Into::into), ..Filter::default() }), false)
     };
     assert_eq!(
         picked(Selection::Fleet { namespace: "a".into(), fleet: "f".into() }, None),
@@ -179,7 +179,9 @@ fn a_filter_picks_scope_fleet_and_names() {
         ]
     );
     assert_eq!(picked(Selection::All, None).len(), 7);
-    assert!(registry.snapshot(&Filter { scope: Selection::All, name_prefix: Some("x".into()) }).is_empty());
+    let by_name = |names| rows_of(&registry.snapshot(&Filter { names, ..Filter::default() }), false).len();
+    assert_eq!([&["fleetscope_agent_memory_bytes"][..], &["fleetscope_agent_memory"]].map(by_name), [3, 0]);
+    assert!(registry.snapshot(&Filter { name_prefix: Some("x".into()), ..Filter::default() }).is_empty());
 }
 
 #[test]

@@ -99,7 +99,7 @@ pub(super) fn exit(tracker: &mut Tracker, cgroup: u64, (tgid, start): (u32, u64)
 
 /// All series of a metric that are not 0, as "identity labels | own labels" (pod, container, then the metric's own) and value.
 pub(super) fn shown(tracker: &Tracker, metric: &'static Metric) -> Vec<(String, f64)> {
-    let filter = Filter { scope: Selection::All, name_prefix: Some(metric.name.to_owned()) };
+    let filter = Filter { name_prefix: Some(metric.name.to_owned()), ..Filter::default() };
     let snapshot = tracker.registry().snapshot(&filter);
     let series = snapshot.families().iter().flat_map(series::Family::series);
     let number = |value: &Value| match value {
@@ -367,7 +367,7 @@ fn pods_of_no_fleet_are_ignored_and_observed_again_when_they_join_one() {
             .registry()
             .snapshot(&Filter {
                 scope: Selection::Fleet { namespace: "ai".to_owned(), fleet: "git".to_owned() },
-                name_prefix: None
+                ..Filter::default()
             })
             .len(),
         0
