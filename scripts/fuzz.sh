@@ -58,8 +58,8 @@ for target in "${targets[@]}"; do
   fi
   if [ -n "$keep" ]; then
     rm -rf "$work/merged" && mkdir "$work/merged"
-    # Only what covers more: the set that libFuzzer chooses of both, smallest inputs first.
-    "$program" -merge=1 -max_len="$(longest "$target")" -timeout=20 -rss_limit_mb=1024 "$work/merged" "$committed" "$work/corpus" >"$log.merge" 2>&1
+    # A small set of both that reaches all that they reach.
+    "$program" -set_cover_merge=1 -max_len="$(longest "$target")" -timeout=20 -rss_limit_mb=1024 "$work/merged" "$committed" "$work/corpus" >"$log.merge" 2>&1
     rm -rf "${committed:?}" && mv "$work/merged" "$committed"
     rows+=("$target: kept $(find "$committed" -type f | wc -l) inputs of $(cat "$committed"/* | wc -c) bytes in $committed")
   fi

@@ -1,6 +1,8 @@
 //! Frames that are valid (RFC 9113 section 6): made out of an input, and read by a parser that has the whole byte string before it
 //! and so needs no state: what records must have of them, and which bytes nobody needs to read.
 
+use std::sync::LazyLock;
+
 use fleetscope_ebpf::http2::frame::{flag, kind};
 use fleetscope_ebpf::http2::{BLOCK_MAX, FrameHead, GIVEN_UP};
 
@@ -9,6 +11,14 @@ use crate::memory::Sent;
 
 /// Bytes of a frame header.
 const HEADER: usize = 9;
+
+/// Longest payload: what [`Input::size`] gives, and what a GOAWAY has besides.
+const PAYLOAD_MAX: usize = 66_000;
+/// Payloads begin at any of so many places of the pattern, a prime.
+const PERIOD: usize = 251;
+/// What payloads are cut from: bytes that differ from place to place. Made once, as each byte that is made costs more than all else.
+static PATTERN: LazyLock<Vec<u8>> =
+    LazyLock::new(|| (0..PAYLOAD_MAX + PERIOD).map(|at| ((at * 167) >> 3).to_le_bytes()[0]).collect());
 
 /// A frame as records have it.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -139,8 +149,8 @@ pub fn write(input: &mut Input<'_>, out: &mut Vec<u8>) {
 /// Appends a frame whose payload differs from place to place.
 pub fn frame(kind: u8, flags: u8, stream: u32, length: usize, out: &mut Vec<u8>) {
     header(kind, flags, stream, length, out);
-    let from = out.len();
-    out.extend((from..from + length).map(|at| ((at * 167) >> 3).to_le_bytes()[0]));
+    let from = out.len() % PERIOD;
+    out.extend_from_slice(&PATTERN[from..from + length]);
 }
 
 /// Appends a frame header.

@@ -17,8 +17,8 @@ use crate::frames;
 use crate::input::Input;
 use crate::memory::{Access, Memory, Segment, Sent};
 
-/// Most bytes of a direction: lengths are two bytes of the input each, so that a short input can ask for a lot.
-const BYTES_MAX: usize = 1 << 19;
+/// Bytes of a direction behind which no frame begins: lengths are two bytes of the input each, so that a short one can ask for a lot.
+const BYTES_MAX: usize = 1 << 17;
 /// Most segments of an I/O, somewhat more than the kernel walks. With a segment per byte a long I/O would run out of steps.
 const SEGMENTS_MAX: usize = 64;
 /// Most I/Os of an input.
