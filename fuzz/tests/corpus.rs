@@ -2,8 +2,11 @@
 
 use std::path::{Path, PathBuf};
 
+/// A target's name and function.
+type Target = (&'static str, fn(&[u8]));
+
 /// Every target, as in `fuzz_targets/`.
-const TARGETS: [(&str, fn(&[u8])); 5] = [
+const TARGETS: [Target; 5] = [
     ("walker", fleetscope_fuzz::walker::fuzz),
     ("hpack", fleetscope_fuzz::hpack::fuzz),
     ("tracker", fleetscope_fuzz::tracker::fuzz),
