@@ -105,6 +105,11 @@ bench-tasks: ebpf ## what measuring a task costs, beside bpftrace and forkstat d
 bench-core: ## throughput of the pure parts: task tracker, calls, series, the three formats of /metrics with 100,000 of them, HPACK beside a library
 	cargo bench --locked -p fleetscope-core --bench tasks --bench calls --bench series --bench expose --bench hpack
 
+.PHONY: fuzz
+fuzz: ## fuzz what reads hostile bytes, a minute per target, as a table (FUZZ=target, FUZZ_SECONDS=60; docs/fuzzing.md)
+	@$(SETUP) fuzz
+	@scripts/fuzz.sh $(FUZZ)
+
 # --- the test cluster and the demo
 
 .PHONY: cluster-up

@@ -47,6 +47,8 @@ left_overs() { ! tracked '*.rs' '*.sh' '*.yaml' '*.tpl' '*.md' Makefile Dockerfi
 
 check "cargo fmt" cargo fmt --all --check
 check "clippy, all targets, warnings are errors" cargo clippy --workspace --all-targets --locked -- -D warnings
+check "fuzz/, which is no member: cargo fmt" cargo fmt --check --manifest-path fuzz/Cargo.toml
+check "fuzz/: clippy, warnings are errors" cargo clippy --manifest-path fuzz/Cargo.toml --lib --tests --locked -- -D warnings
 check "rustdoc, warnings are errors" env RUSTDOCFLAGS="-D warnings" cargo doc --workspace --no-deps --locked
 for m in $members; do
   check "crate $m alone" cargo check --locked -p "$(sed -n 's/^name = "\(fleetscope-.*\)"/\1/p' "$m/Cargo.toml" | head -n 1)"

@@ -18,3 +18,5 @@ bpf_linker() {
 }
 
 cargo_deny() { cargo_tool cargo-deny "$CARGO_DENY"; }
+
+cargo_fuzz() { cargo_tool cargo-fuzz "$CARGO_FUZZ"; }

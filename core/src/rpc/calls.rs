@@ -242,7 +242,11 @@ impl Calls {
             self.make_room(stream, cx);
             self.streams.insert(stream, Stream::default());
         }
-        if self.streams.contains_key(&stream) {
+        let unseen = self.streams.get(&stream).is_some_and(|entry| entry.request.is_none());
+        if unseen && self.client == Some(from) {
+            // A server that has not read it yet goes on: with that the call would count as lost once more.
+            self.wait(stream, Ending::Reset(code), time, cx);
+        } else if self.streams.contains_key(&stream) {
             self.end(stream, Ending::Reset(code), time, cx);
         }
     }

@@ -124,6 +124,8 @@ pub fn observe<I: Io>(shared: &mut Shared, direction: &mut Direction, len: u32, 
 #[inline(always)]
 pub fn unreadable<I: Io>(walk: &mut Walk, shared: &mut Shared, direction: &mut Direction, io: &mut I) {
     if shared.state == state::REJECTED {
+        // Or [`finish`] would take it for an I/O whose steps ran out.
+        walk.at = walk.len;
         return;
     }
     direction.learn(shared);

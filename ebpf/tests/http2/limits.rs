@@ -230,3 +230,17 @@ fn an_io_of_more_frames_than_are_walked_ends_the_direction_with_a_reason() {
     tap.io(Way::Sent, &frame(kind::DATA, 0, 1, b"").repeat(frames + 1));
     assert_eq!(tap.ends(Way::Sent), [reason::FLOOD]);
 }
+
+#[test]
+fn a_rejected_connection_stays_as_it_is_whatever_comes_of_it() {
+    let mut tap = Tap::default();
+    tap.io(Way::Sent, &opening()[..20]);
+    tap.io(Way::Received, &[0x16, 3, 1, 0, 2, 1]);
+    let (rejected, records) = (tap.connection, tap.received.len());
+    assert_eq!((rejected.shared.state, rejected.shared.reason), (state::REJECTED, reason::TLS));
+    for way in [Way::Sent, Way::Received] {
+        tap.unreadable(way, 100);
+        tap.io(way, &opening()[20..]);
+    }
+    assert_eq!((tap.connection, tap.sent.len(), tap.received.len()), (rejected, 0, records));
+}

@@ -4,6 +4,8 @@
 - --log-level={{ .Values.nodeAgent.logLevel }}
 - --log-format={{ .Values.nodeAgent.logFormat }}
 - --runqueue={{ .Values.nodeAgent.runqueue }}
+- --grpc={{ .Values.nodeAgent.grpc }}
+- --grpc-ring-bytes={{ int64 .Values.nodeAgent.grpcRingBytes }}
 - --ring-bytes={{ int64 .Values.nodeAgent.ringBytes }}
 - --series-grace={{ .Values.nodeAgent.seriesGrace }}
 - --pending-timeout={{ .Values.nodeAgent.pendingTimeout }}

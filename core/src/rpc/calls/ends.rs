@@ -51,11 +51,10 @@ impl Calls {
     pub(super) fn end(&mut self, stream: u32, ending: Ending, time: u64, cx: &mut Context<'_>) {
         let Some(entry) = self.streams.get_mut(&stream) else { return };
         if entry.request.is_none() {
-            if !self.requests.can_come(stream) {
+            if self.requests.can_come(stream) {
+                self.wait(stream, ending, time, cx);
+            } else {
                 self.lose_response(stream, cx);
-            } else if entry.ended.is_none() {
-                entry.ended = Some((ending, time, cx.now));
-                self.due = self.due.min(cx.now.saturating_add(SETTLE));
             }
             return;
         }
@@ -64,6 +63,13 @@ impl Calls {
             Some(loss) if !matches!(ending, Ending::Response(_)) => self.lose(stream, loss, cx),
             _ => self.finish(stream, ending, time, cx),
         }
+    }
+
+    /// The stream, whose request was not seen, has ended so; what belongs to it may still come, for a moment.
+    pub(super) fn wait(&mut self, stream: u32, ending: Ending, time: u64, cx: &mut Context<'_>) {
+        let Some(entry) = self.streams.get_mut(&stream).filter(|entry| entry.ended.is_none()) else { return };
+        entry.ended = Some((ending, time, cx.now));
+        self.due = self.due.min(cx.now.saturating_add(SETTLE));
     }
 
     pub(super) fn finish(&mut self, stream: u32, ending: Ending, time: u64, cx: &mut Context<'_>) {

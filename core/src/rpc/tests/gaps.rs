@@ -326,3 +326,17 @@ fn a_reset_or_a_go_away_that_is_too_short_is_a_fault_and_ends_nothing() {
     rig.received(2, &[Wire::new(kind::RST_STREAM, 0, 1, &[0; 3]), Wire::new(kind::GOAWAY, 0, 0, &[0; 3])]);
     assert_eq!((rig.lines(), rig.counts().faults), (vec![], 2));
 }
+
+#[test]
+fn a_call_whose_request_was_lost_counts_once_when_its_reset_crosses_its_response() {
+    for answered in [true, false] {
+        let mut rig = Rig::new();
+        rig.lose(Direction::Sent, 1).received(2, &[headers(1, &response())]);
+        rig.sent(3, &[headers(3, &request("/a.B/C")), reset(1, 8)]);
+        if answered {
+            rig.received(4, &[last(1, &trailers("0"))]);
+        }
+        rig.tick(2_000);
+        assert_eq!((rig.counts().lost(Loss::Gap), rig.counts().in_flight), (1, 1), "answered: {answered}");
+    }
+}
