@@ -25,7 +25,7 @@ use fleetscope_node_agent::probes::stats::ProgramStats;
 use fleetscope_node_agent::probes::{Options, Probes, Rpc};
 
 use group::Group;
-use http2::{Connection, PLAIN, frame, request, response};
+use http2::{Connection, PLAIN, frame, hex, request, response};
 use statistics::Statistics;
 
 /// I/Os per figure.
@@ -124,7 +124,7 @@ fn measured(load: &Load, rpc: Rpc) -> (Vec<ProgramStats>, Vec<ProgramStats>) {
         connection.open();
     } else {
         // Until it is known to be something else.
-        connection.repeat(100, "client", &load.client).repeat(100, "server", &load.server);
+        repeat(&mut connection, 100, load);
     }
     let stop = AtomicBool::new(false);
     std::thread::scope(|scope| {
@@ -135,11 +135,17 @@ fn measured(load: &Load, rpc: Rpc) -> (Vec<ProgramStats>, Vec<ProgramStats>) {
             }
         });
         let before = probes.program_stats();
-        connection.repeat(TIMES, "client", &load.client).repeat(TIMES, "server", &load.server);
+        repeat(&mut connection, TIMES, load);
         let after = probes.program_stats();
         stop.store(true, Ordering::Relaxed);
         (before, after)
     })
+}
+
+/// Both ends send so many times, one after the other.
+fn repeat(connection: &mut Connection, times: u32, load: &Load) {
+    connection.order(&format!("repeat {times} client {}", hex(&load.client)));
+    connection.order(&format!("repeat {times} server {}", hex(&load.server)));
 }
 
 /// The second table.

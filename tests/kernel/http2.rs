@@ -121,11 +121,6 @@ impl Connection {
         self.client(&request(stream, path, message)).server(&response(stream, message, status))
     }
 
-    /// One end, `client` or `server`, sends the same so many times.
-    pub(crate) fn repeat(&mut self, times: u32, end: &str, bytes: &[u8]) -> &mut Self {
-        self.order(&format!("repeat {times} {end} {}", hex(bytes)))
-    }
-
     pub(crate) fn order(&mut self, line: &str) -> &mut Self {
         writeln!(self.orders.as_mut().expect("it takes orders"), "{line}").expect("it takes orders");
         self.answered(line);
@@ -146,7 +141,8 @@ impl Drop for Connection {
     }
 }
 
-fn hex(bytes: &[u8]) -> String {
+/// As orders take bytes.
+pub(crate) fn hex(bytes: &[u8]) -> String {
     bytes.iter().fold(String::new(), |mut hex, byte| {
         let _ = write!(hex, "{byte:02x}");
         hex

@@ -114,12 +114,8 @@ fn blocks_may_go_over_many_frames_and_many_reads() {
         let mut connection = Connection::new(&group, Manner { chunk: 1000, ..PLAIN });
         let whole = request(1, "/a.B/C", 0);
         let block = &whole[9..whole.len() - 9];
-        // A field of 20,000 bytes: a literal without indexing, its name `x`, the length in continuation bytes.
-        let mut long = [
-            &[0, 1, b'x'][..],
-            &[0x7f, 0x80 | (19_873 & 0x7f) as u8, 0x80 | (19_873 >> 7 & 0x7f) as u8, (19_873_u32 >> 14) as u8],
-        ]
-        .concat();
+        // A field of 20,000 bytes: a literal without indexing, its name `x`, the length as an integer of four bytes (RFC 7541, 5.1).
+        let mut long = [&[0, 1, b'x'][..], &[0x7f, 0xa1, 0x9b, 0x01]].concat();
         long.resize(long.len() + 20_000, b'v');
         let rest = [block, &long].concat();
         let mut frames = Vec::new();

@@ -336,7 +336,7 @@ impl<'a> Offsets<'a> {
         self.resolved.iter().map(|(global, offset)| (*global, *offset.as_ref().unwrap_or(&0)))
     }
 
-    /// Whether the kernel has the helper `bpf_loop` (5.17), by its kind of function in kernel/bpf/bpf_iter.c.
+    /// Whether the kernel has the helper `bpf_loop` (5.17), as the function of that name in `kernel/bpf/bpf_iter.c` tells.
     pub(super) fn has_loop(&self) -> bool {
         self.btf.has_function("bpf_loop")
     }
