@@ -67,8 +67,12 @@ impl Calls {
             });
         }
         tracker.tick(now, &mut |event| series.handle(&event, tasks, now));
-        series.tick(tasks, now);
         result
+    }
+
+    /// Time has passed; to be called after it has for the tracker of tasks.
+    pub(super) fn tick(&mut self, tasks: &mut Tracker, now: u64) {
+        self.series.tick(tasks, now);
     }
 
     /// Brings the series of what was counted up to date.

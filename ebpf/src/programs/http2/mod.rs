@@ -80,14 +80,13 @@ unsafe fn find(
     Ok(())
 }
 
-/// What is the same in all records of one I/O.
+/// What is the same in all records of one I/O; the rest is written when one is sent, as most I/Os send none.
 #[inline(always)]
 unsafe fn begin_record(record: *mut Http2Record, cgroup: u64, cookie: u64, way: u8) {
     // SAFETY: this processor's own.
     unsafe {
-        (*record).head = head(kind::HTTP2, 0, cgroup);
+        (*record).head.cgroup = cgroup;
         (*record).cookie = cookie;
-        (*record).tgid = (bpf_get_current_pid_tgid() >> 32) as u32;
         (*record).direction = way;
         (*record).pad = [0; 3];
     }
