@@ -209,7 +209,9 @@ pub struct Http2Counters {
     pub closes_lost: u64,
     /// Sockets for which the kernel had no memory: their I/O is not seen.
     pub storage_full: u64,
+    /// How often bytes of a socket had passed unseen: by a task or in a time that is not looked at, or in a way that shows nowhere else.
+    pub missed: u64,
     /// I/Os on HTTP/2 connections whose bytes could not be read, by [`unreadable`]. Those inside of DATA cost nothing else.
     pub unreadable: [u64; unreadable::NAMES.len()],
 }
-const _: () = assert!(size_of::<Http2Counters>() == 80);
+const _: () = assert!(size_of::<Http2Counters>() == 88);
