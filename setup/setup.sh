@@ -2,12 +2,8 @@
 # Installs what building and testing need beyond Rust, Go, git, make and a C compiler, and says what and how long it took.
 #   setup/setup.sh [--only PART[,PART...]]
 # Parts: ebpf (compiler of the kernel programs), cluster (Kubernetes on this machine), monitoring (Prometheus and its operator),
-<<<<<<< HEAD
-# images (buildah), lint (shellcheck, cargo-deny, helm); only by name: kwok (fake nodes), bench (what is measured beside), peers (real
-# gRPC servers and clients in five languages, and nghttp2).
-=======
-# images (buildah), lint (shellcheck, cargo-deny, helm); only by name: kwok (fake nodes), bench (what is measured beside), fuzz (cargo-fuzz).
->>>>>>> wt-fuzz
+# images (buildah), lint (shellcheck, cargo-deny, helm); only by name: kwok (fake nodes), bench (what is measured beside), fuzz
+# (cargo-fuzz), peers (real gRPC servers and clients in five languages, and nghttp2).
 # What is there already in the version of versions.env is left alone, so a second run takes a second. Debian packages go into
 # the system; all else into ${FLEETSCOPE_CACHE:-${XDG_CACHE_HOME:-$HOME/.cache}/fleetscope} (and Go's and cargo's own download
 # caches). Without root, or where apt is not the package manager, it says what is missing and what runs all the same.
@@ -104,17 +100,13 @@ for part in "${parts[@]}"; do
     ;;
   fuzz) if packages fuzz g++:c++; then cargo_fuzz; fi ;;
   bench) packages bench bpftrace:bpftrace forkstat:forkstat || true ;;
-<<<<<<< HEAD
   peers)
     need_go
     packages peers python3:python3 python3-pip:pip3 nodejs:node npm:npm default-jdk-headless:javac maven:mvn nghttp2-client:h2load nghttp2-server:nghttpd || true
     # It skips what this machine has no tools for, and says which.
     "$HERE/../tests/peers/build.sh" || incomplete+=("part peers: a gRPC peer could not be built, see above")
     ;;
-  *) fail "unknown part '$part': ebpf, cluster, monitoring, images, lint, kwok, bench, peers" ;;
-=======
-  *) fail "unknown part '$part': ebpf, cluster, monitoring, images, lint, kwok, bench, fuzz" ;;
->>>>>>> wt-fuzz
+  *) fail "unknown part '$part': ebpf, cluster, monitoring, images, lint, kwok, bench, fuzz, peers" ;;
   esac
 done
 if [ ${#incomplete[@]} -gt 0 ]; then
