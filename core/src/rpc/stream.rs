@@ -6,9 +6,10 @@ use super::counts::{Loss, Unnamed};
 use super::status::Status;
 use crate::hpack::{Block, Field};
 
-/// Most nanoseconds by which a reset may come before the end of its call's grpc-timeout and still count as that end: a client
-/// takes the time that is left before it writes the request, and its clock runs from there. At most an eighth of the timeout.
-const TIMEOUT_SLACK: u64 = 5_000_000;
+/// Nanoseconds by which a reset may come before the end of its call's grpc-timeout and still count as that end, beside a part of the
+/// timeout ([`slack`]): a client takes the time that is left before it writes the request, and its clock runs from there. A busy one
+/// was seen to take 50 ms for that (docs/accuracy.md).
+const TIMEOUT_SLACK: u64 = 50_000_000;
 
 /// Most bytes of a method's name.
 const NAME_MAX: usize = 256;
@@ -127,13 +128,17 @@ impl Request {
     fn expired(&self, time: u64) -> Option<bool> {
         match self.timeout {
             Field::Absent => Some(false),
-            Field::Known(timeout) => {
-                let slack = TIMEOUT_SLACK.min(timeout / 8);
-                Some(time.saturating_sub(self.start) >= timeout - slack)
-            }
+            Field::Known(timeout) => Some(time.saturating_sub(self.start) >= timeout - slack(timeout)),
             Field::Unknown(_) | Field::Invalid(_) => None,
         }
     }
+}
+
+/// By how much a reset may be early. C-core rounds the timeout up to three figures, so by at most a hundredth
+/// (<https://github.com/grpc/grpc/blob/0592779ffe0c3b074a4b83bcc5f1721531f21d15/src/core/lib/transport/timeout_encoding.cc>). Never more than a quarter, as a client that
+/// gives up by itself does so at any time.
+fn slack(timeout: u64) -> u64 {
+    (TIMEOUT_SLACK + timeout / 64).min(timeout / 4)
 }
 
 /// The name of the method that is called by this `:path`; `None` if it is no name.
