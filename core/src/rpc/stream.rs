@@ -23,6 +23,8 @@ pub(super) struct Request {
     pub(super) path: Result<Arc<str>, Unnamed>,
     /// grpc-timeout in nanoseconds.
     pub(super) timeout: Field<u64>,
+    /// It is a POST.
+    pub(super) post: bool,
 }
 
 /// What ends a call.
@@ -104,6 +106,16 @@ impl Stream {
             self.doubt.take_if(|doubt| !doubt.of_client);
         }
         progress
+    }
+
+    /// Whether a response that ends with this block has the form that only gRPC gives to one, where no field says what it is: to a POST, 200,
+    /// then trailers that may have a grpc-status. HTTP/2 has trailers for all, but nothing else that is in use ends responses with them.
+    pub(super) fn has_form_of_grpc(&self, trailers: &Block) -> bool {
+        self.request.as_ref().is_some_and(|request| request.post)
+            && self.http == Field::Known(200)
+            && !self.plain
+            && matches!(trailers.grpc_status, Field::Unknown(_))
+            && !matches!(trailers.status, Field::Known(_))
     }
 
     /// What a client takes for the status of a response that ended without grpc-status.
