@@ -13,6 +13,7 @@ pub fn meaning(fields: &Fields) -> Block {
     Block {
         method: one(values(":path").map(path)),
         is_request: [":method", ":path", ":scheme", ":authority", ":protocol"].iter().any(has),
+        is_post: values(":method").any(|verb| verb == b"POST"),
         maybe_request: false,
         status: one(values(":status").map(status)),
         content_type: one(values("content-type").map(|value| Ok(content_type(value)))),

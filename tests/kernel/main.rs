@@ -7,7 +7,7 @@
 //! - `arguments`: bad input
 //! - `storm`: many at once
 //! - `runqueue`: run-queue latency
-//! - `rpc`: calls of gRPC
+//! - `rpc`: calls of gRPC; `peers`: those of real servers and clients
 //! - `group`, `session`, `http2`, `calls`: the harness; `process.rs` and `socket.rs` are programs of their own, `kernel-process` and `kernel-socket`
 //!
 //! Needs root, or `CAP_BPF`, `CAP_PERFMON` and writable cgroups. Tests share nothing but the kernel.
@@ -21,6 +21,7 @@ mod group;
 mod groups;
 mod http2;
 mod overflow;
+mod peers;
 mod rpc;
 mod runqueue;
 mod session;

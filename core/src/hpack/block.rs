@@ -55,6 +55,8 @@ pub struct Block {
     pub method: Field<Arc<str>>,
     /// The block is a request: it has one of `:method`, `:path`, `:scheme`, `:authority`, `:protocol`.
     pub is_request: bool,
+    /// The block is a request with the `:method` POST, as all of gRPC are.
+    pub is_post: bool,
     /// The block may be a request: nothing says what it is, and a field whose name is not known may say so.
     pub maybe_request: bool,
     /// `:status`, 100 to 999.
@@ -129,6 +131,10 @@ impl<'a> Draft<'a> {
     pub(super) fn known(&mut self, meaning: &Meaning) {
         match meaning {
             Meaning::Unknown => return self.unknown(None),
+            Meaning::Verb(post) => {
+                self.block.is_request = true;
+                self.block.is_post |= post;
+            }
             Meaning::RequestPseudo => self.block.is_request = true,
             Meaning::Path(path) => {
                 self.block.is_request = true;
@@ -140,7 +146,7 @@ impl<'a> Draft<'a> {
             Meaning::GrpcStatus(status) => self.block.grpc_status.set(status),
             Meaning::GrpcTimeout(timeout) => self.block.grpc_timeout.set(timeout),
         }
-        if matches!(meaning, Meaning::RequestPseudo | Meaning::Path(_) | Meaning::Status(_)) {
+        if matches!(meaning, Meaning::Verb(_) | Meaning::RequestPseudo | Meaning::Path(_) | Meaning::Status(_)) {
             self.maybe_regular = None;
         } else {
             self.regular = true;

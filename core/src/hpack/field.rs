@@ -17,7 +17,9 @@ const VALUE_KEEP: usize = 64;
 pub(super) enum Name {
     /// It is that of an entry that was never seen.
     Unknown,
-    /// `:method`, `:scheme`, `:authority`, `:protocol`
+    /// `:method`
+    Verb,
+    /// `:scheme`, `:authority`, `:protocol`
     RequestPseudo,
     /// `:path`
     Path,
@@ -38,6 +40,8 @@ pub(super) enum Name {
 pub(super) enum Meaning {
     /// See [`Name`].
     Unknown,
+    /// Whether it is POST.
+    Verb(bool),
     /// See [`Name`].
     RequestPseudo,
     /// See [`Name`].
@@ -69,7 +73,8 @@ impl Name {
     /// The name as RFC 9113 section 8.2 asks for it, in lower case.
     pub(super) fn of(name: &[u8]) -> Self {
         match name {
-            b":method" | b":scheme" | b":authority" | b":protocol" => Self::RequestPseudo,
+            b":method" => Self::Verb,
+            b":scheme" | b":authority" | b":protocol" => Self::RequestPseudo,
             b":path" => Self::Path,
             b":status" => Self::Status,
             b"content-type" => Self::ContentType,
@@ -86,6 +91,7 @@ impl Meaning {
     pub(super) fn name(&self) -> Name {
         match self {
             Self::Unknown => Name::Unknown,
+            Self::Verb(_) => Name::Verb,
             Self::RequestPseudo => Name::RequestPseudo,
             Self::Path(_) => Name::Path,
             Self::Status(_) => Name::Status,
@@ -120,6 +126,7 @@ impl Reading {
         let whole = if len == bytes.len() { Ok(bytes) } else { Err(Fault::Malformed) };
         let meaning = match name {
             Name::Unknown => Meaning::Unknown,
+            Name::Verb => Meaning::Verb(whole == Ok(&b"POST"[..])),
             Name::RequestPseudo => Meaning::RequestPseudo,
             Name::Path | Name::Regular => Meaning::Regular,
             Name::ContentType => Meaning::ContentType(content_type(bytes)),

@@ -169,7 +169,8 @@ impl Calls {
         // While nothing can be read of the server, the end of this call may come unseen.
         let blind = self.client.and_then(|client| self.blind[client.other().index()]);
         let entry = self.streams.entry(stream).or_default();
-        entry.request = Some(Request { start: block.began, cgroup, path, timeout });
+        let post = decoded.is_some_and(|decoded| decoded.block.is_post);
+        entry.request = Some(Request { start: block.began, cgroup, path, timeout, post });
         if let Some(loss) = blind {
             entry.doubt.get_or_insert(Doubt { since: cx.now, loss, of_client: false });
             self.due = self.due.min(cx.now.saturating_add(cx.limits.doubt_for));
@@ -194,7 +195,8 @@ impl Calls {
             self.make_room(stream, cx);
             self.streams.insert(stream, Stream::default());
         }
-        if decoded.is_some_and(proves_grpc) {
+        let has_form = |block: &Block| self.streams.get(&stream).is_some_and(|entry| entry.has_form_of_grpc(block));
+        if decoded.is_some_and(|decoded| proves_grpc(decoded) || (block.end_stream && has_form(decoded))) {
             self.prove_grpc(cx);
         }
         let (cookie, role, grpc) = (self.cookie, self.role(), self.grpc);

@@ -6,9 +6,10 @@ use super::counts::{Loss, Unnamed};
 use super::status::Status;
 use crate::hpack::{Block, Field};
 
-/// Most nanoseconds by which a reset may come before the end of its call's grpc-timeout and still count as that end: a client
-/// takes the time that is left before it writes the request, and its clock runs from there. At most an eighth of the timeout.
-const TIMEOUT_SLACK: u64 = 5_000_000;
+/// Nanoseconds by which a reset may come before the end of its call's grpc-timeout and still count as that end, beside a part of the
+/// timeout ([`slack`]): a client takes the time that is left before it writes the request, and its clock runs from there. A busy one
+/// was seen to take 50 ms for that (docs/accuracy.md).
+const TIMEOUT_SLACK: u64 = 50_000_000;
 
 /// Most bytes of a method's name.
 const NAME_MAX: usize = 256;
@@ -22,6 +23,8 @@ pub(super) struct Request {
     pub(super) path: Result<Arc<str>, Unnamed>,
     /// grpc-timeout in nanoseconds.
     pub(super) timeout: Field<u64>,
+    /// It is a POST.
+    pub(super) post: bool,
 }
 
 /// What ends a call.
@@ -105,6 +108,16 @@ impl Stream {
         progress
     }
 
+    /// Whether a response that ends with this block has the form that only gRPC gives to one, where no field says what it is: to a POST, 200,
+    /// then trailers that may have a grpc-status. HTTP/2 has trailers for all, but nothing else that is in use ends responses with them.
+    pub(super) fn has_form_of_grpc(&self, trailers: &Block) -> bool {
+        self.request.as_ref().is_some_and(|request| request.post)
+            && self.http == Field::Known(200)
+            && !self.plain
+            && matches!(trailers.grpc_status, Field::Unknown(_))
+            && !matches!(trailers.status, Field::Known(_))
+    }
+
     /// What a client takes for the status of a response that ended without grpc-status.
     pub(super) fn without_status(&self) -> Status {
         self.http.known().map_or(Status::Other, |http| Status::from_http(*http))
@@ -127,13 +140,17 @@ impl Request {
     fn expired(&self, time: u64) -> Option<bool> {
         match self.timeout {
             Field::Absent => Some(false),
-            Field::Known(timeout) => {
-                let slack = TIMEOUT_SLACK.min(timeout / 8);
-                Some(time.saturating_sub(self.start) >= timeout - slack)
-            }
+            Field::Known(timeout) => Some(time.saturating_sub(self.start) >= timeout - slack(timeout)),
             Field::Unknown(_) | Field::Invalid(_) => None,
         }
     }
+}
+
+/// By how much a reset may be early. C-core rounds the timeout up to three figures, so by at most a hundredth
+/// (<https://github.com/grpc/grpc/blob/0592779ffe0c3b074a4b83bcc5f1721531f21d15/src/core/lib/transport/timeout_encoding.cc>). Never more than a quarter, as a client that
+/// gives up by itself does so at any time.
+fn slack(timeout: u64) -> u64 {
+    (TIMEOUT_SLACK + timeout / 64).min(timeout / 4)
 }
 
 /// The name of the method that is called by this `:path`; `None` if it is no name.

@@ -91,6 +91,7 @@ fn unknown_fields_are_what_their_place_allows() {
     let expected = Block {
         method: Field::Unknown(Some(id(0, -5))),
         is_request: true,
+        is_post: true,
         content_type: Field::Unknown(Some(id(0, -5))),
         grpc_status: Field::Unknown(Some(id(0, -5))),
         grpc_timeout: Field::Unknown(Some(id(0, -5))),
@@ -109,8 +110,13 @@ fn unknown_fields_are_what_their_place_allows() {
     assert_eq!((be.method, be.grpc_timeout), (Field::Absent, Field::Known(1_000_000_000)));
     // Before a known pseudo-header field there are only such fields.
     let before = decoded(&mut decoder, &hex("c3 83")).unwrap();
-    let expected =
-        Block { method: Field::Unknown(Some(id(0, -5))), is_request: true, unknown_fields: 1, ..Block::default() };
+    let expected = Block {
+        method: Field::Unknown(Some(id(0, -5))),
+        is_request: true,
+        is_post: true,
+        unknown_fields: 1,
+        ..Block::default()
+    };
     assert_eq!(before, expected);
     // A response is no request, and the other way round.
     let response = decoded(&mut decoder, &hex("88 c3")).unwrap();

@@ -54,6 +54,7 @@ fn truth(fields: &[(String, String)]) -> Block {
             }
             _ => {}
         }
+        block.is_post |= name == ":method" && value == "POST";
         block.is_request |= matches!(name.as_str(), ":path" | ":method" | ":scheme" | ":authority");
     }
     block

@@ -39,6 +39,7 @@ fn no_wrong_block(got: &Block, truth: &Block) -> Result<(), TestCaseError> {
     no_wrong_value(&got.grpc_status, &truth.grpc_status)?;
     no_wrong_value(&got.grpc_timeout, &truth.grpc_timeout)?;
     prop_assert!(got.is_request == truth.is_request || (truth.is_request && got.maybe_request));
+    prop_assert!(truth.is_post || !got.is_post);
     if got.unknown_fields == 0 {
         prop_assert_eq!(got, truth);
     }

@@ -3,8 +3,8 @@
 use fleetscope_ebpf::http2::reason;
 
 use super::wire::{
-    Sheet, Wire, block, flag, go_away, headers, indexed, kind, last, literal, request, request_with, reset, response,
-    trailers,
+    Sheet, Wire, block, data_end, flag, go_away, headers, indexed, kind, last, literal, request, request_with, reset,
+    response, trailers,
 };
 use super::{MS, Rig};
 use crate::rpc::frame::Direction;
@@ -98,6 +98,26 @@ fn what_may_be_a_call_becomes_one_when_its_connection_is_known() {
     rig.received(3, &[headers(9, &block(&[(":status", "200"), ("content-type", "text/css")]))]);
     assert_eq!((rig.lines(), rig.counts().other_requests), (vec![], 1));
     assert_eq!(lost(&rig.counts()), [(Loss::Unclassified, 1)]);
+}
+
+#[test]
+fn trailers_that_end_a_response_to_a_post_show_grpc_where_no_field_can() {
+    let answers = |verb: u8, first: Vec<u8>, end: Wire| {
+        let mut rig = Rig::joined();
+        let unsure = [vec![verb], literal(0x00, ":path", "/a.B/C"), indexed(62)].concat();
+        rig.sent(1, &[headers(7, &unsure)]).received(2, &[headers(7, &first), end]);
+        (rig.lines(), lost(&rig.counts()))
+    };
+    let (post, get) = (0x83, 0x82);
+    let (fine, missing) = ([vec![0x88], indexed(62)].concat(), [vec![0x8d], indexed(62)].concat());
+    let call = ["7 client a.B/C starts at 1", "7 answers at 2", "7 client a.B/C 1..2 (2) _OTHER"].map(str::to_owned);
+    assert_eq!(answers(post, fine.clone(), last(7, &indexed(63))), (call.to_vec(), vec![]));
+    // What web servers send, and trailers that have no status of gRPC.
+    let nothing = (vec![], vec![(Loss::Unclassified, 1)]);
+    assert_eq!(answers(get, fine.clone(), last(7, &indexed(63))), nothing);
+    assert_eq!(answers(post, missing, last(7, &indexed(63))), nothing);
+    assert_eq!(answers(post, fine.clone(), data_end(7)), nothing);
+    assert_eq!(answers(post, fine, last(7, &block(&[("server-timing", "db")]))), nothing);
 }
 
 #[test]

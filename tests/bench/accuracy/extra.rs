@@ -1,0 +1,272 @@
+//! What ends calls early, many calls at once, and what is no gRPC or cannot be read.
+
+use std::path::Path;
+
+use anyhow::Result;
+use fleetscope_tests::peers::{Client, Language, Role, Server};
+
+use crate::agent::{Agent, Scrape};
+use crate::durations::{Measured, together, told, unlike};
+use crate::load::{Web, h2load, lacks};
+use crate::{Own, Place, Summary};
+
+/// Calls that end when their client's time is over, or when it wants.
+const DEADLINES: &str = "--kind unary,client,server,bidi --calls 20 --concurrency 20 --deadline-ms 250 --delay-ms 3000";
+const CANCELLATIONS: &str =
+    "--kind unary,client,server,bidi --calls 20 --concurrency 20 --cancel-after-ms 150 --delay-ms 3000";
+/// Calls on one connection, all at once.
+const STREAMS: &str = "--kind bidi --calls 1000 --concurrency 1000 --connections 1 --delay-ms 1500 --messages 2";
+/// Calls of h2load, on so many connections with so many at once.
+const LOAD: [&str; 6] = ["-n", "10000", "-c", "4", "-m", "20"];
+/// What makes h2load a client of gRPC: a body with a directive (`tests/peers/README.md`).
+const DIRECTIVE: &str = "status=0 trailers_only=0 delay_ms=0 end_delay_ms=0 messages=1 bytes=0 metadata_bytes=0";
+
+/// What of the statuses is compared.
+#[derive(Clone, Copy, PartialEq)]
+enum Compared {
+    /// Each by itself.
+    Each,
+    /// CANCELLED and DEADLINE_EXCEEDED together: which of them it is depends on whose timer was first.
+    Timers,
+}
+
+/// Both ends of a scenario.
+struct Scene<'a> {
+    agent: &'a Agent,
+    home: Own,
+    away: Own,
+    /// Before it began.
+    before: Scrape,
+    name: String,
+}
+
+/// The table.
+pub(crate) fn table(agent: &Agent, place: &Place, languages: &[Language], summary: &mut Summary) -> Result<()> {
+    println!(
+        "| scenario | client, server | server's calls: truth, agent | client's calls: truth, agent | counts | besides |"
+    );
+    println!("|---|---|---|---|---|---|");
+    let scene = |name: String| Scene::new(agent, place, name);
+    let crossed = [(Language::Go, Language::Python), (Language::Python, Language::Go)];
+    let there = |pair: &(Language, Language)| languages.contains(&pair.0) && languages.contains(&pair.1);
+    let same = languages.iter().map(|language| (*language, *language));
+    let pairs: Vec<_> = same.chain(crossed.into_iter().filter(there)).collect();
+    for (client, server) in &pairs {
+        let names = format!("{}, {}", client.name(), server.name());
+        scene(format!("deadlines | {names}"))?.ended_early(*client, *server, DEADLINES, Compared::Timers, summary)?;
+    }
+    for (client, server) in &pairs {
+        let names = format!("{}, {}", client.name(), server.name());
+        scene(format!("cancellations | {names}"))?.ended_early(
+            *client,
+            *server,
+            CANCELLATIONS,
+            Compared::Each,
+            summary,
+        )?;
+    }
+    for (client, server) in &pairs {
+        scene(format!("1,000 streams at once | {}, {}", client.name(), server.name()))?
+            .many(*client, *server, summary)?;
+    }
+    if languages.contains(&Language::Go) {
+        scene("TLS | go, go".to_owned())?.encrypted(summary)?;
+    }
+    match lacks(&["h2load", "nghttpd", "python3"]) {
+        Some(reason) => println!("\nskipped: load, HTTP/2 that is not gRPC, and HTTP/1.1: {reason}"),
+        None => {
+            for server in languages {
+                scene(format!("load | h2load, {}", server.name()))?.loaded(*server, summary)?;
+            }
+            let documents = std::env::temp_dir().join(format!("fleetscope-accuracy-{}", std::process::id()));
+            std::fs::create_dir_all(&documents)?;
+            std::fs::write(documents.join("page"), "x".repeat(3000))?;
+            let result = scene("HTTP/2 that is not gRPC | h2load, nghttpd".to_owned())?
+                .other_http2(&documents, summary)
+                .and_then(|()| scene("HTTP/1.1 | h2load, python".to_owned())?.http1(&documents, summary));
+            std::fs::remove_dir_all(&documents)?;
+            result?;
+        }
+    }
+    Ok(())
+}
+
+// === impl Scene ===
+
+impl<'a> Scene<'a> {
+    fn new(agent: &'a Agent, place: &Place, name: String) -> Result<Self> {
+        let (home, away) = (place.group("server"), place.group("client"));
+        Ok(Self { agent, home, away, before: agent.scrape()?, name })
+    }
+
+    fn ended_early(
+        self,
+        client: Language,
+        server: Language,
+        arguments: &str,
+        compared: Compared,
+        summary: &mut Summary,
+    ) -> Result<()> {
+        let mut serving = Server::start(server, Some(self.home.folder()), &[])?;
+        let arguments: Vec<&str> = arguments.split(' ').collect();
+        let of_client = told(&Client::run(client, Some(self.away.folder()), serving.address(), &arguments)?);
+        serving.account()?;
+        let of_server = told(&serving.stop()?);
+        // What a server of tonic says when its own timer is first reaches the client, too.
+        let of = [compared, if server == Language::Rust { compared } else { Compared::Each }];
+        self.finish([&of_server, &of_client], of, "", summary)
+    }
+
+    fn many(self, client: Language, server: Language, summary: &mut Summary) -> Result<()> {
+        let serving = Server::start(server, Some(self.home.folder()), &[])?;
+        let arguments: Vec<&str> = STREAMS.split(' ').collect();
+        let mut calling = Client::connect(client, Some(self.away.folder()), serving.address(), &arguments)?;
+        calling.begin()?;
+        let (agent, mut peak) = (self.agent, 0);
+        // Until a look after the peak sees fewer of them.
+        let account = std::thread::scope(|scope| {
+            let round = scope.spawn(|| calling.finish());
+            while !round.is_finished() {
+                peak = agent.scrape()?.in_flight(&self.home.name).max(peak);
+                std::thread::sleep(std::time::Duration::from_millis(100));
+            }
+            round.join().expect("it does not panic")
+        })?;
+        calling.stop()?;
+        let (of_server, of_client) = (told(&serving.stop()?), told(&account));
+        let besides = format!("at once, of the server: {peak}");
+        self.finish([&of_server, &of_client], [Compared::Each; 2], &besides, summary)
+    }
+
+    fn encrypted(self, summary: &mut Summary) -> Result<()> {
+        let serving = Server::start(Language::Go, Some(self.home.folder()), &["--tls"])?;
+        let arguments = ["--tls", "--calls", "50", "--connections", "2"];
+        let account = Client::run(Language::Go, Some(self.away.folder()), serving.address(), &arguments)?;
+        assert_eq!(together(&told(&account)).count, 50);
+        serving.stop()?;
+        let connections = self.grown("fleetscope_rpc_connections_opaque_total", &[("reason", "tls")])?;
+        // A direction counts by itself where both are seen to be encrypted at the same moment.
+        let fits = (4..=8).contains(&connections);
+        summary.compared((!fits).then(|| format!("{}: {connections} for 4 ends are opaque", self.name)));
+        let besides = format!("50 calls on 2 connections; ends counted as `tls`: {connections}");
+        self.finish([&Measured::new(); 2], [Compared::Each; 2], &besides, summary)
+    }
+
+    fn loaded(self, server: Language, summary: &mut Summary) -> Result<()> {
+        let serving = Server::start(server, Some(self.home.folder()), &[])?;
+        let body = std::env::temp_dir().join(format!("fleetscope-accuracy-{}.body", std::process::id()));
+        let line = format!("{DIRECTIVE}\n");
+        let length = u32::try_from(line.len())?.to_be_bytes();
+        std::fs::write(&body, [&[0][..], &length, line.as_bytes()].concat())?;
+        let url = format!("http://{}/fleetscope.peers.v1.Peer/Unary", serving.address());
+        let body_name = body.display().to_string();
+        let headers = ["-d", &body_name, "-H", "content-type: application/grpc", "-H", "te: trailers", &url];
+        let done = h2load(self.away.folder(), &[&LOAD[..], &headers].concat());
+        std::fs::remove_file(&body)?;
+        let done = done?;
+        let of_server = told(&serving.stop()?);
+        // h2load knows no status of gRPC: its calls are as many as it says, with the server's word.
+        let statuses: Vec<_> = of_server.keys().cloned().collect();
+        summary.compared((statuses.len() != 1).then(|| format!("{}: statuses {statuses:?}", self.name)));
+        summary.compared((together(&of_server).count != done).then(|| format!("{}: h2load did {done}", self.name)));
+        let lost: u64 = self.grown("fleetscope_rpc_calls_lost_total", &[])?;
+        let besides = format!("counted as lost: {lost}");
+        self.finish([&of_server, &of_server], [Compared::Each; 2], &besides, summary)
+    }
+
+    fn other_http2(self, documents: &Path, summary: &mut Summary) -> Result<()> {
+        let web = Web::nghttpd(self.home.folder(), documents)?;
+        let url = format!("http://{}/page", web.address);
+        let done = h2load(self.away.folder(), &[&LOAD[..], &[url.as_str()]].concat())?;
+        drop(web);
+        let others = self.grown("fleetscope_rpc_other_requests_total", &[])?;
+        summary.compared((others != 2 * done).then(|| format!("{}: {others} of {done} at both ends", self.name)));
+        let besides = format!("{done} requests; counted as other requests at both ends: {others}");
+        self.finish([&Measured::new(); 2], [Compared::Each; 2], &besides, summary)
+    }
+
+    fn http1(self, documents: &Path, summary: &mut Summary) -> Result<()> {
+        let web = Web::python(self.home.folder(), documents)?;
+        let url = format!("http://{}/page", web.address);
+        let done = h2load(self.away.folder(), &["--h1", "-n", "200", "-c", "4", &url])?;
+        drop(web);
+        let others = self.grown("fleetscope_rpc_other_requests_total", &[])?;
+        summary.compared((others != 0).then(|| format!("{}: {others} other requests", self.name)));
+        let besides = format!("{done} requests; counted as other requests: {others}");
+        self.finish([&Measured::new(); 2], [Compared::Each; 2], &besides, summary)
+    }
+
+    /// By how much a counter of the agent's own has grown.
+    fn grown(&self, name: &str, labels: &[(&str, &str)]) -> Result<u64> {
+        Ok(self.agent.scrape()?.own(name, labels) - self.before.own(name, labels))
+    }
+
+    /// Compares, and prints the row.
+    fn finish(
+        self,
+        truth: [&Measured; 2],
+        compared: [Compared; 2],
+        besides: &str,
+        summary: &mut Summary,
+    ) -> Result<()> {
+        let all = truth.map(|truth| together(truth).count);
+        let (home, away) = (&self.home.name, &self.away.name);
+        let scrape = self.agent.scrape_when(|scrape| {
+            scrape.finished(home, Role::Server) == all[0]
+                && scrape.finished(away, Role::Client) == all[1]
+                && scrape.in_flight(home) + scrape.in_flight(away) == 0
+        })?;
+        let found = [scrape.calls(home, Role::Server), scrape.calls(away, Role::Client)];
+        let mut good = true;
+        for side in [0, 1] {
+            let [agent, peer] = [&found[side], truth[side]].map(|of| joined(of, compared[side]));
+            let difference = unlike(&agent, &peer);
+            good &= difference.is_none();
+            let which = ["server", "client"][side];
+            summary.compared(difference.map(|how| format!("{}, {which}: {how}", self.name)));
+        }
+        // Nobody is a server in a client's place, or the other way round.
+        let strange = scrape.finished(home, Role::Client) + scrape.finished(away, Role::Server);
+        summary.compared((strange > 0).then(|| format!("{}: {strange} calls in the wrong role", self.name)));
+        let split = if compared[0] == Compared::Timers {
+            format!(
+                "DEADLINE_EXCEEDED of servers: truth {}, agent {}; of clients: truth {}, agent {}",
+                late(truth[0]),
+                late(&found[0]),
+                late(truth[1]),
+                late(&found[1])
+            )
+        } else {
+            besides.to_owned()
+        };
+        let counts = [0, 1].map(|side| format!("{}, {}", all[side], together(&found[side]).count));
+        println!(
+            "| {} | {} | {} | {} | {split} |",
+            self.name,
+            counts[0],
+            counts[1],
+            if good { "equal" } else { "DIFFER" }
+        );
+        summary.calls += all[0];
+        Ok(())
+    }
+}
+
+/// Statuses that are compared together are one.
+fn joined(all: &Measured, compared: Compared) -> Measured {
+    if compared == Compared::Each {
+        return all.clone();
+    }
+    let mut sums = Measured::new();
+    for ((method, status), durations) in all {
+        let timer = ["CANCELLED", "DEADLINE_EXCEEDED"].contains(&status.as_str());
+        let status = if timer { "CANCELLED or DEADLINE_EXCEEDED" } else { status };
+        sums.entry((method.clone(), status.to_owned())).or_default().add(durations);
+    }
+    sums
+}
+
+/// How many calls ended as their time was over.
+fn late(all: &Measured) -> u64 {
+    all.iter().filter(|((_, status), _)| status == "DEADLINE_EXCEEDED").map(|(_, durations)| durations.count).sum()
+}
