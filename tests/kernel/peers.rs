@@ -89,7 +89,8 @@ fn pair(test: &str, client: Language, server: Language) {
         let mut expected: Vec<String> = lines(expected);
         ended.sort();
         expected.sort();
-        assert_eq!(ended, expected, "{rpc:?}");
+        let counters = session.maps().http2_counters().unwrap();
+        assert_eq!(ended, expected, "{rpc:?}: {counters:?}");
         let counts = *calls.tracker.counts();
         let lost: u64 = Loss::ALL.iter().map(|loss| counts.lost(*loss)).sum();
         assert_eq!((counts.faults, counts.gaps, counts.in_flight, lost), (0, 0, 0, 0), "{rpc:?}: {counts:?}");
