@@ -298,6 +298,12 @@ impl Sock {
     pub(crate) fn kind(self) -> u16 {
         self.member(&SOCK_TYPE)
     }
+
+    /// Whether its bytes have TCP's sequence numbers.
+    #[inline(always)]
+    pub(crate) fn is_tcp(self) -> bool {
+        self.member::<u16>(&SOCK_PROTOCOL) == IPPROTO_TCP
+    }
 }
 
 impl Registers {
@@ -378,12 +384,9 @@ impl Registers {
 /// `IPPROTO_TCP` of include/uapi/linux/in.h.
 const IPPROTO_TCP: u16 = 6;
 
-/// The sequence number behind what the task has sent, or received; none if the socket is not TCP's. A `tcp_sock` begins with its `sock`.
+/// The sequence number behind what the task has sent, or received, of a socket of TCP: a `tcp_sock` begins with its `sock`.
 #[inline(always)]
 pub(crate) fn tcp_place(socket: u64, received: bool) -> Option<u32> {
-    if copy::<u16>(socket, &SOCK_PROTOCOL)? != IPPROTO_TCP {
-        return None;
-    }
     copy(socket, if received { &TCP_COPIED_SEQ } else { &TCP_WRITE_SEQ })
 }
 
@@ -420,6 +423,12 @@ impl FileSocket {
     #[inline(always)]
     pub(crate) fn family(self) -> u16 {
         copy(self.address, &SOCK_FAMILY).unwrap_or(0)
+    }
+
+    /// Whether its bytes have TCP's sequence numbers.
+    #[inline(always)]
+    pub(crate) fn is_tcp(self) -> bool {
+        copy(self.address, &SOCK_PROTOCOL) == Some(IPPROTO_TCP)
     }
 
     /// `SOCK_*`; 0 when the socket is gone.

@@ -6,6 +6,7 @@
 use crate::maps::{HTTP2_COUNTERS, Http2Scratch};
 use crate::record::{head, send_frames};
 use aya_ebpf::helpers::generated::{bpf_get_current_pid_tgid, bpf_probe_read_user};
+use core::arch::asm;
 use fleetscope_ebpf::http2::io::PEEK_BYTES;
 use fleetscope_ebpf::http2::{
     Batch, FLUSH_BYTES, FRAME_HEAD_BYTES, FrameHead, Http2Record, IOVECS_MAX, Io, PIECE_MAX, RECORD_BYTES_MAX,
@@ -156,7 +157,7 @@ impl Io for Tap {
         // Below WINDOW, as `at` is in the window; said again for the verifier.
         let offset = at.wrapping_sub(memory.window_begin).min(WINDOW) as usize;
         // SAFETY: PEEK_BYTES bytes follow a position of at most WINDOW.
-        Some(unsafe { (&raw const memory.window).cast::<u8>().add(offset).cast::<[u8; PEEK_BYTES as usize]>().read() })
+        Some(unsafe { words((&raw const memory.window).cast::<u8>().add(offset)) })
     }
 
     #[inline(always)]
@@ -205,4 +206,20 @@ impl Io for Tap {
             }
         }
     }
+}
+
+/// 16 bytes, wherever they begin. The compiler would load them one by one, as it does not know that the machines which this runs on
+/// load words from any address.
+///
+/// # Safety
+/// They are in a map's value.
+#[inline(always)]
+unsafe fn words(at: *const u8) -> [u8; PEEK_BYTES as usize] {
+    let (low, high): (u64, u64);
+    // SAFETY: the verifier checks both loads.
+    unsafe {
+        asm!("{low} = *(u64 *)({at} + 0)", "{high} = *(u64 *)({at} + 8)", at = in(reg) at, low = out(reg) low, high = out(reg) high, options(nostack, readonly));
+    }
+    // SAFETY: both have the same bytes.
+    unsafe { core::mem::transmute([low, high]) }
 }

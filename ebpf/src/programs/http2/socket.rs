@@ -61,18 +61,21 @@ unsafe fn observe(socket: u64, ret: i32, flags: u32, way: u8) {
     if ret < 0 || flags & NOT_OF_THE_STREAM != 0 || sock.kind() != SOCK_STREAM || !FAMILIES.contains(&family) {
         return;
     }
-    let (cgroup, observed) = observed_cgroup();
-    if !observed {
-        if family == AF_UNIX && ret > 0 {
-            // SAFETY: `socket` is an argument of the tracepoint.
-            unsafe { pass_unseen(connection_of(socket), way) };
-        }
-        return;
-    }
     // SAFETY: `socket` is an argument of the tracepoint; the value is the socket's own. Both directions of it may be at work at once,
     // on a part of their own; what they share are single bytes.
     unsafe {
+        // The socket before the group: of most sockets that carry something else this one look is all.
         let mut connection = connection_of(socket);
+        if !connection.is_null() && (*connection).shared.state == state::REJECTED {
+            return;
+        }
+        let (cgroup, observed) = observed_cgroup();
+        if !observed {
+            if family == AF_UNIX && ret > 0 {
+                pass_unseen(connection, way);
+            }
+            return;
+        }
         if ret == 0 {
             // The other end of a socket that has no state is gone.
             if way == direction::RECEIVED && family == AF_UNIX && !connection.is_null() {
@@ -90,11 +93,8 @@ unsafe fn observe(socket: u64, ret: i32, flags: u32, way: u8) {
             }
             (*connection).shared.cookie = bpf_get_socket_cookie(socket as *mut _);
         }
-        if (*connection).shared.state == state::REJECTED {
-            return;
-        }
         if let Some(scratch) = HTTP2_SCRATCH.get_ptr_mut(way as u32) {
-            look(socket, connection, scratch, cgroup, ret as u32, flags, way);
+            look(sock, socket, connection, scratch, cgroup, ret as u32, flags, way);
         }
     }
 }
@@ -108,7 +108,9 @@ pub(super) struct Walked {
 }
 
 #[inline(always)]
+#[expect(clippy::too_many_arguments, reason = "one function in two parts: each is a register")]
 unsafe fn look(
+    sock: Sock,
     socket: u64,
     connection: *mut Connection,
     scratch: *mut Http2Scratch,
@@ -121,7 +123,9 @@ unsafe fn look(
     unsafe {
         let shared = &raw mut (*connection).shared;
         let one = if way == direction::SENT { &raw mut (*connection).sent } else { &raw mut (*connection).received };
-        check_place(socket, one, len, way == direction::RECEIVED);
+        if sock.is_tcp() {
+            check_place(socket, one, len, way == direction::RECEIVED);
+        }
         let mut next = walker::begin(&*shared, &mut *one);
         if next == Next::Skip {
             return;

@@ -189,7 +189,9 @@ unsafe fn observe(registers: Registers, ret: i64) -> Next {
             // Neither how much nor where.
             Err(_) => 1,
         };
-        check_place(socket.address, one, len, way == direction::RECEIVED);
+        if socket.is_tcp() {
+            check_place(socket.address, one, len, way == direction::RECEIVED);
+        }
         look(connection, scratch, task, registers, cgroup, len, flags, way)
     }
 }
