@@ -13,6 +13,8 @@ const LOADS: [Load; 3] = [Load::THOUSAND, Load::TEN_THOUSAND, Load::SATURATION];
 const ROUNDS: usize = 3;
 /// How long a load goes on.
 const SECONDS: u32 = 3;
+/// Requests of a trial. What is slower than these a second every machine makes.
+const TRIAL: u64 = 10_000;
 
 /// One load on one server.
 struct Run {
@@ -48,17 +50,18 @@ pub(crate) fn print() {
     table(&servers, &runs);
 }
 
-/// How many requests a load is.
+/// How many requests a load is: what this machine makes of it in [`SECONDS`].
 pub(crate) fn requests(scene: &Scene, server: &Serving, load: Load) -> u64 {
-    let rate = load.rate.map_or_else(
-        // As many as it makes in a trial.
-        || {
-            let start = Instant::now();
-            load.run(&scene.client, server.server.address(), 10_000);
-            10_000 * 1_000 / u64::try_from(start.elapsed().as_millis()).unwrap().max(1)
-        },
-        u64::from,
-    );
+    let trial = || {
+        let start = Instant::now();
+        Load { rate: None, ..load }.run(&scene.client, server.server.address(), TRIAL);
+        TRIAL * 1_000 / u64::try_from(start.elapsed().as_millis()).unwrap().max(1)
+    };
+    let rate = match load.rate.map(u64::from) {
+        Some(rate) if rate <= TRIAL => rate,
+        Some(rate) => rate.min(trial()),
+        None => trial(),
+    };
     rate * u64::from(SECONDS)
 }
 

@@ -31,13 +31,12 @@ pub(crate) fn print() {
         "| server | load | node agent | requests/s | calls, by the server's account | counted as server | counted as client | calls lost, both ends | \
          in flight | 2 x made - counted - lost | frames lost in the kernel |\n|---|---|---|---|---|---|---|---|---|---|---|"
     );
-    for mode in [Mode::Sockets, Mode::Syscalls] {
-        for load in LOADS {
-            for serving in &mut servers {
-                // A new one each time, so that none waits for the end of what an earlier one has lost.
-                if let Some(agent) = NodeAgent::start(&scene, mode) {
-                    row(&scene, serving, &agent, mode, load);
-                }
+    let cases = [Mode::Sockets, Mode::Syscalls].into_iter().flat_map(|mode| LOADS.map(|load| (mode, load)));
+    for (mode, load) in cases.chain([(Mode::Small, Load::SATURATION)]) {
+        for serving in &mut servers {
+            // A new one each time, so that none waits for the end of what an earlier one has lost.
+            if let Some(agent) = NodeAgent::start(&scene, mode) {
+                row(&scene, serving, &agent, mode, load);
             }
         }
     }

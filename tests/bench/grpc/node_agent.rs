@@ -21,6 +21,8 @@ pub(crate) enum Mode {
     Without,
     /// `--grpc sockets`
     Sockets,
+    /// The same with the smallest ring buffer, which overflows.
+    Small,
     /// `--grpc syscalls`
     Syscalls,
 }
@@ -38,6 +40,7 @@ impl Mode {
         match self {
             Self::Without => "none",
             Self::Sockets => "sockets",
+            Self::Small => "sockets, ring buffer of 64 KiB",
             Self::Syscalls => "syscalls",
         }
     }
@@ -57,7 +60,11 @@ impl NodeAgent {
         let address = free.to_string();
         let mut command = command(&scene.agent, &binary);
         command.args(["--standalone", "--runqueue", "false", "--listen", &address]);
-        command.args(["--pod-root", &scene.fleet.path(), "--grpc", mode.name()]);
+        command.args(["--pod-root", &scene.fleet.path(), "--grpc"]);
+        match mode {
+            Mode::Small => command.args(["sockets", "--grpc-ring-bytes", "65536"]),
+            _ => command.arg(mode.name()),
+        };
         let this = Self { child: command.spawn().unwrap(), address };
         let start = Instant::now();
         while !this.get("/readyz").is_some_and(|answer| answer.contains("200 OK")) {
