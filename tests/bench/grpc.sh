@@ -25,7 +25,7 @@ limit=
 end() {
   local group pid
   [ -z "$limit" ] || { kill "$limit" && wait "$limit"; } 2>/dev/null || true
-  for group in $(awk '$3 == "cgroup2" {print $2; exit}' /proc/mounts)/fleetscope-test-*-*/; do
+  for group in "$(awk '$3 == "cgroup2" {print $2; exit}' /proc/mounts)"/fleetscope-test-*-*/; do
     pid=${group%/} pid=${pid##*/fleetscope-test-} pid=${pid%%-*}
     # Of runs that are over; another one's is let be.
     if [ ! -d "$group" ] || [ -d "/proc/$pid" ]; then continue; fi

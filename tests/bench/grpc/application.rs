@@ -96,7 +96,7 @@ fn table(servers: &[Serving], runs: &Runs) {
             cell(|run| run.outcome.mean, 0),
             cell(|run| run.outcome.p50, 0),
             cell(|run| run.outcome.p99, 0),
-            if mode == 0 { "".to_owned() } else { agent.cell(1) },
+            if mode == 0 { String::new() } else { agent.cell(1) },
         );
     }
     println!(

@@ -49,7 +49,7 @@ pub(crate) fn print() {
             let calls = counted();
             let (used, start) = (cpu(&scene.agent), Instant::now());
             // The last fifth of a phase is left out: what is slow to open is in it.
-            std::thread::sleep((begin + phase * number - phase / 5).saturating_duration_since(start));
+            std::thread::sleep((begin + phase * (number - 1) + phase * 4 / 5).saturating_duration_since(start));
             let used = 100.0 * (cpu(&scene.agent) - used) / start.elapsed().as_secs_f64();
             std::thread::sleep((begin + phase * number).saturating_duration_since(Instant::now()));
             let samples = agent.samples();

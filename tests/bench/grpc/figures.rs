@@ -24,7 +24,9 @@ impl Figures {
     /// round to round is not in it.
     pub(crate) fn beside(&self, base: &Self, digits: usize) -> String {
         let more = self.0.iter().zip(&base.0).map(|(own, base)| 100.0 * (own / base - 1.0)).collect();
-        format!("{} **{:+.1} %**", self.cell(digits), Self(more).median())
+        // Tenths, without -0.0.
+        let more = (10.0 * Self(more).median()).round() / 10.0 + 0.0;
+        format!("{} **{more:+.1} %**", self.cell(digits))
     }
 
     fn sorted(&self) -> Vec<f64> {

@@ -46,7 +46,7 @@ pub(crate) fn print() {
     );
 }
 
-fn row(scene: &Scene, serving: &mut Serving, agent: &NodeAgent, mode: Mode, load: Load) {
+fn row(scene: &Scene, serving: &mut Serving, agent: &NodeAgent, node_agent: Mode, load: Load) {
     let requests = requests(scene, serving, load);
     let (made, before) = (serving.made(), Books::of(&agent.samples()));
     let outcome = load.run(&scene.observed, serving.server.address(), requests);
@@ -65,7 +65,7 @@ fn row(scene: &Scene, serving: &mut Serving, agent: &NodeAgent, mode: Mode, load
         "| {} | {} | {} | {:.0} | {made} | {} | {} | {} | {} | **{}** | {} |",
         serving.name,
         load.name,
-        mode.name(),
+        node_agent.name(),
         outcome.rate,
         found.server,
         found.client,
