@@ -24,7 +24,16 @@ statistics=$(cat /proc/sys/kernel/bpf_stats_enabled)
 limit=
 end() {
   local group pid
-  [ -z "$limit" ] || { kill "$limit" && wait "$limit"; } 2>/dev/null || true
+  if [ -n "$limit" ]; then
+    # timeout's group of processes: cargo, the bench and what it has started.
+    kill "$limit" 2>/dev/null || true
+    for _ in $(seq 50); do
+      kill -0 -- "-$limit" 2>/dev/null || break
+      sleep 0.1
+    done
+    kill -KILL -- "-$limit" 2>/dev/null || true
+    wait "$limit" 2>/dev/null || true
+  fi
   for group in "$(awk '$3 == "cgroup2" {print $2; exit}' /proc/mounts)"/fleetscope-test-*-*/; do
     pid=${group%/} pid=${pid##*/fleetscope-test-} pid=${pid%%-*}
     # Of runs that are over; another one's is let be.

@@ -112,8 +112,9 @@ fn per_run() {
     }
     println!(
         "\nEach figure has the two clock reads of the kernel's statistics in it. In mode syscalls both columns are the same program, at the end of every \
-         system call of the machine. It runs for all of them, so that what an I/O costs is the column before the last. The programs that it calls in its place (search for the preface, walk) are in its \
-         time: the kernel takes the time around the first one, and counted {called} runs of the others."
+         system call of the machine, whosesoever: what an I/O costs is the column of all runs, where nothing else is at work. The programs that it calls in \
+         its place (search for the preface, walk) are in its time: the kernel takes the time around the first one, and counted {called} runs of the \
+         others."
     );
 }
 
