@@ -18,9 +18,8 @@ export FLEETSCOPE_NODE_AGENT=${FLEETSCOPE_NODE_AGENT:-}
 cargo bench --quiet --locked --profile dev -p fleetscope-tests --bench grpc --no-run
 if asked decode; then cargo bench --quiet --locked -p fleetscope-core --bench hpack --bench rpc --no-run; fi
 
-# However it ends: no programs that go on, no groups, no files, and the kernel's statistics as they were.
+# However it ends: no programs that go on, no groups, no files.
 scratch=$(mktemp -d)
-statistics=$(cat /proc/sys/kernel/bpf_stats_enabled)
 limit=
 end() {
   local group pid
@@ -44,7 +43,6 @@ end() {
       sleep 0.1
     done
   done
-  echo "$statistics" >/proc/sys/kernel/bpf_stats_enabled
   rm -rf "$scratch"
 }
 trap end EXIT
