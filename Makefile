@@ -1,5 +1,5 @@
 # The only entry point: everything that is built, tested or started has a target here. `make` lists them.
-# Versions are in versions.env. Variables: ARCH=amd64|arm64, NODES=1..4, AUDIT=1, KEEP=1, TEST=<filter>, FLEETSCOPE_* (docs/development.md).
+# Versions are in versions.env. Variables: ARCH=amd64|arm64, NODES=1..4, AUDIT=1, KEEP=1, TEST=<filter>, BENCH=<sections>, FLEETSCOPE_* (docs/development.md).
 SHELL := bash
 .SHELLFLAGS := -euo pipefail -c
 MAKEFLAGS += --no-print-directory
@@ -101,9 +101,15 @@ bench-tasks: ebpf ## what measuring a task costs, beside bpftrace and forkstat d
 	@$(SETUP) bench
 	tests/bench/tasks.sh
 
+.PHONY: bench-grpc
+bench-grpc: ebpf ## what seeing gRPC calls costs: the kernel, the application, loss, 10,000 connections, decoding (root; 10 minutes)
+	@$(SETUP) bench
+	@tests/peers/build.sh go rust
+	@tests/bench/grpc.sh $(BENCH)
+
 .PHONY: bench-core
-bench-core: ## throughput of the pure parts: task tracker, calls, series, the three formats of /metrics with 100,000 of them, HPACK beside a library
-	cargo bench --locked -p fleetscope-core --bench tasks --bench calls --bench series --bench expose --bench hpack
+bench-core: ## throughput of the pure parts: task tracker, records of calls, calls, series, the three formats of /metrics with 100,000 of them, HPACK beside a library
+	cargo bench --locked -p fleetscope-core --bench tasks --bench rpc --bench calls --bench series --bench expose --bench hpack
 
 .PHONY: fuzz
 fuzz: ## fuzz what reads hostile bytes, a minute per target, as a table (FUZZ=target, FUZZ_SECONDS=60; docs/fuzzing.md)

@@ -99,7 +99,7 @@ for part in "${parts[@]}"; do
     build_kwok
     ;;
   fuzz) if packages fuzz g++:c++; then cargo_fuzz; fi ;;
-  bench) packages bench bpftrace:bpftrace forkstat:forkstat || true ;;
+  bench) packages bench bpftrace:bpftrace forkstat:forkstat nghttp2-client:h2load || true ;;
   peers)
     need_go
     packages peers python3:python3 python3-pip:pip3 nodejs:node npm:npm default-jdk-headless:javac maven:mvn nghttp2-client:h2load nghttp2-server:nghttpd || true

@@ -1,23 +1,14 @@
 //! The kernel's statistics of eBPF programs.
 
 use std::fs;
+use std::os::fd::OwnedFd;
 
-/// On while this lives.
-pub(crate) struct Statistics(String);
-
-const SWITCH: &str = "/proc/sys/kernel/bpf_stats_enabled";
+/// On while this lives, or its process, whatever others do with `kernel.bpf_stats_enabled` meanwhile.
+pub(crate) struct Statistics(#[expect(dead_code, reason = "the kernel looks whether it is open")] OwnedFd);
 
 impl Statistics {
     pub(crate) fn on() -> Self {
-        let before = fs::read_to_string(SWITCH).unwrap();
-        fs::write(SWITCH, "1").unwrap();
-        Self(before)
-    }
-}
-
-impl Drop for Statistics {
-    fn drop(&mut self) {
-        let _ = fs::write(SWITCH, &self.0);
+        Self(aya::sys::enable_stats(aya::sys::Stats::RunTime).unwrap())
     }
 }
 

@@ -13,10 +13,11 @@ use tokio::sync::mpsc::UnboundedReceiver;
 use tokio::sync::oneshot;
 use tokio::time::{sleep, timeout};
 use tokio_stream::Stream;
-use tokio_stream::wrappers::{TcpListenerStream, UnixListenerStream};
+use tokio_stream::wrappers::UnixListenerStream;
 use tonic::body::Body;
 use tonic::server::{Grpc, NamedService};
 use tonic::transport::Server;
+use tonic::transport::server::TcpIncoming;
 use tonic::{Code, Request, Response, Status, Streaming};
 use tower::{Service, service_fn};
 
@@ -46,7 +47,9 @@ pub async fn serve(listen: &str, mut lines: UnboundedReceiver<String>) -> anyhow
     } else {
         let listener = tokio::net::TcpListener::bind(listen).await?;
         println!("listening {}", listener.local_addr()?);
-        tokio::spawn(router.serve_with_incoming_shutdown(TcpListenerStream::new(listener), end))
+        // As tonic does with a listener of its own: else a response waits 40 ms for the client's delayed acknowledgement.
+        let incoming = TcpIncoming::from(listener).with_nodelay(Some(true));
+        tokio::spawn(router.serve_with_incoming_shutdown(incoming, end))
     };
     while let Some(line) = lines.recv().await {
         if line == "account" {

@@ -1,19 +1,7 @@
-//! What seeing gRPC calls costs in the kernel: markdown tables on standard output.
+//! What the programs cost in the kernel.
 //!
 //! 1. Nanoseconds per run of each program (the kernel's own statistics of eBPF programs), by what the socket carries, for both ways to see it.
 //! 2. What system calls that have nothing to do with sockets cost, without and with each way.
-//!
-//! Nothing here asserts a time: the figures are the machine's.
-#![expect(clippy::print_stdout, reason = "the table is what it is for")]
-#![expect(clippy::unwrap_used, reason = "all of it is test code")]
-
-#[path = "../kernel/group.rs"]
-#[expect(dead_code, reason = "the kernel suite uses more of it")]
-mod group;
-#[path = "../kernel/http2.rs"]
-#[expect(dead_code, reason = "the kernel suite uses more of it")]
-mod http2;
-mod statistics;
 
 use std::fmt::Write as _;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -24,19 +12,22 @@ use fleetscope_ebpf::verdict;
 use fleetscope_node_agent::probes::stats::ProgramStats;
 use fleetscope_node_agent::probes::{Options, Probes, Rpc};
 
-use group::Group;
-use http2::{Connection, Manner, PLAIN, frame, hex, request, response};
-use statistics::Statistics;
+use crate::figures::float;
+use crate::group::Group;
+use crate::http2::{Connection, Manner, PLAIN, frame, hex, request, response};
+use crate::statistics::Statistics;
 
 /// I/Os per figure.
 const TIMES: u32 = 20_000;
-/// System calls per figure, and how often each figure is taken; the least counts.
-const CALLS: u32 = 1_000_000;
-const ROUNDS: u32 = 5;
+/// System calls of a go; goes of a figure; and how often each figure is taken, in turns. The least counts.
+const CALLS: u32 = 100_000;
+const GOES: usize = 8;
+const ROUNDS: usize = 3;
 
-fn main() {
+const WAYS: [(&str, Rpc); 3] = [("none", Rpc::Off), ("sockets", Rpc::Sockets), ("syscalls", Rpc::Syscalls)];
+
+pub(crate) fn print() {
     let statistics = Statistics::on();
-    println!("Kernel {}, {} processors.\n", statistics::kernel(), std::thread::available_parallelism().unwrap());
     per_run();
     drop(statistics);
     println!();
@@ -88,32 +79,46 @@ fn loads() -> Vec<Load> {
 
 /// The first table.
 fn per_run() {
+    let mut called = 0;
     println!(
-        "| socket | mode | sent, ns per run | received, ns per run | runs | instructions verified |\n|---|---|---|---|---|---|"
+        "| socket | node agent | sent, ns per run | received, ns per run | runs per I/O | all runs, ns per I/O | instructions verified |\n\
+         |---|---|---|---|---|---|---|"
     );
     for load in loads() {
-        for (mode, rpc) in [("sockets", Rpc::Sockets), ("syscalls", Rpc::Syscalls)] {
+        for (mode, rpc) in WAYS.into_iter().skip(1) {
             let (before, after) = measured(&load, rpc);
-            let mut cells = String::new();
-            let mut runs = 0;
-            for names in [["http2_send", "http2_syscall"], ["http2_recv", "http2_syscall"]] {
+            let (mut cells, mut all) = (String::new(), (0, 0));
+            let programs: &[&str] =
+                if rpc == Rpc::Syscalls { &["http2_syscall"] } else { &["http2_send", "http2_recv"] };
+            for program in programs {
                 let delta = |all: &[ProgramStats]| {
-                    let of = all.iter().filter(|stats| names.contains(&stats.program.as_str()));
-                    of.fold((0, 0), |sum, stats| (sum.0 + stats.run_time_ns, sum.1 + stats.run_cnt))
+                    let stats = all.iter().find(|stats| stats.program == *program);
+                    stats.map_or((0, 0), |stats| (stats.run_time_ns, stats.run_cnt))
                 };
                 let (time, count) = (delta(&after).0 - delta(&before).0, delta(&after).1 - delta(&before).1);
-                runs = count;
+                all = (all.0 + time, all.1 + count);
                 write!(cells, " {} |", time / count.max(1)).unwrap();
             }
+            if programs.len() == 1 {
+                cells = cells.repeat(2);
+            }
+            // What is called in place of its caller has no runs of its own if the caller's time has it in it.
+            let within = after.iter().filter(|stats| stats.program.starts_with("http2_syscall_"));
+            called +=
+                within.filter(|stats| stats.program != "http2_syscall_state").map(|stats| stats.run_cnt).sum::<u64>();
             let verified: u64 =
                 after.iter().filter(|stats| stats.program.starts_with("http2")).map(|stats| stats.verified_insns).sum();
-            println!("| {} | {mode} |{cells} {runs} | {verified} |", load.what);
+            // Both ends send, and receive what the other sent.
+            let ios = u64::from(4 * TIMES);
+            let runs = float(all.1) / float(ios);
+            println!("| {} | {mode} |{cells} {runs:.1} | {} | {verified} |", load.what, all.0 / ios);
         }
     }
     println!(
-        "\nThe kernel's statistics read a clock twice per run: the first row is their own cost, and a part of all others. \
-         In mode syscalls both columns are the same program, at the end of every system call of the machine; the programs that it calls \
-         are in its time."
+        "\nThe kernel's statistics read a clock twice per run: the first row is their own cost, and a part of all others. In mode syscalls both columns are \
+         the same program, at the end of every system call of the machine, whosesoever: what an I/O costs is the column of all runs, where nothing else is \
+         at work. The programs that it calls in its place (search for the preface, walk) are in its time: the kernel takes the time around the first one, \
+         and counted {called} runs of the others."
     );
 }
 
@@ -155,28 +160,39 @@ fn repeat(connection: &mut Connection, times: u32, load: &Load) {
 
 /// The second table.
 fn unrelated() {
-    println!("| mode | getppid, ns | read of /dev/zero, ns |\n|---|---|---|");
-    for (mode, rpc) in [("none", Rpc::Off), ("sockets", Rpc::Sockets), ("syscalls", Rpc::Syscalls)] {
-        let _probes = Probes::load(&Options { runqueue: false, rpc, ..Options::default() });
-        let getppid = least(|| {
-            std::hint::black_box(rustix::process::getppid());
-        });
-        let zero = std::fs::File::open("/dev/zero").unwrap();
-        let read = least(|| {
-            std::io::Read::read(&mut &zero, &mut [0; 16]).unwrap();
-        });
-        println!("| {mode} | {getppid} | {read} |");
+    let mut least = [[u128::MAX; 2]; WAYS.len()];
+    for _ in 0..ROUNDS {
+        for ((_, rpc), least) in WAYS.into_iter().zip(&mut least) {
+            let _probes = Probes::load(&Options { runqueue: false, rpc, ..Options::default() });
+            let zero = std::fs::File::open("/dev/zero").unwrap();
+            let getppid = each(|| {
+                std::hint::black_box(rustix::process::getppid());
+            });
+            let read = each(|| {
+                std::io::Read::read(&mut &zero, &mut [0; 16]).unwrap();
+            });
+            *least = [least[0].min(getppid), least[1].min(read)];
+        }
     }
+    println!("| node agent | getppid, ns | read of /dev/zero, ns |\n|---|---|---|");
+    let [base, ..] = least;
+    for ((mode, _), [getppid, read]) in WAYS.into_iter().zip(least) {
+        let more = |own: u128, base: u128| {
+            if mode == "none" { String::new() } else { format!(" **{:+}**", own.cast_signed() - base.cast_signed()) }
+        };
+        println!("| {mode} | {getppid}{} | {read}{} |", more(getppid, base[0]), more(read, base[1]));
+    }
+    println!("\nThe least of {} goes, and in bold what is more than without a node agent.", ROUNDS * GOES);
 }
 
-/// Nanoseconds of one call, in the best of some rounds.
-fn least(call: impl Fn()) -> u128 {
-    let round = || {
+/// Nanoseconds of one call, in the best of a few goes: one that nothing has interrupted.
+fn each(call: impl Fn()) -> u128 {
+    let go = || {
         let start = Instant::now();
         for _ in 0..CALLS {
             call();
         }
         start.elapsed().as_nanos() / u128::from(CALLS)
     };
-    (0..ROUNDS).map(|_| round()).min().unwrap()
+    (0..GOES).map(|_| go()).min().unwrap()
 }
