@@ -101,6 +101,11 @@ bench-tasks: ebpf ## what measuring a task costs, beside bpftrace and forkstat d
 	@$(SETUP) bench
 	tests/bench/tasks.sh
 
+.PHONY: bench-accuracy
+bench-accuracy: ebpf ## calls as the node agent measures them beside what real gRPC peers in five languages count themselves (root)
+	@$(SETUP) peers
+	tests/bench/accuracy.sh
+
 .PHONY: bench-core
 bench-core: ## throughput of the pure parts: task tracker, calls, series, the three formats of /metrics with 100,000 of them, HPACK beside a library
 	cargo bench --locked -p fleetscope-core --bench tasks --bench calls --bench series --bench expose --bench hpack
