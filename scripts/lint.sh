@@ -43,7 +43,7 @@ file_sizes() {
   done
   return $rc
 }
-left_overs() { ! tracked '*.rs' '*.sh' '*.yaml' '*.tpl' '*.md' Makefile Dockerfile | grep -v '^scripts/lint.sh$' | xargs grep -nE '\b(TODO|FIXME|XXX)\b|\bdbg!\(' --; }
+left_overs() { ! tracked '*.rs' '*.sh' '*.yaml' '*.tpl' '*.md' Makefile Dockerfile | grep -v '^scripts/lint.sh$' | xargs grep -nE '\b(TODO|FIXME|XXX)\b|\bdbg!\(|^(<{7}|>{7}) ' --; }
 
 check "cargo fmt" cargo fmt --all --check
 check "clippy, all targets, warnings are errors" cargo clippy --workspace --all-targets --locked -- -D warnings

@@ -65,7 +65,7 @@ operator() {
   cluster operator 0 && cargo_test -p fleetscope-operator --test apiserver ${TEST:+"$TEST"} "${ignored_too[@]}"
 }
 e2e() {
-  scripts/images.sh && cargo_test -p fleetscope-tests --test e2e --no-run || return 1
+  scripts/images.sh && tests/peers/build.sh go && cargo_test -p fleetscope-tests --test e2e --no-run || return 1
   trap cluster_end EXIT
   cluster e2e 2 && tests/cluster/import.sh "$TARGET"/images/{operator,node-agent}-"$ARCH".tar && tests/cluster/monitoring.sh || return 1
   FLEETSCOPE_BIN=$TARGET/$TRIPLE/release cargo_test -p fleetscope-tests --test e2e ${TEST:+"$TEST"} "${ignored_too[@]}"

@@ -27,7 +27,7 @@ constants! {
     SIGNAL_LIVE, SIGNAL_FLAGS, SIGNAL_GROUP_EXIT_CODE, SIGNAL_OOM_MM,
     MM_ARG_START, MM_ARG_END,
     BPRM_FILENAME,
-    SOCK_FAMILY, SOCK_TYPE,
+    SOCK_FAMILY, SOCK_TYPE, SOCK_PROTOCOL, TCP_COPIED_SEQ, TCP_WRITE_SEQ,
     TASK_FILES, FILES_FDT, FDT_MAX, FDT_ARRAY, FILE_INODE, FILE_PRIVATE, INODE_MODE, INODE_NUMBER, SOCKET_SOCK,
     REGS_FIRST, REGS_FOURTH,
     REGS_CALL, REGS_SECOND, REGS_THIRD, REGS_MODE,
@@ -373,6 +373,18 @@ impl Registers {
     pub(crate) fn third(self) -> u64 {
         self.member(&REGS_THIRD)
     }
+}
+
+/// `IPPROTO_TCP` of include/uapi/linux/in.h.
+const IPPROTO_TCP: u16 = 6;
+
+/// The sequence number behind what the task has sent, or received; none if the socket is not TCP's. A `tcp_sock` begins with its `sock`.
+#[inline(always)]
+pub(crate) fn tcp_place(socket: u64, received: bool) -> Option<u32> {
+    if copy::<u16>(socket, &SOCK_PROTOCOL)? != IPPROTO_TCP {
+        return None;
+    }
+    copy(socket, if received { &TCP_COPIED_SEQ } else { &TCP_WRITE_SEQ })
 }
 
 /// The socket behind a descriptor, by copies of what the kernel has: nothing of it is a pointer that the verifier knows.

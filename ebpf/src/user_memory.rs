@@ -4,13 +4,14 @@
 //! Frame headers are read through a window of some hundred bytes: most I/Os are read with one copy for all their headers.
 
 use crate::maps::{HTTP2_COUNTERS, Http2Scratch};
-use crate::record::send_frames;
-use aya_ebpf::helpers::generated::bpf_probe_read_user;
+use crate::record::{head, send_frames};
+use aya_ebpf::helpers::generated::{bpf_get_current_pid_tgid, bpf_probe_read_user};
 use fleetscope_ebpf::http2::io::PEEK_BYTES;
 use fleetscope_ebpf::http2::{
     Batch, FLUSH_BYTES, FRAME_HEAD_BYTES, FrameHead, Http2Record, IOVECS_MAX, Io, PIECE_MAX, RECORD_BYTES_MAX,
     unreadable,
 };
+use fleetscope_ebpf::kind;
 
 /// Bytes of user memory that are looked at at once.
 const WINDOW: u32 = 256;
@@ -188,6 +189,8 @@ impl Io for Tap {
         // SAFETY: both are this processor's own; the data has RECORD_BYTES_MAX bytes and more.
         unsafe {
             let record = &raw mut (*self.scratch).record;
+            (*record).head = head(kind::HTTP2, 0, (*record).head.cgroup);
+            (*record).tgid = (bpf_get_current_pid_tgid() >> 32) as u32;
             (*record).seq = seq;
             (*record).bytes = bytes;
             (*record).pieces = pieces;

@@ -72,7 +72,7 @@ def main():
             if number % 6 == 2:
                 planner.ask("Plan", {"status": "INTERNAL"})
             if number % 5 == 3:
-                planner.ask("Plan", {"delay": 5}, timeout=0.1)
+                planner.ask("Plan", {"delay": 5, "late": True}, timeout=0.1)
             if number % 7 == 4:
                 planner.watch(messages=1000, delay=0.02, enough=2)
         planner.ask("Finish", {})

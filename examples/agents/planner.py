@@ -17,56 +17,93 @@ LEDGER = CallLedger("server")
 DONE = threading.Semaphore(0)
 
 
-def answer(method, context, request):
-    """Waits as long as the request says, and ends with its status. Returns whether the call is still there."""
-    gone = threading.Event()
-    if not context.add_callback(gone.set) or gone.wait(request.get("delay", 0)):
-        # The caller went away: its time was over, or it did not want the answer any more.
-        late = context.time_remaining() is not None and context.time_remaining() <= 0
-        LEDGER.enter(method, grpc.StatusCode.DEADLINE_EXCEEDED if late else grpc.StatusCode.CANCELLED)
-        return False
-    status = grpc.StatusCode[request.get("status", "OK")]
-    if status is not grpc.StatusCode.OK:
-        LEDGER.enter(method, status)
-        context.abort(status, "as the request says")
-    return True
+class Call:
+    """One call, from its request until it is entered in the account, which happens once."""
+
+    open = 0
+    changed = threading.Condition()
+
+    def __init__(self, method, context, request=None):
+        self.method, self.context, self.request = method, context, request or {}
+        self.gone = threading.Event()
+        self.entered = False
+        with Call.changed:
+            Call.open += 1
+        if not context.add_callback(self.ended):
+            self.ended()
+
+    def ended(self):
+        """The call is over. If nothing was answered until now, the caller went away: its time was over, or it did not want to wait."""
+        self.gone.set()
+        self.enter(grpc.StatusCode.DEADLINE_EXCEEDED if self.request.get("late") else grpc.StatusCode.CANCELLED)
+
+    def enter(self, status):
+        """Enters the call, if it is not entered yet."""
+        with Call.changed:
+            if not self.entered:
+                self.entered = True
+                LEDGER.enter(self.method, status)
+                Call.open -= 1
+                Call.changed.notify_all()
+
+    def answer(self):
+        """Waits as long as the request says, and fails if it says so. Whether the caller is still there."""
+        if self.gone.wait(self.request.get("delay", 0)):
+            return False
+        status = grpc.StatusCode[self.request.get("status", "OK")]
+        if status is not grpc.StatusCode.OK:
+            self.enter(status)
+            self.context.abort(status, "as the request says")
+        return True
+
+    def succeed(self):
+        """All was answered."""
+        self.enter(grpc.StatusCode.OK)
+
+    @classmethod
+    def settled(cls):
+        """Waits until every call is entered."""
+        with cls.changed:
+            cls.changed.wait_for(lambda: cls.open == 0)
 
 
 def plan(request, context):
     """One request, one response."""
-    if answer("Plan", context, request):
-        LEDGER.enter("Plan", grpc.StatusCode.OK)
+    call = Call("Plan", context, request)
+    if call.answer():
+        call.succeed()
     return {"steps": ["clone", "branch", "merge"]}
 
 
 def watch(request, context):
     """One request, as many responses as it says."""
+    call = Call("Watch", context, request)
     for number in range(request["messages"]):
-        if not answer("Watch", context, request):
+        if not call.answer():
             return
         yield {"step": number}
-    LEDGER.enter("Watch", grpc.StatusCode.OK)
+    call.succeed()
 
 
 def report(requests, context):
     """A stream of requests, one response."""
+    call = Call("Report", context)
     count = sum(1 for _ in requests)
-    if answer("Report", context, {}):
-        LEDGER.enter("Report", grpc.StatusCode.OK)
+    call.succeed()
     return {"count": count}
 
 
 def converse(requests, context):
     """A response to each request of a stream."""
+    call = Call("Converse", context)
     for request in requests:
         yield {"echo": request}
-    if answer("Converse", context, {}):
-        LEDGER.enter("Converse", grpc.StatusCode.OK)
+    call.succeed()
 
 
-def finish(_request, _context):
+def finish(_request, context):
     """A caller is done."""
-    LEDGER.enter("Finish", grpc.StatusCode.OK)
+    Call("Finish", context).succeed()
     DONE.release()
     return {}
 
@@ -87,6 +124,7 @@ def main():
     server.start()
     for _ in range(int(os.environ.get("CALLERS", "1"))):
         DONE.acquire()
+    Call.settled()
     LEDGER.settle()
     while True:
         signal.pause()

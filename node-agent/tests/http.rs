@@ -45,6 +45,7 @@ fn serve_without_probes() -> Served {
         node: "node-1".to_owned(),
         standalone: false,
         runqueue: true,
+        rpc: true,
         series: Limits::default(),
         series_grace: Duration::from_mins(5),
         pending_timeout: Duration::from_secs(30),

@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
-# The demo: a fleet of sample agents on a real cluster, its tasks measured in the kernel, shown by the command line, scraped by
-# Prometheus; and the three accounts of them compared: the agents' own, the node agent's, Prometheus'.
+# The demo: a fleet of sample agents on a real cluster, its tasks and its gRPC calls measured in the kernel, shown by the command line,
+# scraped by Prometheus; and the three accounts of them compared: the agents' own, the node agent's, Prometheus'.
 # Ends by itself: 0 when they are equal, else 1. The cluster stays up; `make demo-down` removes it.
 set -euo pipefail
 ROOT=$(cd "$(dirname "${BASH_SOURCE[0]}")/../.." && pwd)
@@ -96,21 +96,46 @@ all_tasks() { # every task, those without a rule included, in both
   prometheus 'sum(fleetscope_tasks_total{namespace="agents", fleet="sample"})' | jq -r '.data.result[0].value[1] // "0"' >"$work/all.prometheus"
   cmp -s "$work/all.node_agent" "$work/all.prometheus"
 }
+# ---- and of calls, as lines: method, role, status, count
+sort_calls() { LC_ALL=C sort -k1,1 -k2,2 -k3,3; }
+calls_truth() { awk -F'\t' -v OFS='\t' '$1 == "call" { n[$3 OFS $2 OFS $4] += $5 } END { for (k in n) print k, n[k] }' "$work/logs" | sort_calls; }
+calls_node_agent() {
+  fleetscope grpc -n agents --fleet sample -o json --over 100ms |
+    jq -r '.items[] | .method as $m | .role as $r | .statuses | to_entries[] | select(.value > 0) | [$m, $r, .key, .value] | @tsv' | sort_calls
+}
+calls_scraped() {
+  for role in client server; do
+    prometheus "sum by (rpc_method, rpc_status_code) (rpc_${role}_call_duration_seconds_count{namespace=\"agents\", fleet=\"sample\"}) > 0" |
+      jq -r --arg role $role '.data.result[] | [.metric.rpc_method, $role, .metric.rpc_status_code, (.value[1] | tonumber)] | @tsv'
+  done | sort_calls
+}
+calls_equal() {
+  calls_node_agent >"$work/calls.node_agent" && calls_scraped >"$work/calls.prometheus" &&
+    cmp -s "$work/calls.truth" "$work/calls.node_agent" && cmp -s "$work/calls.node_agent" "$work/calls.prometheus"
+}
 equal() {
   node_agent >"$work/node_agent" && scraped >"$work/prometheus" && all_tasks &&
     cmp -s "$work/truth" "$work/node_agent" && cmp -s "$work/node_agent" "$work/prometheus"
 }
 truth >"$work/truth"
-[ -s "$work/truth" ] || { echo "the agents kept no account" >&2; exit 1; }
+calls_truth >"$work/calls.truth"
+if [ ! -s "$work/truth" ] || [ ! -s "$work/calls.truth" ]; then
+  echo "the agents kept no account" >&2
+  exit 1
+fi
 t0=$(date +%s%N)
 printf '%-46s ' "Prometheus scrapes the fleet"
 same=1
 until_true 240 equal || same=0
+until_true 60 calls_equal || same=0
 since "$t0"
 echo
 
 printf '\nThe fleet'"'"'s tasks, from the node agent: fleetscope tasks -n agents\n\n'
 fleetscope tasks -n agents --fleet sample
+
+printf '\nIts gRPC calls, both ends of each: fleetscope grpc -n agents\n\n'
+fleetscope grpc -n agents --fleet sample
 
 printf '\nThe same totals from three sides\n\n'
 account() { awk -F'\t' -v side="$1" -v OFS='\t' '{ print $1, $2, side, $3 }' "$work/$1"; }
@@ -123,6 +148,16 @@ account() { awk -F'\t' -v side="$1" -v OFS='\t' '{ print $1, $2, side, $3 }' "$w
   }' | LC_ALL=C sort | sed 's/^~//' >"$work/rows"
 { printf 'TASK\tEXIT\tAGENTS SAY\tNODE AGENT\tPROMETHEUS\t\n'; cat "$work/rows"; } | awk -F'\t' -f scripts/table.awk
 printf '\nWith tasks that have no rule: node agent %s, Prometheus %s.\n' "$(cat "$work/all.node_agent")" "$(cat "$work/all.prometheus")"
+calls_account() { awk -F'\t' -v side="$1" -v OFS='\t' '{ print $1, $2, $3, side, $4 }' "$work/calls.$1"; }
+{ calls_account truth && calls_account node_agent && calls_account prometheus; } | awk -F'\t' '
+  { key = $1 "\t" $2 "\t" $3; keys[key]; n[key, $4] = $5; sum[$4] += $5 }
+  function row(a, b, c, t, m, p) { printf "%s\t%s\t%s\t%s\t%s\t%s\t%s\n", a, b, c, t + 0, m + 0, p + 0, (t == m && m == p) ? "equal" : "DIFFERENT" }
+  END {
+    for (key in keys) { split(key, k, "\t"); row(k[1], k[2], k[3], n[key, "truth"], n[key, "node_agent"], n[key, "prometheus"]) }
+    row("~all calls", "", "", sum["truth"], sum["node_agent"], sum["prometheus"])
+  }' | LC_ALL=C sort | sed 's/^~//' >"$work/calls.rows"
+echo
+{ printf 'METHOD\tROLE\tSTATUS\tAGENTS SAY\tNODE AGENT\tPROMETHEUS\t\n'; cat "$work/calls.rows"; } | awk -F'\t' -f scripts/table.awk
 
 cat <<T
 
@@ -131,6 +166,7 @@ The demo took $(since "$start"). Its cluster stays up; look around:
   kubectl get fleets -A                                the fleet's status
   fleetscope status -A                                 is everything well
   fleetscope tasks -n agents -o wide                   per pod, with exit codes
+  fleetscope grpc -n agents -o wide                    gRPC per pod, with statuses; fleetscope slow -n agents
   kubectl -n agents rollout restart deployment         the agents work again; add --watch to the line above
   kubectl -n monitoring port-forward svc/prometheus-operated 9090    then http://localhost:9090
 Remove it: make demo-down

@@ -6,6 +6,7 @@ mod capabilities;
 mod cli;
 mod exactness;
 mod formats;
+mod grpc;
 mod lifecycle;
 mod monitors;
 mod nodes;

@@ -56,6 +56,19 @@ pub(crate) fn request(stream: u32, path: &str, message: usize) -> Vec<u8> {
     .concat()
 }
 
+/// The request of a call whose path is a field of the header table: `None` refers to the entry that was inserted last (RFC 7541, 2.3.3).
+pub(crate) fn indexed_request(stream: u32, path: Option<&str>) -> Vec<u8> {
+    let mut path = match path {
+        // Literal with incremental indexing, its name that of entry 4 of the static table.
+        Some(path) => [&[0x44, u8::try_from(path.len()).unwrap()], path.as_bytes()].concat(),
+        None => vec![0x80 | 62],
+    };
+    path.extend(block(&[("content-type", "application/grpc")]));
+    // :method POST, :scheme http.
+    let block = [&[0x83, 0x86][..], &path].concat();
+    frame(kind::HEADERS, flag::END_HEADERS | flag::END_STREAM, stream, &block)
+}
+
 /// The response to it, with a message of so many bytes and a status.
 pub(crate) fn response(stream: u32, message: usize, status: &str) -> Vec<u8> {
     let message = vec![0xa5; message];
@@ -121,11 +134,6 @@ impl Connection {
         self.client(&request(stream, path, message)).server(&response(stream, message, status))
     }
 
-    /// One end, `client` or `server`, sends the same so many times.
-    pub(crate) fn repeat(&mut self, times: u32, end: &str, bytes: &[u8]) -> &mut Self {
-        self.order(&format!("repeat {times} {end} {}", hex(bytes)))
-    }
-
     pub(crate) fn order(&mut self, line: &str) -> &mut Self {
         writeln!(self.orders.as_mut().expect("it takes orders"), "{line}").expect("it takes orders");
         self.answered(line);
@@ -146,7 +154,8 @@ impl Drop for Connection {
     }
 }
 
-fn hex(bytes: &[u8]) -> String {
+/// As orders take bytes.
+pub(crate) fn hex(bytes: &[u8]) -> String {
     bytes.iter().fold(String::new(), |mut hex, byte| {
         let _ = write!(hex, "{byte:02x}");
         hex

@@ -7,7 +7,7 @@
 //! - `refused`: an end receives where nothing is, and is told EAGAIN
 //! - `close`: both ends are closed
 //!
-//! FAMILY: `inet`, `inet6`, `unix`. SENDER: `write`, `writev`, `sendto`, `sendmsg`, `sendmmsg` (one message), `messages` (sendmmsg of two),
+//! FAMILY: `inet`, `inet6`, `unix`, `datagram` (of Unix, which is no stream). SENDER: `write`, `writev`, `sendto`, `sendmsg`, `sendmmsg` (one message), `messages` (sendmmsg of two),
 //! `many` (writev of up to 200 pieces of one byte and the rest), `sendfile`. RECEIVER: `read`, `readv`, `recvfrom`, `recvmsg`, `recvmmsg`, `peek` (each before
 //! it is received), `trunc` (taken from the stream, thrown away).
 #![expect(
@@ -20,7 +20,7 @@ use std::io::{BufRead as _, Write as _};
 use std::mem::zeroed;
 use std::net::{TcpListener, TcpStream};
 use std::os::fd::{AsRawFd as _, OwnedFd, RawFd};
-use std::os::unix::net::UnixStream;
+use std::os::unix::net::{UnixDatagram, UnixStream};
 
 /// Bytes in each of the pieces of memory of one I/O, but the last.
 const PIECE: usize = 7;
@@ -85,6 +85,10 @@ fn pair(family: &str) -> (OwnedFd, OwnedFd) {
     let address = match family {
         "unix" => {
             let (client, server) = UnixStream::pair().expect("a pair of sockets");
+            return (client.into(), server.into());
+        }
+        "datagram" => {
+            let (client, server) = UnixDatagram::pair().expect("a pair of sockets");
             return (client.into(), server.into());
         }
         "inet" => "127.0.0.1:0",

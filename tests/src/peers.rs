@@ -8,10 +8,13 @@ use std::ffi::OsStr;
 use std::io::{BufRead as _, BufReader, Write as _};
 use std::path::{Path, PathBuf};
 use std::process::{Child, ChildStdin, Command, Stdio};
+use std::sync::OnceLock;
 use std::sync::mpsc::{Receiver, RecvTimeoutError, channel};
 use std::time::{Duration, Instant};
 
 use anyhow::{Context as _, Result, anyhow, bail, ensure};
+
+use crate::command;
 
 /// How long a program may take to print what is due; a round of calls may take as long.
 const LIMIT: Duration = Duration::from_mins(2);
@@ -313,10 +316,26 @@ pub fn difference(later: &Account, earlier: &Account) -> Account {
     later.iter().filter_map(subtract).collect()
 }
 
-/// The lines of truth among the lines that a program printed.
-fn parse(lines: &[String]) -> Result<Account> {
+/// An image with the program of a language that is one file, which is Go's; made and imported once per run.
+pub fn image(language: Language) -> Result<String> {
+    static IMAGE: OnceLock<String> = OnceLock::new();
+    if let Some(image) = IMAGE.get() {
+        return Ok(image.clone());
+    }
+    let program = language.program().map_err(|reason| anyhow!(reason))?;
+    let prefix = std::env::var("FLEETSCOPE_IMAGE_PREFIX").unwrap_or_else(|_| "localhost/fleetscope".to_owned());
+    let image = format!("{prefix}/e2e-peer-{}:dev", language.name());
+    let file = format!("{}:/peer", program.display());
+    command::run("tests/cluster/image.sh", &[&image, r#"["/peer"]"#, &file])
+        .context("failed to make the peer's image")?;
+    Ok(IMAGE.get_or_init(|| image).clone())
+}
+
+/// The lines of truth among those that a program printed.
+pub fn parse<L: AsRef<str>>(lines: impl IntoIterator<Item = L>) -> Result<Account> {
     let mut account = Account::new();
     for line in lines {
+        let line = line.as_ref();
         let Some(entry) = line.strip_prefix("truth\t") else { continue };
         let (key, calls) = calls(entry).with_context(|| format!("not a line of truth: {line:?}"))?;
         ensure!(account.insert(key, calls).is_none(), "said twice: {line:?}");

@@ -61,6 +61,11 @@ pub async fn start(cluster: &Cluster, namespace: &str, name: &str, spec: Value) 
 
 /// Waits until all pods of the fleet in `namespace` have done their work. What they say that they did, together.
 pub async fn truth(cluster: &Cluster, namespace: &str, pods: usize, limit: Duration) -> Result<Truth> {
+    parse(&logs(cluster, namespace, pods, limit).await?.concat())
+}
+
+/// Waits until all pods of the fleet in `namespace` have said `settled`. What each of them said.
+pub async fn logs(cluster: &Cluster, namespace: &str, pods: usize, limit: Duration) -> Result<Vec<String>> {
     let api = Api::<Pod>::namespaced(cluster.client.clone(), namespace);
     let what = format!("{pods} pods of {namespace} have done their work");
     let (logs, _) = eventually(limit, &what, async || {
@@ -70,17 +75,17 @@ pub async fn truth(cluster: &Cluster, namespace: &str, pods: usize, limit: Durat
             .iter()
             .map(ResourceExt::name_any)
             .collect();
-        let mut logs = String::new();
+        let mut logs = Vec::new();
         for name in &names {
             let log = api.logs(name, &LogParams::default()).await?;
             // Not only the last line: what it said on standard error may come behind it, as the runtime copies two pipes.
             ensure!(log.lines().any(|line| line == "settled"), "{name} is at it: {:?}", log.lines().last());
-            logs.push_str(&log);
+            logs.push(log);
         }
         Ok((names.len() == pods).then_some(logs))
     })
     .await?;
-    parse(&logs)
+    Ok(logs)
 }
 
 fn parse(logs: &str) -> Result<Truth> {

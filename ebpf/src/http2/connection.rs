@@ -53,7 +53,7 @@ pub struct Shared {
 }
 const _: () = assert!(size_of::<Shared>() == 16);
 
-/// One direction of a connection. `seq` is the only field that outlives a restart of the walk.
+/// One direction of a connection. Of the walk's fields `seq` is the only one that outlives a restart.
 #[repr(C)]
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Direction {
@@ -87,8 +87,15 @@ pub struct Direction {
     pub opening: u8,
     /// How often the frames were found again.
     pub resyncs: u8,
+    /// The place in the byte stream behind the last I/O, where the kernel numbers bytes (TCP's sequence numbers); the kernel program's
+    /// to set and to compare, the machine does not look at it.
+    pub place: u32,
+    /// 1 when `place` is known.
+    pub placed: u8,
+    /// Always 0.
+    pub pad: [u8; 3],
 }
-const _: () = assert!(size_of::<Direction>() == 48);
+const _: () = assert!(size_of::<Direction>() == 56);
 
 /// The value of the socket storage.
 #[repr(C)]
@@ -101,7 +108,7 @@ pub struct Connection {
     /// What the task receives.
     pub received: Direction,
 }
-const _: () = assert!(size_of::<Connection>() == 112);
+const _: () = assert!(size_of::<Connection>() == 128);
 
 // === impl Shared ===
 
@@ -158,6 +165,17 @@ impl Direction {
         }
         self.restart(phase::HEAD, start::JOINED);
         true
+    }
+
+    /// Bytes of this direction have passed unseen: its place is lost, and what it said meanwhile. A piece counts as lost, so that the
+    /// next record shows a gap.
+    #[inline(always)]
+    pub fn missed(&mut self) {
+        if self.phase == phase::CLOSED {
+            return;
+        }
+        self.seq = self.seq.wrapping_add(1);
+        self.restart(phase::LOST, start::JOINED);
     }
 
     /// Takes from the connection what the other direction proved meanwhile.

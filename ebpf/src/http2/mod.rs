@@ -181,9 +181,9 @@ const _: () = assert!(size_of::<ClosedRecord>() == 40);
 
 /// How the bytes of an I/O were out of reach: index of [`Http2Counters::unreadable`].
 pub mod unreadable {
-    /// By a worker of the kernel (io_uring's, a kernel thread): no system call of the task's own tells where the bytes are.
+    /// By a worker of the kernel (one of `io_uring`, a kernel thread): no system call of the task's own tells where the bytes are.
     pub const WORKER: usize = 0;
-    /// By a system call that carries no buffer: io_uring_enter, sendfile, splice and others.
+    /// By a system call that carries no buffer: `io_uring_enter`, sendfile, splice and others.
     pub const CALL: usize = 1;
     /// By a task of another register layout: 32 bits.
     pub const COMPAT: usize = 2;
@@ -209,7 +209,9 @@ pub struct Http2Counters {
     pub closes_lost: u64,
     /// Sockets for which the kernel had no memory: their I/O is not seen.
     pub storage_full: u64,
+    /// How often bytes of a socket had passed unseen: by a task or in a time that is not looked at, or in a way that shows nowhere else.
+    pub missed: u64,
     /// I/Os on HTTP/2 connections whose bytes could not be read, by [`unreadable`]. Those inside of DATA cost nothing else.
     pub unreadable: [u64; unreadable::NAMES.len()],
 }
-const _: () = assert!(size_of::<Http2Counters>() == 80);
+const _: () = assert!(size_of::<Http2Counters>() == 88);

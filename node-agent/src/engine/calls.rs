@@ -67,15 +67,24 @@ impl Calls {
             });
         }
         tracker.tick(now, &mut |event| series.handle(&event, tasks, now));
-        series.tick(tasks, now);
         result
+    }
+
+    /// Time has passed; to be called after it has for the tracker of tasks.
+    pub(super) fn tick(&mut self, tasks: &mut Tracker, now: u64) {
+        self.series.tick(tasks, now);
     }
 
     /// Brings the series of what was counted up to date.
     pub(super) fn show(&self, registry: &mut Registry) {
         self.tracker.counts().show(registry);
-        let Http2Counters { pieces_lost, closes_lost, storage_full, unreadable, .. } = self.counters;
-        let lost = [("http2_frames", pieces_lost), ("http2_closes", closes_lost), ("http2_sockets_full", storage_full)];
+        let Http2Counters { pieces_lost, closes_lost, storage_full, missed, unreadable, .. } = self.counters;
+        let lost = [
+            ("http2_frames", pieces_lost),
+            ("http2_closes", closes_lost),
+            ("http2_sockets_full", storage_full),
+            ("http2_missed", missed),
+        ];
         for (reason, count) in lost.into_iter().chain(UNREADABLE.into_iter().zip(unreadable)) {
             registry.set(&EVENTS_LOST, None, &[reason], number(count));
         }

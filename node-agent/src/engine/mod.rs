@@ -230,6 +230,7 @@ impl Engine {
         }
         result = result.and(calls.drain(maps, tracker, now));
         tracker.tick(now);
+        calls.tick(tracker, now);
         self.note(result);
     }
 

@@ -188,6 +188,7 @@ impl Maps {
             pieces_lost: sum.pieces_lost + cpu.pieces_lost,
             closes_lost: sum.closes_lost + cpu.closes_lost,
             storage_full: sum.storage_full + cpu.storage_full,
+            missed: sum.missed + cpu.missed,
             unreadable: std::array::from_fn::<u64, { unreadable::NAMES.len() }, _>(|why| {
                 sum.unreadable[why] + cpu.unreadable[why]
             }),

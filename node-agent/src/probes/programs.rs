@@ -240,6 +240,9 @@ const MEMBERS: &[Member] = &[
     Member { global: "BPRM_FILENAME", paths: &[("linux_binprm.filename", 8)] },
     Member { global: "SOCK_FAMILY", paths: &[("sock.__sk_common.skc_family", 2)] },
     Member { global: "SOCK_TYPE", paths: &[("sock.sk_type", 2)] },
+    Member { global: "SOCK_PROTOCOL", paths: &[("sock.sk_protocol", 2)] },
+    Member { global: "TCP_COPIED_SEQ", paths: &[("tcp_sock.copied_seq", 4)] },
+    Member { global: "TCP_WRITE_SEQ", paths: &[("tcp_sock.write_seq", 4)] },
     Member { global: "TASK_FILES", paths: &[("task_struct.files", 8)] },
     Member { global: "FILES_FDT", paths: &[("files_struct.fdt", 8)] },
     Member { global: "FDT_MAX", paths: &[("fdtable.max_fds", 4)] },
@@ -336,7 +339,7 @@ impl<'a> Offsets<'a> {
         self.resolved.iter().map(|(global, offset)| (*global, *offset.as_ref().unwrap_or(&0)))
     }
 
-    /// Whether the kernel has the helper `bpf_loop` (5.17), by its kind of function in kernel/bpf/bpf_iter.c.
+    /// Whether the kernel has the helper `bpf_loop` (5.17), as the function of that name in `kernel/bpf/bpf_iter.c` tells.
     pub(super) fn has_loop(&self) -> bool {
         self.btf.has_function("bpf_loop")
     }

@@ -39,6 +39,7 @@ type account struct {
 	role  string
 	mutex sync.Mutex
 	lines map[key]*line
+	calls chan struct{} // one element per call that ended, where somebody waits for them
 }
 
 func newAccount(role string) *account { return &account{role: role, lines: map[key]*line{}} }
@@ -59,6 +60,12 @@ func (a *account) add(method string, code codes.Code, duration time.Duration) {
 	l.count++
 	l.sum += seconds
 	l.buckets[bucket]++
+	if a.calls != nil {
+		select {
+		case a.calls <- struct{}{}:
+		default:
+		}
+	}
 	if len(l.kept) < maxKept {
 		l.kept = append(l.kept, seconds)
 	}
@@ -85,6 +92,15 @@ func (a *account) print(to io.Writer) {
 		fmt.Fprintf(out, "\t%.9f\t%.9f\n", percentile(l.kept, .5), percentile(l.kept, .99))
 	}
 	fmt.Fprintln(out, "end")
+}
+
+// settle prints the account when so many calls have ended, and `settled` behind it.
+func (a *account) settle(calls int, to io.Writer) {
+	for range calls {
+		<-a.calls
+	}
+	a.print(to)
+	fmt.Fprintln(to, "settled")
 }
 
 // percentile by nearest rank.

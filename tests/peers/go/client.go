@@ -27,7 +27,7 @@ type plan struct {
 	calls, concurrency, connections, methods            int
 	delayMS, endDelayMS, messages, bytes, metadataBytes int
 	deadlineMS, cancelAfterMS                           int
-	trailersOnly, hold, secure                          bool
+	trailersOnly, hold, settle, secure                  bool
 }
 
 func (p *plan) run() error {
@@ -42,6 +42,15 @@ func (p *plan) run() error {
 		}
 	}()
 	fmt.Fprintf(output, "connected %d\n", len(connections))
+	if p.settle {
+		ended := terminated()
+		if err := p.round(connections, account); err != nil {
+			return err
+		}
+		fmt.Fprintln(output, "settled")
+		<-ended
+		return nil
+	}
 	if !p.hold {
 		return p.round(connections, account)
 	}

@@ -31,8 +31,13 @@ func main() {
 	case "server":
 		listen := flags.String("listen", "127.0.0.1:0", "address, or unix:PATH")
 		secure := flags.Bool("tls", false, "with a certificate of its own")
+		settle := flags.Int("settle", 0, "prints the account when so many calls have ended, and `settled`; goes on until SIGTERM, whatever standard input is")
 		_ = flags.Parse(os.Args[2:])
-		err = serve(*listen, *secure, input())
+		lines := terminated()
+		if *settle == 0 {
+			lines = input()
+		}
+		err = serve(*listen, *secure, *settle, lines)
 	case "client":
 		p := plan{}
 		flags.StringVar(&p.target, "target", "", "address, or unix:PATH")
@@ -51,6 +56,7 @@ func main() {
 		flags.IntVar(&p.cancelAfterMS, "cancel-after-ms", 0, "cancels each call after so long")
 		flags.BoolVar(&p.trailersOnly, "trailers-only", false, "errors come without headers before them")
 		flags.BoolVar(&p.hold, "hold", false, "a round for each line `go` on standard input")
+		flags.BoolVar(&p.settle, "settle", false, "prints `settled` behind the account, and keeps its connections until SIGTERM")
 		flags.BoolVar(&p.secure, "tls", false, "trusts any certificate")
 		_ = flags.Parse(os.Args[2:])
 		if err = p.check(); err == nil {
@@ -89,6 +95,17 @@ func input() <-chan string {
 				return
 			}
 		}
+	}()
+	return lines
+}
+
+// terminated is closed when SIGTERM arrives.
+func terminated() <-chan string {
+	lines, term := make(chan string), make(chan os.Signal, 1)
+	signal.Notify(term, syscall.SIGTERM)
+	go func() {
+		<-term
+		close(lines)
 	}()
 	return lines
 }

@@ -22,7 +22,7 @@ const grace = 5 * time.Second
 
 var served atomic.Int64
 
-func serve(listen string, secure bool, lines <-chan string) error {
+func serve(listen string, secure bool, settle int, lines <-chan string) error {
 	network, address := "tcp", listen
 	if path, ok := strings.CutPrefix(listen, "unix:"); ok {
 		network, address = "unix", path
@@ -32,6 +32,10 @@ func serve(listen string, secure bool, lines <-chan string) error {
 		return err
 	}
 	account := newAccount("server")
+	if settle > 0 {
+		account.calls = make(chan struct{}, settle)
+		go account.settle(settle, output)
+	}
 	options := []grpc.ServerOption{grpc.ForceServerCodec(raw{}), grpc.StatsHandler(account), grpc.MaxRecvMsgSize(maxMessage)}
 	if secure {
 		config, err := selfSigned()

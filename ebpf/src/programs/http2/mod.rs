@@ -7,12 +7,12 @@
 mod socket;
 mod syscall;
 
-use crate::kernel::{Call, Registers, Task};
+use crate::kernel::{Call, Registers, Task, tcp_place};
 use crate::maps::{HTTP2_COUNTERS, Http2Scratch};
 use crate::record::{head, send_frames};
 use aya_ebpf::helpers::generated::{bpf_get_current_cgroup_id, bpf_get_current_pid_tgid, bpf_probe_read_user};
 use fleetscope_ebpf::http2::connection::state;
-use fleetscope_ebpf::http2::{ClosedRecord, Http2Record, Shared, unreadable};
+use fleetscope_ebpf::http2::{ClosedRecord, Connection, Direction, Http2Record, Shared, direction, unreadable};
 use fleetscope_ebpf::{kind, verdict};
 
 use crate::maps::CGROUPS;
@@ -29,14 +29,27 @@ const MSG_TRUNC: u32 = 0x20;
 /// `TCP_CLOSE` of include/net/tcp_states.h.
 const TCP_CLOSE: u32 = 7;
 
-/// The current task's cgroup, when its sockets are looked at.
+/// The current task's cgroup, and whether its sockets are looked at.
 #[inline(always)]
-fn observed_cgroup() -> Option<u64> {
+fn observed_cgroup() -> (u64, bool) {
     // SAFETY: a helper without arguments.
     let cgroup = unsafe { bpf_get_current_cgroup_id() };
     // SAFETY: the value is copied at once; a concurrent removal leaves an old verdict at worst.
-    let bits = unsafe { CGROUPS.get(cgroup) }.copied()?;
-    (bits & verdict::RPC != 0).then_some(cgroup)
+    let bits = unsafe { CGROUPS.get(cgroup) }.copied();
+    (cgroup, bits.is_some_and(|bits| bits & verdict::RPC != 0))
+}
+
+/// An I/O of a task whose sockets are not looked at, on a socket without sequence numbers: what was known of it is not true any more.
+#[inline(always)]
+unsafe fn pass_unseen(connection: *mut Connection, way: u8) {
+    // SAFETY: the value of a map.
+    unsafe {
+        if !connection.is_null() {
+            let one =
+                if way == direction::SENT { &raw mut (*connection).sent } else { &raw mut (*connection).received };
+            (*one).missed();
+        }
+    }
 }
 
 /// Finds where the bytes are; else why they cannot be read, an index of [`unreadable`].
@@ -80,14 +93,31 @@ unsafe fn find(
     Ok(())
 }
 
-/// What is the same in all records of one I/O.
+/// Compares where the socket is with where it was behind the last I/O that was seen; what passed in between makes the direction lost. So nothing
+/// is built on a header table that missed something, whatever it was: a time without verdict, a task of another group, a program that was not run.
+#[inline(always)]
+unsafe fn check_place(socket: u64, one: *mut Direction, len: u32, received: bool) {
+    let Some(place) = tcp_place(socket, received) else { return };
+    // SAFETY: the value of a map; the counters are this processor's own.
+    unsafe {
+        if (*one).placed != 0 && (*one).place.wrapping_add(len) != place {
+            (*one).missed();
+            if let Some(counters) = HTTP2_COUNTERS.get_ptr_mut(0) {
+                (*counters).missed += 1;
+            }
+        }
+        (*one).place = place;
+        (*one).placed = 1;
+    }
+}
+
+/// What is the same in all records of one I/O; the rest is written when one is sent, as most I/Os send none.
 #[inline(always)]
 unsafe fn begin_record(record: *mut Http2Record, cgroup: u64, cookie: u64, way: u8) {
     // SAFETY: this processor's own.
     unsafe {
-        (*record).head = head(kind::HTTP2, 0, cgroup);
+        (*record).head.cgroup = cgroup;
         (*record).cookie = cookie;
-        (*record).tgid = (bpf_get_current_pid_tgid() >> 32) as u32;
         (*record).direction = way;
         (*record).pad = [0; 3];
     }

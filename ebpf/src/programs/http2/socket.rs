@@ -4,8 +4,8 @@
 //! moved nothing, was refused, or only peeked is none. The bytes are where the system call's arguments say.
 
 use super::{
-    AF_UNIX, FAMILIES, NOT_OF_THE_STREAM, SOCK_STREAM, TCP_CLOSE, begin_record, closed, count_unreadable, find,
-    observed_cgroup,
+    AF_UNIX, FAMILIES, NOT_OF_THE_STREAM, SOCK_STREAM, TCP_CLOSE, begin_record, check_place, closed, count_unreadable,
+    find, observed_cgroup, pass_unseen,
 };
 use crate::kernel::{Registers, Sock, Task};
 use crate::maps::{HTTP2_COUNTERS, HTTP2_SCRATCH, Http2Scratch, connection_made, connection_of};
@@ -61,7 +61,14 @@ unsafe fn observe(socket: u64, ret: i32, flags: u32, way: u8) {
     if ret < 0 || flags & NOT_OF_THE_STREAM != 0 || sock.kind() != SOCK_STREAM || !FAMILIES.contains(&family) {
         return;
     }
-    let Some(cgroup) = observed_cgroup() else { return };
+    let (cgroup, observed) = observed_cgroup();
+    if !observed {
+        if family == AF_UNIX && ret > 0 {
+            // SAFETY: `socket` is an argument of the tracepoint.
+            unsafe { pass_unseen(connection_of(socket), way) };
+        }
+        return;
+    }
     // SAFETY: `socket` is an argument of the tracepoint; the value is the socket's own. Both directions of it may be at work at once,
     // on a part of their own; what they share are single bytes.
     unsafe {
@@ -87,7 +94,7 @@ unsafe fn observe(socket: u64, ret: i32, flags: u32, way: u8) {
             return;
         }
         if let Some(scratch) = HTTP2_SCRATCH.get_ptr_mut(way as u32) {
-            look(connection, scratch, cgroup, ret as u32, flags, way);
+            look(socket, connection, scratch, cgroup, ret as u32, flags, way);
         }
     }
 }
@@ -101,11 +108,20 @@ pub(super) struct Walked {
 }
 
 #[inline(always)]
-unsafe fn look(connection: *mut Connection, scratch: *mut Http2Scratch, cgroup: u64, len: u32, flags: u32, way: u8) {
+unsafe fn look(
+    socket: u64,
+    connection: *mut Connection,
+    scratch: *mut Http2Scratch,
+    cgroup: u64,
+    len: u32,
+    flags: u32,
+    way: u8,
+) {
     // SAFETY: both are values of maps; see `observe`.
     unsafe {
         let shared = &raw mut (*connection).shared;
         let one = if way == direction::SENT { &raw mut (*connection).sent } else { &raw mut (*connection).received };
+        check_place(socket, one, len, way == direction::RECEIVED);
         let mut next = walker::begin(&*shared, &mut *one);
         if next == Next::Skip {
             return;

@@ -7,8 +7,8 @@
 
 use super::socket::{Walked, walk_step};
 use super::{
-    AF_UNIX, FAMILIES, MSG_TRUNC, NOT_OF_THE_STREAM, SOCK_STREAM, TCP_CLOSE, begin_record, closed, count_unreadable,
-    find, observed_cgroup,
+    AF_UNIX, FAMILIES, MSG_TRUNC, NOT_OF_THE_STREAM, SOCK_STREAM, TCP_CLOSE, begin_record, check_place, closed,
+    count_unreadable, find, observed_cgroup,
 };
 use crate::kernel::{Call, FileSocket, Registers, Task};
 use crate::maps::{CHAIN, CONNECTIONS_BY_SOCKET, HTTP2_COUNTERS, HTTP2_SCRATCH, Http2Scratch, KeptConnection};
@@ -121,7 +121,10 @@ fn http2_syscall_state(ctx: BtfTracePointContext) -> i32 {
 /// What is to be done with the bytes of a call.
 #[inline(always)]
 unsafe fn observe(registers: Registers, ret: i64) -> Next {
-    let Some(cgroup) = observed_cgroup() else { return Next::Skip };
+    let (cgroup, observed) = observed_cgroup();
+    if !observed {
+        return Next::Skip;
+    }
     // SAFETY: the helper gives the current task; everything else is a copy.
     unsafe {
         let task = Task::new(bpf_get_current_task_btf() as u64);
@@ -180,11 +183,13 @@ unsafe fn observe(registers: Registers, ret: i64) -> Next {
         }
         let Some(scratch) = HTTP2_SCRATCH.get_ptr_mut(way as u32) else { return Next::Skip };
         (*scratch).socket = socket.address;
+        let one = if way == direction::SENT { &raw mut (*connection).sent } else { &raw mut (*connection).received };
         let len = match moved(registers, ret) {
             Ok(len) => len,
             // Neither how much nor where.
             Err(_) => 1,
         };
+        check_place(socket.address, one, len, way == direction::RECEIVED);
         look(connection, scratch, task, registers, cgroup, len, flags, way)
     }
 }
