@@ -83,7 +83,8 @@ test-chart: ## the Helm chart's renderings
 	@scripts/suites.sh chart
 
 .PHONY: test-kernel
-test-kernel: ebpf ## the eBPF programs on this machine's kernel (root)
+test-kernel: ebpf ## the eBPF programs on this machine's kernel, with real gRPC peers too (root)
+	@$(SETUP) grpc
 	@scripts/suites.sh kernel
 
 .PHONY: test-operator
