@@ -119,6 +119,8 @@ impl Couple {
             );
             let what = format!("{names}, {which}");
             not_finished += calls - seen.finished;
+            summary
+                .compared((seen.finished != calls).then(|| format!("{what}: {} of {calls} finished", seen.finished)));
             summary.compared((seen.wrong > 0).then(|| format!("{what}: {} wrong names", seen.wrong)));
             if self.language == Language::Rust {
                 summary.compared((seen.named != calls).then(|| format!("{what}: {} of {calls} are named", seen.named)));
