@@ -83,7 +83,8 @@ test-chart: ## the Helm chart's renderings
 	@scripts/suites.sh chart
 
 .PHONY: test-kernel
-test-kernel: ebpf ## the eBPF programs on this machine's kernel (root)
+test-kernel: ebpf ## the eBPF programs on this machine's kernel, with real gRPC peers too (root)
+	@$(SETUP) grpc
 	@scripts/suites.sh kernel
 
 .PHONY: test-operator
@@ -106,6 +107,11 @@ bench-grpc: ebpf ## what seeing gRPC calls costs: the kernel, the application, l
 	@$(SETUP) bench
 	@tests/peers/build.sh go rust
 	@tests/bench/grpc.sh $(BENCH)
+
+.PHONY: bench-accuracy
+bench-accuracy: ebpf ## calls as the node agent measures them beside what real gRPC peers in five languages count themselves (root)
+	@$(SETUP) peers
+	tests/bench/accuracy.sh
 
 .PHONY: bench-core
 bench-core: ## throughput of the pure parts: task tracker, records of calls, calls, series, the three formats of /metrics with 100,000 of them, HPACK beside a library

@@ -2,8 +2,8 @@
 # Installs what building and testing need beyond Rust, Go, git, make and a C compiler, and says what and how long it took.
 #   setup/setup.sh [--only PART[,PART...]]
 # Parts: ebpf (compiler of the kernel programs), cluster (Kubernetes on this machine), monitoring (Prometheus and its operator),
-# images (buildah), lint (shellcheck, cargo-deny, helm); only by name: kwok (fake nodes), bench (what is measured beside), fuzz
-# (cargo-fuzz), peers (real gRPC servers and clients in five languages, and nghttp2).
+# images (buildah), lint (shellcheck, cargo-deny, helm), grpc (real gRPC servers and clients in Go, Python and Rust); only by name:
+# kwok (fake nodes), bench (what is measured beside), fuzz (cargo-fuzz), peers (gRPC in all five languages, and nghttp2).
 # What is there already in the version of versions.env is left alone, so a second run takes a second. Debian packages go into
 # the system; all else into ${FLEETSCOPE_CACHE:-${XDG_CACHE_HOME:-$HOME/.cache}/fleetscope} (and Go's and cargo's own download
 # caches). Without root, or where apt is not the package manager, it says what is missing and what runs all the same.
@@ -16,7 +16,7 @@ BIN=$CACHE/bin STAMPS=$CACHE/bin/.stamps
 . "$HERE/cargo-tools.sh"
 . "$HERE/go-binaries.sh"
 
-parts=(ebpf cluster monitoring images lint)
+parts=(ebpf cluster monitoring images lint grpc)
 while [ $# -gt 0 ]; do
   case $1 in
   --only) IFS=, read -ra parts <<<"${2:?--only needs a part}"; shift 2 ;;
@@ -100,13 +100,19 @@ for part in "${parts[@]}"; do
     ;;
   fuzz) if packages fuzz g++:c++; then cargo_fuzz; fi ;;
   bench) packages bench bpftrace:bpftrace forkstat:forkstat nghttp2-client:h2load || true ;;
+  grpc)
+    need_go
+    # Three of the five: a JDK with maven, and npm, are hundreds of megabytes of packages. What is built already is left alone.
+    packages grpc python3:python3 python3-pip:pip3 || true
+    "$HERE/../tests/peers/build.sh" go python rust || incomplete+=("part grpc: a gRPC peer could not be built, see above")
+    ;;
   peers)
     need_go
     packages peers python3:python3 python3-pip:pip3 nodejs:node npm:npm default-jdk-headless:javac maven:mvn nghttp2-client:h2load nghttp2-server:nghttpd || true
     # It skips what this machine has no tools for, and says which.
     "$HERE/../tests/peers/build.sh" || incomplete+=("part peers: a gRPC peer could not be built, see above")
     ;;
-  *) fail "unknown part '$part': ebpf, cluster, monitoring, images, lint, kwok, bench, fuzz, peers" ;;
+  *) fail "unknown part '$part': ebpf, cluster, monitoring, images, lint, grpc, kwok, bench, fuzz, peers" ;;
   esac
 done
 if [ ${#incomplete[@]} -gt 0 ]; then

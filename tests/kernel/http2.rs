@@ -56,12 +56,12 @@ pub(crate) fn request(stream: u32, path: &str, message: usize) -> Vec<u8> {
     .concat()
 }
 
-/// The request of a call whose path is a field of the header table: `None` refers to the entry that was inserted last (RFC 7541, 2.3.3).
+/// The request of a call whose path is a field of the header table: `None` refers to entry 62, which was inserted last (RFC 7541, 2.3.3).
 pub(crate) fn indexed_request(stream: u32, path: Option<&str>) -> Vec<u8> {
     let mut path = match path {
         // Literal with incremental indexing, its name that of entry 4 of the static table.
         Some(path) => [&[0x44, u8::try_from(path.len()).unwrap()], path.as_bytes()].concat(),
-        None => vec![0x80 | 62],
+        None => vec![0xbe],
     };
     path.extend(block(&[("content-type", "application/grpc")]));
     // :method POST, :scheme http.

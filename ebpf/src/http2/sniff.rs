@@ -34,12 +34,18 @@ pub struct Sniff {
     pub tiled: u8,
     /// 1 when bytes could not be read.
     pub unreadable: u8,
+    /// How many bytes of `held` are there.
+    pub have: u8,
+    /// Where the frame ends whose block begins at `at` and was not looked at yet; 0 when there is none.
+    pub block_end: u32,
+    /// The first bytes of a frame header that two pieces of memory share.
+    pub held: [u8; HEADER_BYTES as usize],
+    /// 1 when the frame of that block ends its stream.
+    pub end_stream: u8,
     /// Always 0.
-    pub pad: u8,
-    /// Always 0.
-    pub pad_more: u32,
+    pub pad: [u8; 6],
 }
-const _: () = assert!(size_of::<Sniff>() == 40);
+const _: () = assert!(size_of::<Sniff>() == 56);
 
 /// How a header block begins.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -61,57 +67,101 @@ impl Sniff {
         Self { len, ..Self::default() }
     }
 
-    /// Looks at one frame; whether there is another. The caller stops after [`super::SNIFF_STEPS_MAX`] steps.
+    /// Looks at one frame, or a part of it; whether there is more. The caller stops after [`super::SNIFF_STEPS_MAX`] steps.
     #[inline(always)]
     pub fn step<I: Io>(&mut self, io: &mut I) -> bool {
-        let left = self.len.wrapping_sub(self.at);
-        if self.at >= self.len {
-            self.tiled = u8::from(self.frames != 0);
-            return false;
-        }
-        let run = match io.run(self.at) {
-            Some(0) => return true,
-            Some(run) => run.min(left).min(PEEK_BYTES),
-            None => {
-                self.unreadable = 1;
+        if self.block_end == 0 {
+            if self.at >= self.len {
+                self.tiled = u8::from(self.frames != 0 && self.have == 0);
                 return false;
             }
-        };
-        let Some(bytes) = io.peek(self.at, run) else {
-            self.unreadable = 1;
-            return false;
-        };
-        if self.frames == 0 {
-            self.first = bytes;
-            self.seen = run;
-        }
-        // A header that two pieces of memory share is not put together for a sniff: the next I/O will tell.
-        if run < HEADER_BYTES {
-            return false;
-        }
-        let Some(head) = bytes.first_chunk() else { return false };
-        let header = Header::parse(*head);
-        let payload = left.wrapping_sub(HEADER_BYTES);
-        if !header.is_usual() || header.length > payload {
-            return false;
-        }
-        if header.kind == kind::DATA && header.has(flag::PADDED) {
-            // The length of the padding is the payload's first byte and leaves room for itself (6.1).
-            let [.., padding, _, _, _, _, _, _] = bytes;
-            if run <= HEADER_BYTES || u32::from(padding) >= header.length {
+            let Some((bytes, run)) = self.peek(io) else { return self.unreadable == 0 };
+            if self.at == 0 {
+                self.first = bytes;
+                self.seen = run;
+            }
+            let mut padding = None;
+            let head = if self.have == 0 && run >= HEADER_BYTES {
+                self.at = self.at.wrapping_add(HEADER_BYTES);
+                let [head @ .., next, _, _, _, _, _, _] = bytes;
+                if run > HEADER_BYTES {
+                    padding = Some(next);
+                }
+                head
+            } else {
+                if !self.hold(bytes, run) {
+                    return true;
+                }
+                self.held
+            };
+            let header = Header::parse(head);
+            if !header.is_usual() || header.length > self.len.wrapping_sub(self.at) {
                 return false;
             }
-        }
-        if header.kind == kind::HEADERS {
-            match block_opening(io, self.at.wrapping_add(HEADER_BYTES), header) {
-                Opening::Pseudo => self.pseudo = 1,
-                Opening::Other if header.has(flag::END_STREAM) => {}
-                Opening::Other | Opening::Broken => return false,
+            if header.kind != kind::HEADERS {
+                // The length of the padding is the payload's first byte and leaves room for itself (6.1).
+                let padded = header.kind == kind::DATA && header.has(flag::PADDED);
+                if padded && padding.is_none_or(|padding| u32::from(padding) >= header.length) {
+                    return false;
+                }
+                self.frames = self.frames.wrapping_add(1);
+                self.at = self.at.wrapping_add(header.length);
+                return true;
             }
+            let padding = u32::from(header.has(flag::PADDED));
+            let before = if header.has(flag::PRIORITY) { padding + 5 } else { padding };
+            if header.length <= before {
+                return false;
+            }
+            self.block_end = self.at.wrapping_add(header.length);
+            self.at = self.at.wrapping_add(before);
+            self.end_stream = u8::from(header.has(flag::END_STREAM));
+        }
+        // C-core and netty write the header and the block of a frame from memory of their own.
+        let Some((bytes, run)) = self.peek(io) else { return self.unreadable == 0 };
+        match opening(bytes, run.min(self.block_end.wrapping_sub(self.at))) {
+            Opening::Pseudo => self.pseudo = 1,
+            Opening::Other if self.end_stream != 0 => {}
+            Opening::Other | Opening::Broken => return false,
         }
         self.frames = self.frames.wrapping_add(1);
-        self.at = self.at.wrapping_add(HEADER_BYTES.wrapping_add(header.length));
+        self.at = self.block_end;
+        self.block_end = 0;
         true
+    }
+
+    /// The bytes from `at` on, and how many of them lie in one piece of memory. None when that is not known yet, or they cannot be read.
+    #[inline(always)]
+    fn peek<I: Io>(&mut self, io: &mut I) -> Option<([u8; PEEK_BYTES as usize], u32)> {
+        let run = io.run(self.at);
+        if run == Some(0) {
+            return None;
+        }
+        let run = run.unwrap_or(0).min(self.len.wrapping_sub(self.at)).min(PEEK_BYTES);
+        let bytes = if run == 0 { None } else { io.peek(self.at, run) };
+        self.unreadable = u8::from(bytes.is_none());
+        Some((bytes?, run))
+    }
+
+    /// Keeps the next bytes of a frame header; whether all of it is there.
+    #[inline(always)]
+    fn hold(&mut self, bytes: [u8; PEEK_BYTES as usize], run: u32) -> bool {
+        // At most 8, or it would have been parsed.
+        let have = u32::from(self.have).min(HEADER_BYTES - 1);
+        let len = HEADER_BYTES.wrapping_sub(have).min(run);
+        for (i, byte) in (0..HEADER_BYTES).zip(bytes) {
+            if i >= len {
+                break;
+            }
+            if let Some(held) = self.held.get_mut(have.wrapping_add(i) as usize) {
+                *held = byte;
+            }
+        }
+        self.at = self.at.wrapping_add(len);
+        let have = have.wrapping_add(len);
+        let whole = have >= HEADER_BYTES;
+        self.have = if whole { 0 } else { have.to_le_bytes()[0] };
+        whole
     }
 
     /// Whether the I/O is a whole number of usual frames.
@@ -171,24 +221,6 @@ impl Sniff {
         let length = u32::from_be_bytes([0, 0, high, low]);
         self.seen >= 5 && matches!(kind, 0x14..=0x17) && major == 3 && minor <= 4 && length <= (1 << 14) + 256
     }
-}
-
-/// How the block of a HEADERS frame begins; `at` is where its payload does.
-#[inline(always)]
-fn block_opening<I: Io>(io: &mut I, at: u32, header: Header) -> Opening {
-    let padding = u32::from(header.has(flag::PADDED));
-    let before = if header.has(flag::PRIORITY) { padding + 5 } else { padding };
-    if header.length <= before {
-        return Opening::Broken;
-    }
-    let at = at.wrapping_add(before);
-    let left = header.length.wrapping_sub(before).min(PEEK_BYTES);
-    // Nothing known of that memory yet, or not readable: not proven.
-    let run = io.run(at).unwrap_or(0).min(left);
-    if run == 0 {
-        return Opening::Broken;
-    }
-    io.peek(at, run).map_or(Opening::Broken, |bytes| opening(bytes, run))
 }
 
 /// Where the parser of a block's first bytes stands.

@@ -81,6 +81,7 @@ proptest! {
             start,
             opening,
             resyncs,
+            ..Direction::default()
         };
         let [state, reason, strikes] = shared;
         let shared = Shared { cookie: 0, state, reason, strikes, pad: [0; 5] };

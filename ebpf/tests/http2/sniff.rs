@@ -42,6 +42,29 @@ fn usual_calls_are_joined_in_mid_life() {
 }
 
 #[test]
+fn memory_may_be_cut_anywhere() {
+    // netty has the header of a frame and its payload in pieces of their own; C-core has pieces of 23 bytes, whatever is in them.
+    let bytes = [
+        headers(7, REQUEST, false),
+        frame(kind::WINDOW_UPDATE, 0, 7, &[0, 0, 0, 9]),
+        frame(kind::DATA, flag::END_STREAM, 7, b"\0\0\0\0\0"),
+    ]
+    .concat();
+    for first in 1..bytes.len() - 1 {
+        for second in first + 1..bytes.len() {
+            let mut tap = Tap::default();
+            tap.vector(Way::Sent, &[&bytes[..first], &bytes[first..second], &bytes[second..]]);
+            assert_eq!(tap.frames(Way::Sent), read(&bytes, false).0, "{first} {second}");
+            assert_eq!(tap.connection.shared.state, state::JOINED);
+        }
+    }
+    // A header that is not whole is no frame.
+    let mut tap = Tap::default();
+    tap.vector(Way::Sent, &[&bytes, &bytes[..4], &bytes[4..8]]);
+    assert_eq!((tap.connection.shared.state, tap.sent.len()), (state::UNKNOWN, 0));
+}
+
+#[test]
 fn a_block_behind_padding_and_priority_is_looked_at_where_it_begins() {
     let mut payload = vec![2, 0, 0, 0, 0, 16];
     payload.extend(REQUEST);

@@ -118,6 +118,20 @@ impl Scrape {
         whole(exposition::sum(&self.0, "fleetscope_rpc_calls_in_flight", &[("pod", pod)]))
     }
 
+    /// What the agent says that it could not know or see: counters by metric and reason that are not 0.
+    pub(crate) fn doubts(&self) -> Vec<String> {
+        let names =
+            ["fleetscope_rpc_calls_lost_total", "fleetscope_rpc_unnamed_calls_total", "fleetscope_events_lost_total"];
+        let alone =
+            ["fleetscope_rpc_gaps_total", "fleetscope_rpc_faults_total", "fleetscope_rpc_unknown_status_calls_total"];
+        let counted = self.0.iter().filter(|sample| names.contains(&&*sample.name) || alone.contains(&&*sample.name));
+        let line = |sample: &Sample| {
+            let reason = sample.labels.get("reason").map_or(String::new(), |reason| format!("{{{reason}}}"));
+            format!("{}{reason}: {}", sample.name, sample.value)
+        };
+        counted.filter(|sample| sample.value > 0.0).map(line).collect()
+    }
+
     /// A counter of the agent's own.
     pub(crate) fn own(&self, name: &str, labels: &[(&str, &str)]) -> u64 {
         whole(exposition::sum(&self.0, name, labels))

@@ -41,6 +41,7 @@ pub(crate) fn table(agent: &Agent, place: &Place, languages: &[Language], summar
             pair(agent, place, *client, *server, summary)?;
         }
     }
+    summary.notes.extend(agent.scrape()?.doubts());
     Ok(())
 }
 
