@@ -53,12 +53,14 @@ pub struct Shared {
 }
 const _: () = assert!(size_of::<Shared>() == 16);
 
-/// One direction of a connection. `seq` is the only field that outlives a restart of the walk.
+/// One direction of a connection. `seq` and `epoch` are the only fields that outlive a restart of the walk.
 #[repr(C)]
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Direction {
     /// Pieces sent or lost so far.
     pub seq: u64,
+    /// [`crate::pulse::MISSED`] as it was at the last I/O; the kernel program's to compare, see [`Direction::miss`].
+    pub epoch: u64,
     /// Bytes of the current frame's payload that have not passed yet.
     pub remaining: u32,
     /// Bytes of the current frame's payload.
@@ -88,7 +90,7 @@ pub struct Direction {
     /// How often the frames were found again.
     pub resyncs: u8,
 }
-const _: () = assert!(size_of::<Direction>() == 48);
+const _: () = assert!(size_of::<Direction>() == 56);
 
 /// The value of the socket storage.
 #[repr(C)]
@@ -101,7 +103,7 @@ pub struct Connection {
     /// What the task receives.
     pub received: Direction,
 }
-const _: () = assert!(size_of::<Connection>() == 112);
+const _: () = assert!(size_of::<Connection>() == 128);
 
 // === impl Shared ===
 
@@ -144,6 +146,17 @@ impl Direction {
         self.phase = phase;
         self.start = start;
         self.opening = u8::from(start == start::PREFACE || start == OPENED);
+    }
+
+    /// I/Os passed unseen, up to the epoch that is given: the place in the byte stream is lost, and so is what they did to the header
+    /// table. A piece that never is sent shows that to user space. What the direction was before does not matter: the first bytes of a
+    /// connection may have been among those.
+    #[inline(always)]
+    pub fn miss(&mut self, epoch: u64) {
+        self.epoch = epoch;
+        self.seq = self.seq.wrapping_add(1);
+        self.resyncs = 0;
+        self.restart(phase::LOST, start::JOINED);
     }
 
     /// Begins a walk in mid-life; whether it may.
