@@ -6,7 +6,7 @@
 
 use crate::maps::{PULSE, WORK_RECV, WORK_SEND, WORK_STATE};
 use aya_ebpf::btf_maps::ProgramArray;
-use aya_ebpf::helpers::generated::{bpf_ktime_get_coarse_ns, bpf_ktime_get_ns};
+use aya_ebpf::helpers::generated::bpf_ktime_get_ns;
 use aya_ebpf::macros::btf_tracepoint;
 use aya_ebpf::programs::BtfTracePointContext;
 use fleetscope_ebpf::pulse;
@@ -38,7 +38,7 @@ fn dispatch(ctx: &BtfTracePointContext, work: &'static ProgramArray<1>) {
     // SAFETY: both point into the map; words are read and written whole. A tail call ends this program, or does nothing.
     unsafe {
         let beat = core::ptr::read_volatile(beat);
-        if bpf_ktime_get_coarse_ns().wrapping_sub(beat) as i64 <= pulse::LIFE as i64 {
+        if bpf_ktime_get_ns().wrapping_sub(beat) as i64 <= pulse::LIFE as i64 {
             work.tail_call(ctx, 0);
             // There is nothing to call, which no agent leaves so.
             core::ptr::write_volatile(missed, bpf_ktime_get_ns());
