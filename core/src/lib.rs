@@ -14,6 +14,7 @@
 //! - [`hpack`]: header blocks of HTTP/2, what gRPC needs of them, also when the connection was joined in mid-life
 //! - [`rpc`]: calls of gRPC, out of the frames of HTTP/2 connections
 //! - [`records`]: bytes of the ring buffer, parsed
+//! - `checkpoint`: state as bytes, for the process that comes after this one
 //! - [`cgroup`]: cgroup paths of container runtimes: which pod, which container
 //! - [`pods`]: what of a Pod is kept, its agents' status, its workload
 //! - [`resources`]: the objects that carry a fleet's scrape configuration, and their names
@@ -23,6 +24,7 @@
 
 pub mod api;
 pub mod cgroup;
+mod checkpoint;
 pub mod expose;
 pub mod hpack;
 pub mod metrics;

@@ -228,6 +228,12 @@ metrics! {
     /// Memory of connections.
     RPC_STATE = Gauge, NodeAgent, "fleetscope_rpc_state_bytes", "bytes", [],
         "Memory that the state of all HTTP/2 connections takes.";
+    /// Restarts of the agent.
+    RPC_RESTART_INFO = Info, NodeAgent, "fleetscope_rpc_restart_info", "", ["reason", "state"],
+        "How this node agent began as to gRPC: restored (goes on where another one stopped), no_checkpoint (what that one knew is lost), new, or not_persistent (what this one knows will be lost), with the reason.";
+    /// Connections that were taken over.
+    RPC_RESTORED_CONNECTIONS = Gauge, NodeAgent, "fleetscope_rpc_restored_connections", "", [],
+        "HTTP/2 connections whose state this node agent took over from the one before it.";
     /// Tracked containers.
     CONTAINERS = Gauge, NodeAgent, "fleetscope_containers", "", ["state"],
         "Containers of this node that are known: tracked (of a fleet), ignored, pending (identity not known yet).";

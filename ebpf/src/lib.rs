@@ -58,6 +58,15 @@ pub mod map {
     pub const CHAIN: &str = "CHAIN";
     /// Per-CPU array of one [`super::http2::Http2Counters`].
     pub const HTTP2_COUNTERS: &str = "HTTP2_COUNTERS";
+    /// Array of `u64`, by [`super::pulse`]: what dispatchers and agents tell each other.
+    pub const PULSE: &str = "PULSE";
+    /// Program array of one: what [`super::program::HOOK_SEND`] calls. An array per tracepoint, as the kernel takes only programs of one
+    /// tracepoint into one (kernel/bpf/core.c, `bpf_prog_map_compatible`).
+    pub const WORK_SEND: &str = "WORK_SEND";
+    /// As [`WORK_SEND`], of [`super::program::HOOK_RECV`].
+    pub const WORK_RECV: &str = "WORK_RECV";
+    /// As [`WORK_SEND`], of [`super::program::HOOK_STATE`].
+    pub const WORK_STATE: &str = "WORK_STATE";
 }
 
 /// Names of the programs in the object, and the kernel tracepoint that each attaches to is in its docs.
@@ -82,6 +91,12 @@ pub mod program {
     pub const HTTP2_RECV: &str = "http2_recv";
     /// `tp_btf/inet_sock_set_state`
     pub const HTTP2_STATE: &str = "http2_state";
+    /// `tp_btf/sock_send_length`: calls [`HTTP2_SEND`] by [`super::map::WORK_SEND`], where programs outlive their agent
+    pub const HOOK_SEND: &str = "hook_send";
+    /// `tp_btf/sock_recv_length`: as [`HOOK_SEND`]
+    pub const HOOK_RECV: &str = "hook_recv";
+    /// `tp_btf/inet_sock_set_state`: as [`HOOK_SEND`]
+    pub const HOOK_STATE: &str = "hook_state";
     /// `tp_btf/sys_exit`
     pub const HTTP2_SYSCALL: &str = "http2_syscall";
     /// Called by [`HTTP2_SYSCALL`], and by itself; [`super::chain::SNIFF`]
@@ -100,6 +115,21 @@ pub mod chain {
     pub const SNIFF: u32 = 0;
     /// [`super::program::HTTP2_SYSCALL_LOOP`] or [`super::program::HTTP2_SYSCALL_WALK`]
     pub const WALK: u32 = 1;
+}
+
+/// Places in [`map::PULSE`].
+pub mod pulse {
+    /// When an agent was last there, in nanoseconds of `CLOCK_MONOTONIC`. Agents write it.
+    pub const BEAT: u32 = 0;
+    /// The beat under which I/Os passed unseen last; 0: none did. Dispatchers write it. A direction that knows another one than stands here
+    /// may have been among them: [`crate::http2::Direction::miss`].
+    pub const MISSED: u32 = 1;
+    /// [`crate::http2::abi`] and the sizes of the maps, of whoever made the map.
+    pub const ABI: u32 = 2;
+    /// How many places there are.
+    pub const PLACES: u32 = 3;
+    /// Nanoseconds after a beat from which on dispatchers do nothing: their agent is gone, and none came after it.
+    pub const LIFE: u64 = 120_000_000_000;
 }
 
 /// What the kernel does with the processes of a cgroup: bits of the value in [`map::CGROUPS`].

@@ -3,14 +3,14 @@
 use crate::user_memory::UserMemory;
 use aya_ebpf::bindings::bpf_map_type::BPF_MAP_TYPE_TASK_STORAGE;
 use aya_ebpf::bindings::{BPF_F_NO_PREALLOC, BPF_LOCAL_STORAGE_GET_F_CREATE};
-use aya_ebpf::btf_maps::{HashMap, LruHashMap, PerCpuArray, ProgramArray, RingBuf, SkStorage};
+use aya_ebpf::btf_maps::{Array, HashMap, LruHashMap, PerCpuArray, ProgramArray, RingBuf, SkStorage};
 use aya_ebpf::helpers::generated::{bpf_sk_storage_get, bpf_task_storage_get};
 use aya_ebpf::macros::btf_map;
 use core::ffi::c_void;
 use fleetscope_ebpf::http2::{Connection, Http2Counters, Http2Record, RECORD_BYTES_MAX, Sniff, Walk};
 use fleetscope_ebpf::{
     ARGV_MAX, CGROUP_PATH_MAX, CGROUPS_MAX, CONNECTIONS_MAX, CgroupRecord, Counters, ExecRecord, FRAMES_BYTES,
-    PATH_MAX, REFUSED_MAX, RING_BYTES, RUNQUEUE_MAX, Refused, RefusedKey, RunqueueHistogram,
+    PATH_MAX, REFUSED_MAX, RING_BYTES, RUNQUEUE_MAX, Refused, RefusedKey, RunqueueHistogram, pulse,
 };
 
 #[btf_map]
@@ -32,6 +32,14 @@ pub(crate) static CONNECTIONS: SkStorage<Connection> = SkStorage::new();
 #[btf_map]
 pub(crate) static CONNECTIONS_BY_SOCKET: LruHashMap<u64, KeptConnection, { CONNECTIONS_MAX as usize }> =
     LruHashMap::new();
+#[btf_map]
+pub(crate) static PULSE: Array<u64, { pulse::PLACES as usize }> = Array::new();
+#[btf_map]
+pub(crate) static WORK_SEND: ProgramArray<1> = ProgramArray::new();
+#[btf_map]
+pub(crate) static WORK_RECV: ProgramArray<1> = ProgramArray::new();
+#[btf_map]
+pub(crate) static WORK_STATE: ProgramArray<1> = ProgramArray::new();
 /// The programs that go on with an I/O.
 #[btf_map]
 pub(crate) static CHAIN: ProgramArray<2> = ProgramArray::new();

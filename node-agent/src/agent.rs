@@ -14,6 +14,7 @@ use tracing::{error, info, warn};
 
 use crate::args::{Args, GrpcMode};
 use crate::engine::handle::Handle;
+use crate::engine::restart::Restart;
 use crate::engine::{Changes, Engine, Settings};
 use crate::http::App;
 use crate::http::server::serve;
@@ -21,6 +22,7 @@ use crate::info::{Capabilities, Cgroups, Info, Limits, Probe, VERSION, check_tex
 use crate::mounts::{Mounts, Paths};
 use crate::probes::capabilities::{self, CapabilityError, Dropped, Held};
 use crate::probes::memory::give_back;
+use crate::probes::persist::{self, PersistError};
 use crate::probes::report::chain;
 use crate::probes::{Options, Probes, Rpc};
 use crate::readiness::{Part, Readiness};
@@ -59,10 +61,18 @@ pub enum AgentError {
 pub fn check(args: Args) -> (bool, String) {
     let Parts { options, paths, .. } = Parts::from(args);
     let held = capabilities::read().unwrap_or_default();
-    let probes = Probes::load(&options);
+    // What is left of an agent is not for one that only looks.
+    let probes = Probes::load(&Options { persist: None, ..options });
     let cgroups = Cgroups::from(&Mounts::find(paths));
     let (ready, _) = probes_reason(probes.report());
     (ready, check_text(probes.report(), &Capabilities::new(held, held), &cgroups))
+}
+
+/// Removes what agents pinned in the folder of `--persist`, and says how much that was.
+pub fn unpin(args: &Args) -> Result<String, PersistError> {
+    let Some(folder) = &args.persist else { return Ok("nothing to remove: no --persist was given\n".to_owned()) };
+    let removed = persist::unpin(folder)?;
+    Ok(format!("{removed} pins removed from {}\n", folder.display()))
 }
 
 /// Runs until SIGTERM or SIGINT.
@@ -83,6 +93,7 @@ pub fn run(args: Args) -> Result<(), AgentError> {
         error!(kernel = kernel(), reason, "Probes are missing; the rest of the agent serves");
     }
     readiness.set(Part::Probes, attached, reason);
+    let restart = Restart::take(&mut probes);
     let after = drop_capabilities(&mut probes, keep_capabilities, before);
     let info = Info {
         version: VERSION,
@@ -92,13 +103,14 @@ pub fn run(args: Args) -> Result<(), AgentError> {
         probes: probes.report().iter().map(Probe::from).collect(),
         capabilities: Capabilities::new(before, after),
         cgroups: Cgroups::from(&mounts),
+        restart: restart.report.clone(),
         limits,
     };
     give_back();
     let node = (!standalone).then_some(node);
     // The runtime's threads begin with the capabilities of the thread that makes them: none, from here on.
     let runtime = runtime().map_err(AgentError::Runtime)?;
-    let running = Running { listen, node, readiness, info, mounts, probes, settings };
+    let running = Running { listen, node, readiness, info, mounts, probes, restart, settings };
     runtime.block_on(running.run())?;
     runtime.shutdown_timeout(Duration::from_secs(1));
     Ok(())
@@ -157,6 +169,8 @@ impl From<Args> for Parts {
             runqueue,
             grpc,
             grpc_ring_bytes,
+            persist,
+            unpin: _,
             ring_bytes,
             series_grace,
             pending_timeout,
@@ -177,6 +191,7 @@ impl From<Args> for Parts {
                 },
                 ring_bytes,
                 frames_bytes: grpc_ring_bytes,
+                persist,
                 ..Options::default()
             },
             paths: Paths { cgroup_root, proc_root, pod_root, pod_uid, standalone },
@@ -212,12 +227,13 @@ struct Running {
     info: Info,
     mounts: Mounts,
     probes: Probes,
+    restart: Restart,
     settings: Settings,
 }
 
 impl Running {
     async fn run(self) -> Result<(), AgentError> {
-        let Self { listen, node, readiness, info, mounts, probes, settings } = self;
+        let Self { listen, node, readiness, info, mounts, probes, restart, settings } = self;
         let address = listen;
         let listener = TcpListener::bind(address).await.map_err(|source| AgentError::Listen { address, source })?;
         let address = listener.local_addr().unwrap_or(address);
@@ -230,7 +246,7 @@ impl Running {
         let read_from = mounts.hierarchies.as_ref().ok().map(|found| (found.clone(), mounts.procfs.clone()));
         let (stop_http, http_stopping) = watch::channel(false);
         let (stop_engine, engine_stopping) = watch::channel(false);
-        let engine = Engine::new(settings, probes, mounts, Arc::clone(&readiness));
+        let engine = Engine::new(settings, probes, mounts, Arc::clone(&readiness), restart);
         let engine = tokio::spawn(engine.run(Changes { pods, fleets }, questions, engine_stopping));
         let app = App::new(handle, Sampling::new(read_from), Arc::clone(&readiness), info);
         let http = tokio::spawn(serve(listener, app.router(), http_stopping));

@@ -109,6 +109,17 @@ pub struct Args {
     #[arg(long, env = "FLEETSCOPE_GRPC", value_name = "MODE", default_value = "auto")]
     pub grpc: GrpcMode,
 
+    /// A folder on a bpffs, for example /sys/fs/bpf/fleetscope, in which the probes for calls stay when this agent ends, so that the one that comes
+    /// after it still knows the names on open connections (mode sockets only). The folder is made if its parent is there. Default: none, and names are
+    /// unknown after a restart until peers send them again.
+    #[arg(long, env = "FLEETSCOPE_PERSIST", value_name = "FOLDER")]
+    pub persist: Option<PathBuf>,
+
+    /// Removes all that agents left in the folder of --persist, and exits. Without it what is left does nothing from 2 minutes after the last agent on,
+    /// and goes with a restart of the machine.
+    #[arg(long, requires = "persist")]
+    pub unpin: bool,
+
     /// Size of the kernel's ring buffer for calls in bytes: a power of two from 65536 to 1073741824. 4 MiB hold 70 ms of 100,000 calls a
     /// second; frames that it has no room for are lost, and the calls that they belong to are counted as lost.
     #[arg(long, env = "FLEETSCOPE_GRPC_RING_BYTES", value_name = "BYTES", default_value_t = FRAMES_BYTES, value_parser = ring_bytes)]
@@ -192,7 +203,7 @@ mod tests {
     fn every_option_but_check_has_a_variable() {
         for arg in Args::command().get_arguments() {
             let name = arg.get_id().as_str();
-            assert!(arg.get_env().is_some() || ["check", "help", "version"].contains(&name), "{name}");
+            assert!(arg.get_env().is_some() || ["check", "help", "unpin", "version"].contains(&name), "{name}");
         }
     }
 

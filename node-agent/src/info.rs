@@ -4,6 +4,7 @@ use std::fmt::Write as _;
 
 use serde::Serialize;
 
+use crate::engine::restart::Report as Restarted;
 use crate::mounts::Mounts;
 use crate::probes::capabilities::{Capability, Held};
 use crate::probes::programs::{CGROUPS, TASKS};
@@ -32,6 +33,8 @@ pub struct Info {
     pub capabilities: Capabilities,
     /// Of the host.
     pub cgroups: Cgroups,
+    /// What of calls goes on from agent to agent.
+    pub restart: Restarted,
     /// As set.
     pub limits: Limits,
 }

@@ -23,6 +23,11 @@ fn main() -> ExitCode {
 }
 
 fn run(args: Args) -> anyhow::Result<ExitCode> {
+    if args.unpin {
+        let text = agent::unpin(&args).context("failed to remove the pins")?;
+        stdout().write_all(text.as_bytes()).context("failed to write the answer")?;
+        return Ok(ExitCode::SUCCESS);
+    }
     if args.check {
         let (ready, text) = agent::check(args);
         stdout().write_all(text.as_bytes()).context("failed to write the table")?;

@@ -10,6 +10,7 @@ use fleetscope_core::metrics::{
 };
 use fleetscope_core::series::Limits;
 use fleetscope_node_agent::engine::handle::Handle;
+use fleetscope_node_agent::engine::restart::Restart;
 use fleetscope_node_agent::engine::{Changes, Engine, Settings};
 use fleetscope_node_agent::http::App;
 use fleetscope_node_agent::http::server::serve;
@@ -35,7 +36,7 @@ struct Served {
 /// Serves an agent without an eBPF object, on a machine whose cgroups are not there.
 fn serve_without_probes() -> Served {
     let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build().expect("runtime");
-    let probes = Probes::load_object(&Options::default(), &[]);
+    let mut probes = Probes::load_object(&Options::default(), &[]);
     let nowhere = Some("/nowhere".into());
     let mounts = Mounts::find(Paths { cgroup_root: nowhere.clone(), proc_root: nowhere, ..Paths::default() });
     let readiness = Arc::new(Readiness::new(false));
@@ -53,7 +54,8 @@ fn serve_without_probes() -> Served {
     let (handle, questions) = Handle::new();
     let ((pods_out, pods), (fleets_out, fleets)) = (mpsc::channel(1), mpsc::channel(1));
     let ((stop_engine, engine_stop), (stop_http, http_stop)) = (watch::channel(false), watch::channel(false));
-    let engine = Engine::new(settings, probes, mounts, Arc::clone(&readiness));
+    let restart = Restart::take(&mut probes);
+    let engine = Engine::new(settings, probes, mounts, Arc::clone(&readiness), restart);
     let app = App::new(handle, Sampling::new(None), readiness, json!({ "version": info::VERSION }));
     let address = runtime.block_on(async {
         let listener = TcpListener::bind("127.0.0.1:0").await.expect("loopback");

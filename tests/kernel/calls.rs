@@ -22,6 +22,11 @@ impl Calls {
         Self { ring, tracker: Tracker::new(Limits::default()), ended: Vec::new(), durations: Vec::new(), records: 0 }
     }
 
+    /// As [`Self::new`], with what an agent before knew.
+    pub(crate) fn with(session: &mut Session, tracker: Tracker) -> Self {
+        Self { tracker, ..Self::new(session) }
+    }
+
     /// Reads what is there.
     pub(crate) fn take(&mut self) -> &mut Self {
         let Self { ring, tracker, ended, durations, records } = self;

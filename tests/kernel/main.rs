@@ -8,6 +8,7 @@
 //! - `storm`: many at once
 //! - `runqueue`: run-queue latency
 //! - `rpc`: calls of gRPC; `peers`: those of real servers and clients
+//! - `restart`: what outlives an agent
 //! - `group`, `session`, `http2`, `calls`: the harness; `process.rs` and `socket.rs` are programs of their own, `kernel-process` and `kernel-socket`
 //!
 //! Needs root, or `CAP_BPF`, `CAP_PERFMON` and writable cgroups. Tests share nothing but the kernel.
@@ -22,6 +23,7 @@ mod groups;
 mod http2;
 mod overflow;
 mod peers;
+mod restart;
 mod rpc;
 mod runqueue;
 mod session;

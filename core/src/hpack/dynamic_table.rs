@@ -1,5 +1,7 @@
 //! The dynamic table (RFC 7541 sections 2.3.2, 4), of which only the newest part may be known.
 
+mod saved;
+
 use std::collections::VecDeque;
 
 use super::block::EntryId;

@@ -38,6 +38,7 @@
 //! - `dynamic_table`, `static_table`: the tables
 //! - `integer`, `huffman`: the coding
 //! - `memo`: blocks and paths that came before
+//! - `saved`: a decoder as bytes
 
 mod block;
 mod dynamic_table;
@@ -46,6 +47,7 @@ mod field;
 mod huffman;
 mod integer;
 mod memo;
+mod saved;
 mod static_table;
 
 #[cfg(test)]

@@ -9,6 +9,7 @@ use fleetscope_ebpf::http2::{GIVEN_UP, GOAWAY_BYTES, SETTINGS_MAX};
 
 use super::frame::Piece;
 use super::header_block::BLOCK_MAX;
+use crate::checkpoint::{CheckpointError, Reader, Saved, ensure, saved_struct};
 
 /// Most bytes of a frame of headers: a block of 64 KiB and all that may stand around it, which is a pad length, a priority and
 /// the padding (RFC 9113 section 6.2). A larger one is given up.
@@ -139,5 +140,28 @@ impl Assembly {
     /// Bytes of memory.
     pub(super) fn memory(&self) -> usize {
         self.bytes.capacity()
+    }
+}
+
+saved_struct!(Head { stream, length, kind, flags });
+saved_struct!(Current { head, began, got });
+
+impl Saved for Assembly {
+    fn save(&self, out: &mut Vec<u8>) {
+        self.current.save(out);
+        // What is left of a frame that was given out is of no use.
+        if self.current.is_some() {
+            self.bytes.save(out);
+        }
+    }
+
+    fn load(from: &mut Reader<'_>) -> Result<Self, CheckpointError> {
+        let current: Option<Current> = Saved::load(from)?;
+        let Some(Current { head, got, .. }) = current else { return Ok(Self::default()) };
+        let bytes: Vec<u8> = Saved::load(from)?;
+        let wanted = head.wanted();
+        let kept = if wanted <= HEADERS_MAX { got } else { 0 };
+        ensure(got < wanted && bytes.len() == kept as usize, "a frame's part")?;
+        Ok(Self { current, bytes })
     }
 }

@@ -8,6 +8,7 @@
 //! what its server said, also where the client's reset was lost.
 
 mod ends;
+mod saved;
 
 use std::collections::HashMap;
 

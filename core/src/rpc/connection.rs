@@ -4,6 +4,8 @@
 //! the table of what the other peer sends (RFC 9113 section 6.5.2). When pieces of a direction are missing, its table is unknown
 //! from there on, and the calls that may have begun or ended meanwhile are in doubt.
 
+mod saved;
+
 use fleetscope_ebpf::http2::frame::{flag, is_block, kind};
 use fleetscope_ebpf::http2::reason;
 

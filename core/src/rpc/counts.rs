@@ -1,5 +1,7 @@
 //! What could not be known, and why: reasons as label values, and their counts.
 
+use crate::checkpoint::{CheckpointError, Reader, Saved, saved_enum};
+
 /// Why a call is not among the finished ones: values of the label `reason` of calls that were lost.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum Loss {
@@ -172,5 +174,42 @@ impl Counts {
     /// How often a connection became opaque for this reason.
     pub fn opaque(&self, opaque: Opaque) -> u64 {
         self.opaque[opaque as usize]
+    }
+}
+
+saved_enum!(Loss, Loss::ALL);
+saved_enum!(Unnamed, Unnamed::ALL);
+saved_enum!(Opaque, Opaque::ALL);
+
+/// What is held now is not saved: it is counted again when it is there again.
+impl Saved for Counts {
+    fn save(&self, out: &mut Vec<u8>) {
+        let Self { started, finished, lost, unnamed, unknown_status, other_requests, faults, gaps, .. } = self;
+        [started, finished, unknown_status, other_requests, faults, gaps].into_iter().for_each(|count| count.save(out));
+        let Self {
+            evicted_connections, evicted_streams, opaque, open: _, open_opaque: _, in_flight: _, bytes: _, ..
+        } = self;
+        evicted_connections.save(out);
+        evicted_streams.save(out);
+        lost.save(out);
+        unnamed.save(out);
+        opaque.save(out);
+    }
+
+    fn load(from: &mut Reader<'_>) -> Result<Self, CheckpointError> {
+        Ok(Self {
+            started: Saved::load(from)?,
+            finished: Saved::load(from)?,
+            unknown_status: Saved::load(from)?,
+            other_requests: Saved::load(from)?,
+            faults: Saved::load(from)?,
+            gaps: Saved::load(from)?,
+            evicted_connections: Saved::load(from)?,
+            evicted_streams: Saved::load(from)?,
+            lost: Saved::load(from)?,
+            unnamed: Saved::load(from)?,
+            opaque: Saved::load(from)?,
+            ..Self::default()
+        })
     }
 }

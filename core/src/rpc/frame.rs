@@ -9,6 +9,7 @@ use std::mem::offset_of;
 use fleetscope_ebpf::http2::{ClosedRecord, FrameHead, GIVEN_UP, Http2Record, PIECE_MAX, direction, start};
 use fleetscope_ebpf::{RecordHead, kind};
 
+use crate::checkpoint::saved_enum;
 use crate::records::fields::{u16_at, u32_at, u64_at};
 
 const HEAD: usize = size_of::<RecordHead>();
@@ -149,6 +150,8 @@ impl FrameError {
     /// All values of [`FrameError::reason`], so that counters can start at 0.
     pub const REASONS: [&'static str; 4] = ["http2_truncated", "http2_invalid", "http2_pieces", "http2_kind"];
 }
+
+saved_enum!(Direction, [Direction::Sent, Direction::Received]);
 
 // === impl Direction ===
 

@@ -6,6 +6,7 @@
 use fleetscope_ebpf::http2::frame::{flag, kind};
 
 use super::assembly::{Frame, Head};
+use crate::checkpoint::{CheckpointError, Reader, Saved, ensure, saved_struct};
 
 /// Most bytes of a header block, the kernel's bound; a larger one is given up, and the table of its direction is unknown then.
 pub(super) const BLOCK_MAX: u32 = fleetscope_ebpf::http2::BLOCK_MAX;
@@ -156,4 +157,24 @@ fn fragment(head: Head, payload: &[u8]) -> Option<&[u8]> {
     };
     let rest = rest.get(before..)?;
     rest.get(..rest.len().checked_sub(pad)?)
+}
+
+saved_struct!(Torn { stream, end_stream });
+saved_struct!(Open { torn, promise, began, sound });
+
+impl Saved for HeaderBlocks {
+    fn save(&self, out: &mut Vec<u8>) {
+        self.open.save(out);
+        // What is left of a block that was given out is of no use.
+        if self.open.is_some() {
+            self.bytes.save(out);
+        }
+    }
+
+    fn load(from: &mut Reader<'_>) -> Result<Self, CheckpointError> {
+        let open: Option<Open> = Saved::load(from)?;
+        let bytes: Vec<u8> = if open.is_some() { Saved::load(from)? } else { Vec::new() };
+        ensure(bytes.len() <= BLOCK_BYTES, "a header block")?;
+        Ok(Self { open, bytes })
+    }
 }

@@ -81,6 +81,13 @@ impl<T> Lru<T> {
         self.nodes.iter().filter_map(|node| Some((node.key, node.value.as_ref()?)))
     }
 
+    /// The values, the one that was used last first.
+    pub(super) fn newest_first(&self) -> impl Iterator<Item = &T> {
+        let node = |at: u32| self.nodes.get(at as usize);
+        let nodes = std::iter::successors(node(self.newest), move |before| node(before.older));
+        nodes.filter_map(|node| node.value.as_ref())
+    }
+
     fn unlink(&mut self, at: u32) {
         let Node { older, newer, .. } = self.nodes[at as usize];
         match self.nodes.get_mut(older as usize) {

@@ -31,6 +31,7 @@
 //! - `status`: statuses; `call`: what is given out; `counts`: reasons and counts
 //! - `stream`: one stream; `requests`: which streams had a request; `calls`: the streams of a connection
 //! - `connection`: directions and header tables; `tracker`, `lru`: all connections
+//! - `saved` in several of them: what another process needs to go on ([`Tracker::checkpoint`], [`Tracker::restore`])
 //! - `series`: from calls to series
 //! - `settings`, `glob`: what a fleet says about its calls
 //! - `rows`: what the CLI reads of the series
@@ -55,6 +56,7 @@ mod tracker;
 #[cfg(test)]
 mod tests;
 
+pub use crate::checkpoint::CheckpointError;
 pub use call::{Call, Event, Finished, Method, Role};
 pub use counts::{Counts, Loss, Opaque, Unnamed};
 pub use frame::{Closed, Direction, FrameError, Frames, Piece, Record, Start, is_record, parse};

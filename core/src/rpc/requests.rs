@@ -2,6 +2,7 @@
 //! holes that losses left are enough.
 
 use super::counts::Loss;
+use crate::checkpoint::{CheckpointError, Reader, Saved, ensure, saved_struct};
 
 /// Holes that are remembered, the latest ones: of an older one, calls that still run are not counted as lost when they end.
 const HOLES: usize = 8;
@@ -53,5 +54,23 @@ impl Requests {
         let in_hole = |hole: &&Hole| hole.after < stream && stream < hole.before;
         let open = self.open.filter(|(after, _)| stream > *after).map(|(_, loss)| loss);
         open.or_else(|| self.holes.iter().flatten().find(in_hole).map(|hole| hole.loss))
+    }
+}
+
+saved_struct!(Hole { after, before, loss });
+
+impl Saved for Requests {
+    fn save(&self, out: &mut Vec<u8>) {
+        let Self { highest, open, holes, next } = self;
+        highest.save(out);
+        open.save(out);
+        holes.save(out);
+        (*next as u64).save(out);
+    }
+
+    fn load(from: &mut Reader<'_>) -> Result<Self, CheckpointError> {
+        let (highest, open, holes, next) = (u32::load(from)?, Saved::load(from)?, Saved::load(from)?, u64::load(from)?);
+        ensure(next < HOLES as u64, "the next hole")?;
+        Ok(Self { highest, open, holes, next: usize::try_from(next).unwrap_or(0) })
     }
 }

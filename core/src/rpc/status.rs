@@ -4,6 +4,7 @@
 //! (responses without grpc-status), OpenTelemetry's semantic conventions for gRPC (which codes are errors of which role).
 
 use super::call::Role;
+use crate::checkpoint::saved_enum;
 use crate::metrics::OTHER;
 
 /// How a call ended: values of the label `rpc_status_code`.
@@ -52,6 +53,8 @@ const REFUSED_STREAM: u32 = 0x7;
 const CANCEL: u32 = 0x8;
 const ENHANCE_YOUR_CALM: u32 = 0xb;
 const INADEQUATE_SECURITY: u32 = 0xc;
+
+saved_enum!(Status, Status::ALL);
 
 // === impl Status ===
 

@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use super::counts::{Loss, Unnamed};
 use super::status::Status;
+use crate::checkpoint::{CheckpointError, Reader, Saved, saved_struct};
 use crate::hpack::{Block, Field};
 
 /// Nanoseconds by which a reset may come before the end of its call's grpc-timeout and still count as that end, beside a part of the
@@ -157,4 +158,33 @@ fn slack(timeout: u64) -> u64 {
 pub(super) fn named(path: &str) -> Option<&str> {
     let name = path.strip_prefix('/')?;
     (!name.is_empty() && name.len() <= NAME_MAX && name.bytes().all(|byte| byte.is_ascii_graphic())).then_some(name)
+}
+
+saved_struct!(Request { start, cgroup, path, timeout });
+saved_struct!(Doubt { since, loss, of_client });
+saved_struct!(Stream { request, first_response, http, plain, announced, doubt, ended });
+
+impl Saved for Ending {
+    fn save(&self, out: &mut Vec<u8>) {
+        match self {
+            Self::Response(status) => {
+                out.push(0);
+                status.save(out);
+            }
+            Self::Reset(code) => {
+                out.push(1);
+                code.save(out);
+            }
+            Self::Gone => out.push(2),
+        }
+    }
+
+    fn load(from: &mut Reader<'_>) -> Result<Self, CheckpointError> {
+        Ok(match u8::load(from)? {
+            0 => Self::Response(Saved::load(from)?),
+            1 => Self::Reset(Saved::load(from)?),
+            2 => Self::Gone,
+            _ => return Err(CheckpointError::Invalid { what: "an ending" }),
+        })
+    }
 }

@@ -1,5 +1,7 @@
 //! All connections: which there are, how much they may hold, and which goes when it is too much.
 
+mod saved;
+
 use super::call::Event;
 use super::calls::Context;
 use super::connection::Connection;

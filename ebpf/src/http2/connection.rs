@@ -59,6 +59,8 @@ const _: () = assert!(size_of::<Shared>() == 16);
 pub struct Direction {
     /// Pieces sent or lost so far.
     pub seq: u64,
+    /// [`crate::pulse::MISSED`] as it was at the last I/O; the kernel program's to compare, see [`Direction::miss`].
+    pub epoch: u64,
     /// Bytes of the current frame's payload that have not passed yet.
     pub remaining: u32,
     /// Bytes of the current frame's payload.
@@ -95,7 +97,7 @@ pub struct Direction {
     /// Always 0.
     pub pad: [u8; 3],
 }
-const _: () = assert!(size_of::<Direction>() == 56);
+const _: () = assert!(size_of::<Direction>() == 64);
 
 /// The value of the socket storage.
 #[repr(C)]
@@ -108,7 +110,7 @@ pub struct Connection {
     /// What the task receives.
     pub received: Direction,
 }
-const _: () = assert!(size_of::<Connection>() == 128);
+const _: () = assert!(size_of::<Connection>() == 144);
 
 // === impl Shared ===
 
@@ -175,6 +177,7 @@ impl Direction {
             return;
         }
         self.seq = self.seq.wrapping_add(1);
+        self.resyncs = 0;
         self.restart(phase::LOST, start::JOINED);
     }
 

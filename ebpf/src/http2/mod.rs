@@ -66,6 +66,29 @@ pub const STRIKES_MAX: u8 = 64;
 /// How often a direction that lost its frames is joined again.
 pub const RESYNCS_MAX: u8 = 16;
 
+/// Counts up with every change to what records and the values of maps mean, where their sizes do not show it.
+const ABI_VERSION: u64 = 1;
+
+/// A number for the layout and meaning of what may outlive an agent: another agent goes on with it only if its own number is the same.
+pub const fn abi() -> u64 {
+    let sizes = [
+        size_of::<Connection>(),
+        size_of::<Shared>(),
+        size_of::<Http2Record>(),
+        size_of::<ClosedRecord>(),
+        size_of::<FrameHead>(),
+        size_of::<Http2Counters>(),
+        crate::pulse::PLACES as usize,
+    ];
+    let mut number = ABI_VERSION;
+    let mut at = 0;
+    while at < sizes.len() {
+        number = number.wrapping_mul(0x100_0000_01b3) ^ sizes[at] as u64;
+        at += 1;
+    }
+    number
+}
+
 /// [`Http2Record::direction`].
 pub mod direction {
     /// The task sent it.

@@ -67,6 +67,7 @@ proptest! {
         let [a, b, c, d, e, f, g, h, i, have, kind, flags, at, start, opening, resyncs] = bytes;
         let direction = Direction {
             seq: u64::MAX - 3,
+            epoch: 0,
             remaining,
             length,
             stream,

@@ -3,7 +3,7 @@
 use std::future::pending;
 
 use fleetscope_core::metrics::EVENTS_LOST;
-use fleetscope_core::rpc::{self, Limits, RpcSeries};
+use fleetscope_core::rpc::{self, Event, RpcSeries};
 use fleetscope_core::series::Registry;
 use fleetscope_core::tasks::tracker::Tracker;
 use fleetscope_ebpf::http2::{Http2Counters, unreadable};
@@ -11,6 +11,8 @@ use tokio::io::unix::AsyncFd;
 use tracing::error;
 
 use super::own::number;
+use super::restart::{self, Report, Restart};
+use crate::probes::Probes;
 use crate::probes::maps::{Maps, MapsError, Records};
 
 /// See the module.
@@ -21,15 +23,53 @@ pub(super) struct Calls {
     series: RpcSeries,
     /// What the kernel is known to have counted.
     counters: Http2Counters,
+    /// Records that the kernel is known to have lost.
+    lost: u64,
+    /// The last note of I/Os that passed unseen.
+    missed: u64,
+    report: Report,
+    /// Records that were read.
+    read: usize,
 }
+
+/// Most drains of the ring buffer at the end: what comes faster than that is for the next agent.
+const LAST_DRAINS: usize = 16;
 
 // === impl Calls ===
 
 impl Calls {
     /// Nothing is read before [`Self::watch`].
-    pub(super) fn new() -> Self {
-        let (tracker, counters) = (rpc::Tracker::new(Limits::default()), Http2Counters::default());
-        Self { ring: None, tracker, series: RpcSeries::new(rpc::SeriesLimits::default()), counters }
+    pub(super) fn new(restart: Restart) -> Self {
+        let Restart { report, tracker, missed, lost } = restart;
+        let series = RpcSeries::new(rpc::SeriesLimits::default());
+        Self { ring: None, tracker, series, counters: Http2Counters::default(), lost, missed, report, read: 0 }
+    }
+
+    /// Tells the series of the calls that another agent saw start. To be called once, when the groups are known.
+    pub(super) fn begin(&mut self, tasks: &mut Tracker, now: u64) {
+        Restart::show(&self.report, tasks.registry_mut());
+        for call in self.tracker.in_flight() {
+            self.series.handle(&Event::Started(call), tasks, now);
+        }
+    }
+
+    /// Reads what is in the ring buffer for the last time, and leaves what is known for the next agent.
+    pub(super) fn end(&mut self, probes: &mut Probes, tasks: &mut Tracker, now: u64) -> Result<(), MapsError> {
+        if !probes.persists() {
+            return Ok(());
+        }
+        let mut result = Ok(());
+        for _ in 0..LAST_DRAINS {
+            let Some(maps) = probes.maps() else { break };
+            let before = self.read;
+            result = self.drain(maps, tasks, now);
+            if self.read == before {
+                break;
+            }
+        }
+        // What stays in the ring buffer is the next agent's.
+        restart::leave(probes, &self.tracker, self.lost);
+        result
     }
 
     /// Reads the ring buffer from here on. Needs a runtime.
@@ -52,16 +92,18 @@ impl Calls {
     /// Handles what is in the ring buffer at `now`, nanoseconds of `CLOCK_BOOTTIME`. To be called after the records of cgroups were read, so that
     /// the groups of the calls are known.
     pub(super) fn drain(&mut self, maps: &Maps, tasks: &mut Tracker, now: u64) -> Result<(), MapsError> {
-        let Self { ring, tracker, series, counters } = self;
+        let Self { ring, tracker, series, counters, lost, missed, read, .. } = self;
         // Before the records, as these may end calls that were lost.
-        let result = maps.http2_counters().map(|found| {
-            if lost(&found) > lost(counters) {
+        let result = maps.http2_counters().and_then(|found| {
+            let (lost_before, missed_before) = (*lost, *missed);
+            (*lost, *missed, *counters) = (lost_of(&found), maps.missed()?, found);
+            if *lost > lost_before || *missed != missed_before {
                 tracker.records_lost(now);
             }
-            *counters = found;
+            Ok(())
         });
         if let Some(ring) = ring {
-            ring.get_mut().drain(|bytes| match rpc::parse(bytes) {
+            *read += ring.get_mut().drain(|bytes| match rpc::parse(bytes) {
                 Ok(record) => tracker.handle(&record, now, &mut |event| series.handle(&event, tasks, now)),
                 Err(error) => tasks.registry_mut().add(&EVENTS_LOST, None, &[error.reason()], 1.0),
             });
@@ -92,7 +134,7 @@ impl Calls {
 }
 
 /// Records that the ring buffer refused.
-fn lost(counters: &Http2Counters) -> u64 {
+fn lost_of(counters: &Http2Counters) -> u64 {
     counters.records_lost + counters.closes_lost
 }
 

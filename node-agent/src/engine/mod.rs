@@ -30,11 +30,13 @@ use crate::watches::Change;
 use calls::Calls;
 use gauges::{Gauges, Runqueues};
 use handle::Question;
+use restart::Restart;
 
 mod calls;
 mod gauges;
 pub mod handle;
 mod own;
+pub mod restart;
 mod seed;
 
 /// How often the ring buffer is read at least: below the fill level at which the kernel wakes the engine.
@@ -92,6 +94,8 @@ pub struct Engine {
     runqueues: Runqueues,
     calls: Calls,
     scanned: Option<Instant>,
+    /// The map of verdicts may have groups that are gone: it is older than this agent.
+    inherited: bool,
     /// The last trouble with the maps that was logged, so that it is logged once.
     trouble: String,
 }
@@ -100,18 +104,26 @@ pub struct Engine {
 
 impl Engine {
     /// Puts it together; nothing is read before [`Self::run`].
-    pub fn new(settings: Settings, probes: Probes, mounts: Mounts, readiness: Arc<Readiness>) -> Self {
+    pub fn new(
+        settings: Settings,
+        probes: Probes,
+        mounts: Mounts,
+        readiness: Arc<Readiness>,
+        restart: Restart,
+    ) -> Self {
         let tracker = tracker(&settings, &mounts);
+        let inherited = probes.beginning().state == "taken_over";
         Self {
             settings,
             tracker,
+            inherited,
             probes,
             mounts,
             readiness,
             lost: Counters::default(),
             gauges: Gauges::default(),
             runqueues: Runqueues::default(),
-            calls: Calls::new(),
+            calls: Calls::new(restart),
             scanned: None,
             trouble: String::new(),
         }
@@ -131,6 +143,7 @@ impl Engine {
         });
         self.calls.watch(self.probes.maps());
         block_in_place(|| self.scan());
+        self.calls.begin(&mut self.tracker, boot_ns());
         let mut drain = interval(DRAIN_EVERY);
         drain.set_missed_tick_behavior(MissedTickBehavior::Delay);
         let mut tick = interval(TICK_EVERY);
@@ -152,6 +165,8 @@ impl Engine {
         while let Ok(question) = questions.try_recv() {
             self.answer(question, &mut ring);
         }
+        let result = self.calls.end(&mut self.probes, &mut self.tracker, boot_ns());
+        self.note(result);
     }
 
     fn scan(&mut self) {
@@ -172,7 +187,14 @@ impl Engine {
             info!(path = root.path, by = root.found_by, mode = hierarchies.mode.name(), "Observing cgroup");
         }
         let maps = self.probes.maps();
-        let found = seed::scan(&mut self.tracker, maps, hierarchies, &self.mounts.procfs, &root.path);
+        let found = seed::scan(
+            &mut self.tracker,
+            maps,
+            hierarchies,
+            &self.mounts.procfs,
+            &root.path,
+            std::mem::take(&mut self.inherited),
+        );
         self.write_verdicts();
         match found {
             Ok(found) => {
@@ -236,6 +258,8 @@ impl Engine {
 
     fn tick(&mut self) {
         self.runqueue();
+        let result = self.probes.maps().map_or(Ok(()), Maps::beat);
+        self.note(result);
         let missing = self.mounts.observed().is_err();
         let pause = if missing { FIND_PAUSE } else { SCAN_PAUSE };
         if self.scanned.is_some_and(|scanned| scanned.elapsed() < pause) {

@@ -3,7 +3,7 @@
 //! Meanwhile the kernel's records wait in the ring buffer: an exit that comes while `/proc` is read is handled after its process
 //! was seeded, so it is neither missed nor counted twice.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::fs;
 use std::os::unix::fs::MetadataExt as _;
 
@@ -41,16 +41,18 @@ pub(super) struct Found {
     pub(super) cut: bool,
 }
 
-/// Reads the groups at and below `root`, then the processes in them, and tells the tracker and the kernel.
+/// Reads the groups at and below `root`, then the processes in them, and tells the tracker and the kernel. `inherited` says that the kernel's map is of
+/// an agent before: groups of it that are gone or elsewhere are taken out, as no record has told of them.
 pub(super) fn scan(
     tracker: &mut Tracker,
     maps: Option<&mut Maps>,
     hierarchies: &Hierarchies,
     procfs: &Procfs,
     root: &str,
+    inherited: bool,
 ) -> Result<Found, SeedError> {
     tracker.scan_started(boot_ns());
-    let (groups, whole) = groups(tracker, maps, hierarchies, root)?;
+    let (groups, whole) = groups(tracker, maps, hierarchies, root, inherited)?;
     let pids = procfs.pids()?;
     let mut found = Found { groups: groups.len(), processes: 0, cut: !whole || pids.len() == PROCESSES_MAX };
     for pid in pids {
@@ -82,8 +84,14 @@ fn groups(
     mut maps: Option<&mut Maps>,
     hierarchies: &Hierarchies,
     root: &str,
+    inherited: bool,
 ) -> Result<(HashMap<String, u64>, bool), SeedError> {
     let unknown = tracker.verdict_of_unknown();
+    // Before the walk: a group that is made while it goes on is not among them.
+    let mut old: HashSet<u64> = match &maps {
+        Some(maps) if inherited => maps.verdicts()?.into_iter().collect(),
+        _ => HashSet::new(),
+    };
     let (mut groups, mut added, mut failed) = (HashMap::new(), Vec::new(), None);
     let whole = walk(&hierarchies.unified, root, CGROUPS_MAX as usize, |group| {
         if let Some(maps) = &mut maps {
@@ -97,10 +105,14 @@ fn groups(
                 Err(error) => failed = Some(error),
             }
         }
+        old.remove(&group.id);
         tracker.cgroup_found(group.id, group.parent, &group.path);
         groups.insert(group.path.clone(), group.id);
     })?;
     if let Some(maps) = maps {
+        for id in old.into_iter().filter(|_| whole) {
+            maps.remove_verdict(id)?;
+        }
         for (id, path) in added {
             // Removed between being read and being written: no record will come that takes its entry away.
             if fs::metadata(folder(&hierarchies.unified, &path)).is_ok_and(|meta| meta.ino() == id) {

@@ -7,9 +7,9 @@ use std::io;
 use std::os::fd::{AsRawFd, RawFd};
 
 use aya::Ebpf;
-use aya::maps::{HashMap, MapData, MapError, PerCpuArray, ProgramArray, RingBuf};
+use aya::maps::{Array, HashMap, MapData, MapError, PerCpuArray, ProgramArray, RingBuf};
 use fleetscope_ebpf::http2::{Http2Counters, unreadable};
-use fleetscope_ebpf::{Counters, Refused, RefusedKey, RunqueueHistogram, map};
+use fleetscope_ebpf::{Counters, Refused, RefusedKey, RunqueueHistogram, map, pulse};
 use tokio::io::Interest;
 use tokio::io::unix::AsyncFd;
 
@@ -52,6 +52,7 @@ pub struct Maps {
     runqueue: HashMap<MapData, u64, RunqueueHistogram>,
     frames: Option<Records>,
     http2_counters: PerCpuArray<MapData, Http2Counters>,
+    pulse: Array<MapData, u64>,
     /// Kept, as the kernel empties it when its last descriptor goes.
     _chain: Option<ProgramArray<MapData>>,
     /// Records that [`Self::drain_refused`] is known to have seen; the map is not walked while the kernel's count stays.
@@ -85,6 +86,7 @@ impl Maps {
             records: ring(open(ebpf, map::RECORDS)?, options.ring_bytes),
             frames: ring(open(ebpf, map::FRAMES)?, options.frames_bytes),
             http2_counters: open(ebpf, map::HTTP2_COUNTERS)?,
+            pulse: open(ebpf, map::PULSE)?,
             cgroups: open(ebpf, map::CGROUPS)?,
             counters: open(ebpf, map::COUNTERS)?,
             refused: open(ebpf, map::REFUSED)?,
@@ -193,6 +195,24 @@ impl Maps {
                 sum.unreadable[why] + cpu.unreadable[why]
             }),
         }))
+    }
+
+    /// Says that this agent is there: dispatchers that outlive theirs stop without. Once a second is often enough.
+    pub fn beat(&mut self) -> Result<(), MapsError> {
+        let failed = |source| MapsError::Kernel { verb: "write", name: map::PULSE, source };
+        super::persist::beat(&mut self.pulse).map_err(failed)
+    }
+
+    /// Changes whenever I/Os passed unseen for want of a beat; see [`pulse::MISSED`].
+    pub fn missed(&self) -> Result<u64, MapsError> {
+        let failed = |source| MapsError::Kernel { verb: "read", name: map::PULSE, source };
+        self.pulse.get(&pulse::MISSED, 0).map_err(failed)
+    }
+
+    /// The groups that have a verdict.
+    pub fn verdicts(&self) -> Result<Vec<u64>, MapsError> {
+        let failed = |source| MapsError::Kernel { verb: "read", name: map::CGROUPS, source };
+        self.cgroups.keys().collect::<Result<_, _>>().map_err(failed)
     }
 
     /// The run-queue histograms by cgroup id; those of removed groups too, until [`Self::remove_runqueue`].

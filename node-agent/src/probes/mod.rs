@@ -2,20 +2,24 @@
 //!
 //! In: the embedded object (`ebpf/`), the kernel's BTF, and options. Out: one [`ProbeReport`] per program, records of the ring buffer, and
 //! the maps. Loading never fails as a whole: what cannot run says why and what to do about it, and the rest runs.
-//! Nothing here changes what the kernel or a process does; no file is written, nothing is pinned.
+//! Nothing here changes what the kernel or a process does; no file is written, and nothing is pinned unless [`Options::persist`] says where.
 //!
 //! - [`btf`]: offsets of the running kernel's structures
 //! - [`capabilities`]: what this process may do, and giving up what it no longer needs
+//! - [`checkpoint`]: what an agent leaves for the next one
 //! - [`maps`]: records, verdicts, counters, histograms
 //! - [`memory`]: giving back what loading took
+//! - [`persist`]: what outlives the agent
 //! - [`programs`]: what each program needs of the kernel
 //! - [`report`]: states, reasons, remedies, and the table of `--check`
 #![expect(unsafe_code, reason = "capset, malloc_trim and descriptors of maps, which have no safe form")]
 
 pub mod btf;
 pub mod capabilities;
+pub mod checkpoint;
 pub mod maps;
 pub mod memory;
+pub mod persist;
 pub mod programs;
 pub mod report;
 pub mod stats;
@@ -30,7 +34,9 @@ use fleetscope_ebpf::{
 };
 
 use btf::Btf;
-use maps::Maps;
+use checkpoint::Left;
+use maps::{Maps, MapsError};
+use persist::{Beginning, PersistError, Pins};
 use programs::{MACHINE, Offsets, PROGRAMS, Program, RPC, RUNQUEUE, SOCKETS, SYSCALLS};
 use report::{Failure, ProbeReport, State};
 
@@ -67,6 +73,8 @@ pub struct Options {
     pub group_dead: bool,
     /// Take `bpf_loop` where the kernel has it. False takes the way of older kernels, for tests.
     pub bpf_loop: bool,
+    /// A folder of a bpffs in which the probes for calls stay when this agent ends, for the one that comes after it. Default none.
+    pub persist: Option<PathBuf>,
     /// The kernel's BTF. Default `/sys/kernel/btf/vmlinux`.
     pub btf: PathBuf,
 }
@@ -84,6 +92,7 @@ impl Default for Options {
             wakeup_percent: 25,
             group_dead: true,
             bpf_loop: true,
+            persist: None,
             btf: PathBuf::from("/sys/kernel/btf/vmlinux"),
         }
     }
@@ -110,6 +119,8 @@ pub struct Probes {
     /// Keeps the programs and their links; [`stats`] reads their counts.
     ebpf: Option<Ebpf>,
     maps: Option<Maps>,
+    pins: Option<Pins>,
+    beginning: Beginning,
 }
 
 impl Probes {
@@ -121,20 +132,37 @@ impl Probes {
     /// As [`Self::load`], with an object of the caller's.
     pub fn load_object(options: &Options, object: &[u8]) -> Self {
         match open(options, object) {
-            Ok((btf, kernel, mut ebpf)) => {
+            Ok(Opened { btf, kernel, mut ebpf, mut pins, mut beginning }) => {
                 let offsets = Offsets::new(&btf);
                 let rpc = Choice::new(options, &offsets);
+                let kept = pins.is_some();
                 let mut chain = ebpf.take_map(map::CHAIN).and_then(|map| ProgramArray::try_from(map).ok());
                 let mut attach = |program| match rpc.passes_over(program) {
                     Some(state) => ProbeReport::new(program, state),
                     None => ProbeReport::new(
                         program,
-                        attach(program, options, &offsets, &kernel, &mut ebpf, chain.as_mut()),
+                        attach(program, options, &offsets, &kernel, &mut ebpf, chain.as_mut(), kept),
                     ),
                 };
-                let report = PROGRAMS.iter().map(&mut attach).collect();
+                let report: Vec<ProbeReport> = PROGRAMS.iter().map(&mut attach).collect();
+                if let Some(mut held) = pins.take() {
+                    let works = report.iter().all(|row| row.mode != SOCKETS || row.state == State::Attached);
+                    let begun = works.then_some(()).ok_or(PersistError::Missing { part: "a program of mode sockets" });
+                    match begun.and_then(|()| held.begin(&mut ebpf, &kernel)) {
+                        Ok(()) => {
+                            beginning = held.beginning().clone();
+                            pins = Some(held);
+                        }
+                        Err(error) => {
+                            held.abandon();
+                            drop(ebpf);
+                            let without = Self::load_object(&Options { persist: None, ..options.clone() }, object);
+                            return Self { beginning: Beginning::failed(&error), ..without };
+                        }
+                    }
+                }
                 match Maps::take(&mut ebpf, options, chain) {
-                    Ok(maps) => Self { report, ebpf: Some(ebpf), maps: Some(maps) },
+                    Ok(maps) => Self { report, ebpf: Some(ebpf), maps: Some(maps), pins, beginning },
                     Err(error) => Self::none(&Failure::Maps(error)),
                 }
             }
@@ -144,7 +172,29 @@ impl Probes {
 
     fn none(failure: &Failure) -> Self {
         let report = PROGRAMS.iter().map(|program| ProbeReport::new(program, failure.state())).collect();
-        Self { report, ebpf: None, maps: None }
+        Self { report, ebpf: None, maps: None, pins: None, beginning: Beginning::off() }
+    }
+
+    /// Whether the probes for calls go on where another agent stopped.
+    pub fn beginning(&self) -> &Beginning {
+        &self.beginning
+    }
+
+    /// Whether the probes for calls outlive this agent.
+    pub fn persists(&self) -> bool {
+        self.pins.is_some()
+    }
+
+    /// Takes what the agent before left.
+    pub fn take_left(&mut self) -> Result<Option<Left>, MapsError> {
+        let Some(checkpoint) = self.pins.as_mut().and_then(Pins::checkpoint) else { return Ok(None) };
+        checkpoint.take().map_err(|source| MapsError::Kernel { verb: "read", name: "CHECKPOINT", source })
+    }
+
+    /// Leaves this for the agent that comes after; nothing if the probes do not outlive this one.
+    pub fn leave(&mut self, left: &Left) -> Result<(), MapsError> {
+        let Some(checkpoint) = self.pins.as_mut().and_then(Pins::checkpoint) else { return Ok(()) };
+        checkpoint.put(left).map_err(|source| MapsError::Kernel { verb: "write", name: "CHECKPOINT", source })
     }
 
     /// One row per program, in the order in which they were attached.
@@ -166,18 +216,38 @@ impl Probes {
 
     /// Run time, runs, and runs that the kernel skipped, per attached program; of the programs that could be asked.
     pub fn program_stats(&self) -> Vec<stats::ProgramStats> {
-        self.ebpf.as_ref().map(stats::read).unwrap_or_default()
+        let dispatchers = self.pins.iter().flat_map(Pins::dispatchers);
+        self.ebpf.as_ref().map(|ebpf| stats::read(ebpf, dispatchers)).unwrap_or_default()
     }
 }
 
-fn open(options: &Options, object: &[u8]) -> Result<(Btf, aya::Btf, Ebpf), Failure> {
+/// The object with its maps, none of its programs loaded.
+struct Opened {
+    btf: Btf,
+    kernel: aya::Btf,
+    ebpf: Ebpf,
+    pins: Option<Pins>,
+    beginning: Beginning,
+}
+
+fn open(options: &Options, object: &[u8]) -> Result<Opened, Failure> {
     if object.is_empty() {
         return Err(Failure::NoObject);
     }
     let btf = Btf::read(&options.btf).map_err(Failure::Btf)?;
     let kernel = aya::Btf::parse_file(&options.btf, aya::Endianness::default()).map_err(Failure::KernelBtf)?;
     let globals: Vec<(&str, u32)> = Offsets::new(&btf).globals().collect();
-    let by_socket = Choice::new(options, &Offsets::new(&btf)).taken == Some(SYSCALLS);
+    let taken = Choice::new(options, &Offsets::new(&btf)).taken;
+    let by_socket = taken == Some(SYSCALLS);
+    let (pins, beginning) = match &options.persist {
+        None => (None, Beginning::off()),
+        Some(_) if taken != Some(SOCKETS) => (None, Beginning::mode()),
+        Some(folder) => match Pins::open(folder, options) {
+            Ok(pins) => (Some(pins), Beginning::off()),
+            Err(error) => (None, Beginning::failed(&error)),
+        },
+    };
+    let pinned: Vec<(&str, PathBuf)> = pins.iter().flat_map(Pins::maps).collect();
     let group_dead = u32::from(options.group_dead && Offsets::new(&btf).has_group_dead());
     let size = |bytes: u32| bytes.max(4096).next_power_of_two();
     let wakeup = |bytes: u32| {
@@ -192,6 +262,9 @@ fn open(options: &Options, object: &[u8]) -> Result<(Btf, aya::Btf, Ebpf), Failu
     for (global, offset) in &globals {
         loader.override_global(global, offset, true);
     }
+    for (map, path) in &pinned {
+        loader.map_pin_path(map, path.as_path());
+    }
     for (global, value) in &machine {
         loader.override_global(global, value, true);
     }
@@ -205,8 +278,17 @@ fn open(options: &Options, object: &[u8]) -> Result<(Btf, aya::Btf, Ebpf), Failu
         .map_max_entries(map::REFUSED, options.refused_max.max(1))
         .map_max_entries(map::CGROUPS, options.cgroups_max.max(1))
         .map_max_entries(map::RUNQUEUE, options.runqueue_max.max(1));
-    let ebpf = loader.load(object).map_err(|error| Failure::Object(Box::new(error)))?;
-    Ok((btf, kernel, ebpf))
+    match loader.load(object) {
+        Ok(ebpf) => Ok(Opened { btf, kernel, ebpf, pins, beginning }),
+        Err(error) => {
+            let Some(pins) = pins else { return Err(Failure::Object(Box::new(error))) };
+            // It may be for the pins.
+            pins.abandon();
+            let without = open(&Options { persist: None, ..options.clone() }, object)?;
+            let detail = report::chain(&error);
+            Ok(Opened { beginning: Beginning { state: "not_persistent", reason: "kernel", detail }, ..without })
+        }
+    }
 }
 
 /// Which way to calls of gRPC is taken.
@@ -262,6 +344,7 @@ fn attach(
     kernel: &aya::Btf,
     ebpf: &mut Ebpf,
     chain: Option<&mut ProgramArray<MapData>>,
+    kept: bool,
 ) -> State {
     if program.probe == RUNQUEUE && !options.runqueue {
         return State::Off;
@@ -277,6 +360,10 @@ fn attach(
         if let Some((_, place)) = CHAINED.iter().find(|(name, _)| *name == program.name) {
             // Called by another one, never by the kernel itself.
             return chain.map_or(Ok(()), |chain| chain.set(*place, found.fd()?, 0).map_err(ProgramError::MapError));
+        }
+        if kept && program.mode == SOCKETS {
+            // Called by a dispatcher.
+            return Ok(());
         }
         found.attach().map(|_| ())
     });

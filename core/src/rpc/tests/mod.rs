@@ -5,6 +5,7 @@ use crate::rpc::frame::Direction;
 use wire::{Part, Sheet, Wire, closed};
 
 mod bounds;
+mod checkpoint;
 mod ends;
 mod gaps;
 mod model;

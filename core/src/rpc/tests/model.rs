@@ -11,10 +11,10 @@ use crate::rpc::frame::Direction;
 use crate::rpc::{Event, Limits, Method, Role, Status, Tracker, parse};
 
 /// Numbers from a seed (xorshift64).
-struct Dice(u64);
+pub(super) struct Dice(pub(super) u64);
 
 impl Dice {
-    fn below(&mut self, sides: usize) -> usize {
+    pub(super) fn below(&mut self, sides: usize) -> usize {
         self.0 ^= self.0 << 13;
         self.0 ^= self.0 >> 7;
         self.0 ^= self.0 << 17;
@@ -58,7 +58,7 @@ enum Step {
 
 /// What is true of a call.
 #[derive(Clone, Debug, Default)]
-struct Truth {
+pub(super) struct Truth {
     method: String,
     start: u64,
     first: Option<u64>,
@@ -68,8 +68,8 @@ struct Truth {
 }
 
 /// A connection's life: records in the order in which the kernel writes them, and the calls.
-struct Life {
-    records: Vec<Sheet>,
+pub(super) struct Life {
+    pub(super) records: Vec<Sheet>,
     calls: BTreeMap<u32, Truth>,
 }
 
@@ -115,7 +115,7 @@ fn frames(stream: u32, flags: u8, block: &[u8], dice: &mut Dice) -> Vec<Wire> {
 }
 
 /// A client's connection with so many calls.
-fn life(calls: usize, dice: &mut Dice) -> Life {
+pub(super) fn life(calls: usize, dice: &mut Dice) -> Life {
     let mut encoders = [Encoder::default(), Encoder::default()];
     let mut waiting: VecDeque<_> = (0..calls).map(|at| (u32::try_from(at).unwrap() * 2 + 1, script(dice))).collect();
     let mut open: Vec<(u32, VecDeque<Step>)> = Vec::new();

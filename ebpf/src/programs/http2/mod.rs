@@ -3,7 +3,10 @@
 //! Two ways to see an I/O, of which the loader takes one. Both give the bytes to the walker of the lib, and its records to `FRAMES`.
 //! - `socket`: behind each send and receive, for kernels that have these tracepoints (6.3)
 //! - `syscall`: at the end of each system call, for those that have not
+//!
+//! `hook` stands before `socket` where the programs outlive their agent.
 
+mod hook;
 mod socket;
 mod syscall;
 

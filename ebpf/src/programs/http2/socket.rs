@@ -3,6 +3,7 @@
 //! The first two fire in net/socket.c behind every send and receive, with the bytes that it moved, in the context of the task: an I/O that
 //! moved nothing, was refused, or only peeked is none. The bytes are where the system call's arguments say.
 
+use super::hook::epoch;
 use super::{
     AF_UNIX, FAMILIES, NOT_OF_THE_STREAM, SOCK_STREAM, TCP_CLOSE, begin_record, check_place, closed, count_unreadable,
     find, observed_cgroup, pass_unseen,
@@ -83,7 +84,8 @@ unsafe fn observe(socket: u64, ret: i32, flags: u32, way: u8) {
             }
             return;
         }
-        if connection.is_null() {
+        let made = connection.is_null();
+        if made {
             connection = connection_made(socket);
             if connection.is_null() {
                 if let Some(counters) = HTTP2_COUNTERS.get_ptr_mut(0) {
@@ -92,6 +94,16 @@ unsafe fn observe(socket: u64, ret: i32, flags: u32, way: u8) {
                 return;
             }
             (*connection).shared.cookie = bpf_get_socket_cookie(socket as *mut _);
+        }
+        let epoch = epoch();
+        let one = if way == direction::SENT { &raw mut (*connection).sent } else { &raw mut (*connection).received };
+        if made {
+            ((*connection).sent.epoch, (*connection).received.epoch) = (epoch, epoch);
+        }
+        // Each direction by itself, as both may be at work at once.
+        if (*one).epoch != epoch {
+            (*one).epoch = epoch;
+            (*one).missed();
         }
         if let Some(scratch) = HTTP2_SCRATCH.get_ptr_mut(way as u32) {
             look(sock, socket, connection, scratch, cgroup, ret as u32, flags, way);
