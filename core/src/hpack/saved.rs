@@ -66,6 +66,10 @@ impl Saved for Meaning {
                 out.push(7);
                 timeout.save(out);
             }
+            Self::Verb(is_post) => {
+                out.push(8);
+                is_post.save(out);
+            }
         }
     }
 
@@ -83,6 +87,7 @@ impl Saved for Meaning {
             5 => Self::ContentType(Saved::load(from)?),
             6 => Self::GrpcStatus(Saved::load(from)?),
             7 => Self::GrpcTimeout(Saved::load(from)?),
+            8 => Self::Verb(Saved::load(from)?),
             _ => return Err(CheckpointError::Invalid { what: "a meaning" }),
         })
     }

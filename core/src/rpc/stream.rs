@@ -160,7 +160,7 @@ pub(super) fn named(path: &str) -> Option<&str> {
     (!name.is_empty() && name.len() <= NAME_MAX && name.bytes().all(|byte| byte.is_ascii_graphic())).then_some(name)
 }
 
-saved_struct!(Request { start, cgroup, path, timeout });
+saved_struct!(Request { start, cgroup, path, timeout, post });
 saved_struct!(Doubt { since, loss, of_client });
 saved_struct!(Stream { request, first_response, http, plain, announced, doubt, ended });
 
