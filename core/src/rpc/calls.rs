@@ -4,7 +4,8 @@
 //! When frames of a connection may be missing, each call in flight is *in doubt*: its end may have been among them. The end of its
 //! response resolves that, with what it says, and after a loss of the server's frames any part of the response does. A reset, a
 //! GOAWAY or the close of the connection does not, as these come after a lost end too; then, and after [`Limits::doubt_for`], the
-//! call is lost. So is a call that begins while nothing can be read of the server. A response whose request is missing counts as one lost call when it ends. The status that a response ends with is
+//! call is lost. So is a call that begins while nothing can be read of the server. A call whose request is missing counts as lost
+//! when the next request is seen, as these are numbered, or when its response ends. The status that a response ends with is
 //! what its server said, also where the client's reset was lost.
 
 mod ends;
@@ -79,7 +80,7 @@ impl Calls {
     pub(super) fn new(cookie: u64, joined: bool) -> Self {
         let mut requests = Requests::default();
         if joined {
-            requests.in_doubt(Loss::Joined);
+            requests.in_doubt(Loss::Joined, 0);
         }
         Self {
             cookie,
@@ -131,7 +132,7 @@ impl Calls {
         match self.client {
             Some(client) if client == from => self.request(block, decoded, seen.cgroup, cx),
             Some(_) => self.response(block, decoded.map(|decoded| decoded.block), seen.time, cx),
-            None if decoded.is_none() => self.requests.in_doubt(Loss::Undecodable),
+            None if decoded.is_none() => self.requests.in_doubt(Loss::Undecodable, 1),
             None => {}
         }
     }
@@ -147,9 +148,16 @@ impl Calls {
             cx.counts.faults += u64::from(self.streams.get(&stream).is_none_or(|stream| stream.request.is_none()));
             return;
         }
-        self.requests.seen(stream);
-        match decoded.map(|decoded| &decoded.block.content_type) {
-            Some(Field::Known(ContentType::Grpc)) => self.prove_grpc(cx),
+        let lost = self.requests.seen(stream);
+        let content_type = decoded.map(|decoded| &decoded.block.content_type);
+        if content_type == Some(&Field::Known(ContentType::Grpc)) {
+            self.prove_grpc(cx);
+        }
+        if let Some(lost) = lost {
+            self.count_missing(lost, stream, cx);
+        }
+        match content_type {
+            Some(Field::Known(ContentType::Grpc)) => {}
             Some(Field::Known(ContentType::Other) | Field::Absent) => {
                 cx.counts.other_requests += 1;
                 self.streams.remove(&stream);
@@ -274,14 +282,14 @@ impl Calls {
                 self.lose(torn.stream, loss, cx);
             }
         } else {
-            self.requests.in_doubt(loss);
+            self.requests.in_doubt(loss, 1);
         }
     }
 
-    /// Frames of this direction may be missing from here on.
-    pub(super) fn in_doubt(&mut self, from: Direction, loss: Loss, cx: &Context<'_>) {
+    /// Frames of this direction may be missing from here on, so many at most.
+    pub(super) fn in_doubt(&mut self, from: Direction, loss: Loss, frames: u32, cx: &Context<'_>) {
         if self.client != Some(from.other()) {
-            self.requests.in_doubt(loss);
+            self.requests.in_doubt(loss, frames);
         }
         let of_client = self.client == Some(from);
         for entry in self.streams.values_mut().filter(|entry| entry.request.is_some()) {

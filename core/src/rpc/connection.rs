@@ -14,6 +14,7 @@ use super::calls::{Calls, Context, Decoded, SETTLE, Seen};
 use super::counts::{Counts, Loss, Opaque, Unnamed};
 use super::frame::{Direction, Frames, Piece, STREAM_BITS, Start};
 use super::header_block::{Gathered, HeaderBlocks, Torn};
+use super::requests::UNKNOWN;
 use crate::hpack::{Block, Decoder};
 
 /// Identifier of `SETTINGS_HEADER_TABLE_SIZE` (RFC 9113 section 6.5.2).
@@ -106,7 +107,10 @@ impl Connection {
         }
         if frames.seq != expected || rejoined {
             cx.counts.gaps += 1;
-            self.gap(from, Loss::Gap, cx);
+            // How many it were is not known of what the kernel itself did not see.
+            let missing =
+                if rejoined { UNKNOWN } else { u32::try_from(frames.seq.saturating_sub(expected)).unwrap_or(UNKNOWN) };
+            self.gap(from, Loss::Gap, missing, cx);
         }
         for piece in frames.pieces() {
             self.piece(&piece, frames, scratch, cx);
@@ -121,7 +125,7 @@ impl Connection {
         if let Some(opaque) = given_up {
             self.ways[from.index()].given_up = given_up;
             self.calls.set_blind(from, Some(opaque.loss()));
-            self.gap(from, opaque.loss(), cx);
+            self.gap(from, opaque.loss(), UNKNOWN, cx);
         }
         self.show(cx.counts);
     }
@@ -141,11 +145,11 @@ impl Connection {
         }
     }
 
-    /// Pieces of this direction are missing.
-    fn gap(&mut self, from: Direction, loss: Loss, cx: &mut Context<'_>) {
+    /// Pieces of this direction are missing, so many at most.
+    fn gap(&mut self, from: Direction, loss: Loss, missing: u32, cx: &mut Context<'_>) {
         let (assembly, mut at) = self.split(from);
         let torn = [assembly.abandon().and_then(torn), at.headers.blocks.abandon()];
-        at.lose(loss, cx);
+        at.lose(loss, missing, cx);
         for torn in torn.into_iter().flatten() {
             at.calls.torn(from, torn, loss, cx);
         }
@@ -319,14 +323,14 @@ impl At<'_> {
     fn fault(&mut self, torn: Option<Torn>, cx: &mut Context<'_>) {
         let expected = std::mem::replace(&mut self.headers.ragged, true);
         cx.counts.faults += u64::from(!expected);
-        self.lose(Loss::Gap, cx);
+        self.lose(Loss::Gap, 1, cx);
         if let Some(torn) = torn {
             self.calls.torn(self.from, torn, Loss::Gap, cx);
         }
     }
 
     /// Frames of this direction are missing.
-    fn lose(&mut self, loss: Loss, cx: &mut Context<'_>) {
+    fn lose(&mut self, loss: Loss, missing: u32, cx: &mut Context<'_>) {
         self.headers.ragged = true;
         self.headers.unknown = Some(Unnamed::Gap);
         if let Some(decoder) = &mut self.headers.decoder {
@@ -334,7 +338,7 @@ impl At<'_> {
         }
         // What this peer keeps may have been among them.
         self.other.limit_lost();
-        self.calls.in_doubt(self.from, loss, cx);
+        self.calls.in_doubt(self.from, loss, missing, cx);
     }
 }
 

@@ -3,6 +3,7 @@
 use super::{Calls, Context, SETTLE, Stream, told};
 use crate::rpc::call::{Event, Finished, Method};
 use crate::rpc::counts::Loss;
+use crate::rpc::requests::Lost;
 use crate::rpc::status::Status;
 use crate::rpc::stream::Ending;
 
@@ -99,11 +100,21 @@ impl Calls {
         self.lose(stream, loss, cx);
     }
 
+    /// Counts the calls before `stream` whose requests were lost, all at once: nothing else of them needs to be seen. Those whose
+    /// responses have begun count when these end.
+    pub(super) fn count_missing(&mut self, lost: Lost, stream: u32, cx: &mut Context<'_>) {
+        let in_hole = |(id, entry): &(&u32, &Stream)| **id > lost.after && **id < stream && entry.request.is_none();
+        let begun = u64::try_from(self.streams.iter().filter(in_hole).count()).unwrap_or(u64::MAX);
+        let loss = if self.grpc { lost.loss } else { Loss::Unclassified };
+        cx.counts.lost[loss as usize] += u64::from(lost.calls).saturating_sub(begun);
+    }
+
     /// The call's end, or its begin, cannot be known.
     pub(super) fn lose(&mut self, stream: u32, loss: Loss, cx: &mut Context<'_>) {
         let role = self.role();
         let Some(entry) = self.take(stream) else { return };
         if entry.request.is_none() {
+            self.requests.counted(stream);
             match (self.grpc, entry.plain) {
                 (true, false) => cx.counts.lost[loss as usize] += 1,
                 (false, true) => cx.counts.other_requests += 1,
