@@ -26,7 +26,7 @@ const DIRECTIVE: &str = "status=0 trailers_only=0 delay_ms=0 end_delay_ms=0 mess
 enum Compared {
     /// Each by itself.
     Each,
-    /// CANCELLED and DEADLINE_EXCEEDED together: which of them it is depends on whose timer was first.
+    /// `CANCELLED` and `DEADLINE_EXCEEDED` together: which of them it is depends on whose timer was first.
     Timers,
 }
 
@@ -72,23 +72,21 @@ pub(crate) fn table(agent: &Agent, place: &Place, languages: &[Language], summar
     if languages.contains(&Language::Go) {
         scene("TLS | go, go".to_owned())?.encrypted(summary)?;
     }
-    match lacks(&["h2load", "nghttpd", "python3"]) {
-        Some(reason) => println!("\nskipped: load, HTTP/2 that is not gRPC, and HTTP/1.1: {reason}"),
-        None => {
-            for server in languages {
-                scene(format!("load | h2load, {}", server.name()))?.loaded(*server, summary)?;
-            }
-            let documents = std::env::temp_dir().join(format!("fleetscope-accuracy-{}", std::process::id()));
-            std::fs::create_dir_all(&documents)?;
-            std::fs::write(documents.join("page"), "x".repeat(3000))?;
-            let result = scene("HTTP/2 that is not gRPC | h2load, nghttpd".to_owned())?
-                .other_http2(&documents, summary)
-                .and_then(|()| scene("HTTP/1.1 | h2load, python".to_owned())?.http1(&documents, summary));
-            std::fs::remove_dir_all(&documents)?;
-            result?;
-        }
+    if let Some(reason) = lacks(&["h2load", "nghttpd", "python3"]) {
+        println!("\nskipped: load, HTTP/2 that is not gRPC, and HTTP/1.1: {reason}");
+        return Ok(());
     }
-    Ok(())
+    for server in languages {
+        scene(format!("load | h2load, {}", server.name()))?.loaded(*server, summary)?;
+    }
+    let documents = std::env::temp_dir().join(format!("fleetscope-accuracy-{}", std::process::id()));
+    std::fs::create_dir_all(&documents)?;
+    std::fs::write(documents.join("page"), "x".repeat(3000))?;
+    let result = scene("HTTP/2 that is not gRPC | h2load, nghttpd".to_owned())?
+        .other_http2(&documents, summary)
+        .and_then(|()| scene("HTTP/1.1 | h2load, python".to_owned())?.http1(&documents, summary));
+    std::fs::remove_dir_all(&documents)?;
+    result
 }
 
 // === impl Scene ===

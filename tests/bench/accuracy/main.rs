@@ -10,7 +10,6 @@
 //! Counts must be equal, else the program fails. Times are the machine's: they stand in the tables, and what is out of bounds below them.
 //! Words on the command line pick: `sockets`, `syscalls`, `pairs`, `extra`, `midlife`, and languages.
 #![expect(clippy::print_stdout, reason = "the tables are what it is for")]
-#![expect(clippy::unwrap_used, reason = "all of it is test code")]
 
 mod agent;
 mod durations;

@@ -150,10 +150,10 @@ impl Seen {
         let method = |all: &Measured, name: &str| -> u64 {
             all.iter().filter(|((method, _), _)| method == name).map(|(_, durations)| durations.count).sum()
         };
-        let mut names: Vec<&String> = agent.keys().map(|(name, _)| name).filter(|name| *name != OTHER).collect();
-        names.dedup();
-        let wrong = names.iter().map(|name| method(agent, name).saturating_sub(method(truth, name))).sum();
-        let named = names.iter().map(|name| method(agent, name)).sum();
+        let mut methods: Vec<&String> = agent.keys().map(|(name, _)| name).filter(|name| *name != OTHER).collect();
+        methods.dedup();
+        let wrong = methods.iter().map(|name| method(agent, name).saturating_sub(method(truth, name))).sum();
+        let named = methods.iter().map(|name| method(agent, name)).sum();
         Self { finished: together(agent).count, named, wrong }
     }
 }

@@ -1,5 +1,7 @@
 //! Each client language against each server language, all four kinds of calls.
 
+use std::fmt::Write as _;
+
 use anyhow::Result;
 use fleetscope_tests::peers::{Client, Language, Role, Server};
 
@@ -73,7 +75,7 @@ fn pair(agent: &Agent, place: &Place, client: Language, server: Language, summar
         let mut cells = String::new();
         for quantile in QUANTILES {
             let [agent, server] = [&sums[0].0, &sums[0].1].map(|durations| durations.quantile(quantile) * 1e3);
-            cells += &format!(" {agent:.1}, {server:.1} ms |");
+            write!(cells, " {agent:.1}, {server:.1} ms |")?;
         }
         let apart = sums.each_ref().map(|(agent, peer)| {
             let distances = QUANTILES.map(|quantile| agent.bucket(quantile).abs_diff(peer.bucket(quantile)));
