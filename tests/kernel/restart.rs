@@ -9,6 +9,7 @@ use fleetscope_core::rpc::{Loss, Unnamed};
 use fleetscope_ebpf::http2::frame::{flag, kind};
 use fleetscope_ebpf::{pulse, verdict};
 use fleetscope_node_agent::engine::restart::{self, Restart};
+use fleetscope_node_agent::probes::capabilities::{self, Dropped};
 use fleetscope_node_agent::probes::persist::{PersistError, unpin};
 use fleetscope_node_agent::probes::programs::RPC;
 use fleetscope_node_agent::probes::{Options, Rpc};
@@ -18,6 +19,8 @@ use crate::group::Group;
 use crate::http2::{Connection, PLAIN, frame, response};
 use crate::session::Session;
 
+/// Says to `keeps_what_it_may` that it runs as a child of another test, which has taken capabilities away from it: the folder of the pins.
+const CHILD: &str = "FLEETSCOPE_TEST_PERSIST";
 /// Nanoseconds of a second.
 const SECOND: u64 = 1_000_000_000;
 
@@ -319,6 +322,40 @@ fn where_nothing_can_be_kept_the_agent_says_so_and_goes_on() {
     std::os::unix::fs::symlink("/sys/fs/bpf", bpffs.0.join("link")).unwrap();
     assert_eq!(began(&at(&bpffs.0.join("link"))), ("not_persistent", "folder", 0));
     assert_eq!(bpffs.pins(), 0);
+}
+
+/// Not a test by itself: an agent with the capabilities that a pod has, which gives them up as the agent does, and ends as it does.
+#[test]
+#[ignore = "needs CAP_BPF: make test-kernel"]
+fn keeps_what_it_may() {
+    let Some(folder) = std::env::var_os(CHILD) else { return };
+    let options = Options { runqueue: false, rpc: Rpc::Sockets, persist: Some(folder.into()), ..Options::default() };
+    let mut agent = Agent::start(&options);
+    println!("began {} {}", agent.began.0, agent.began.1);
+    let names: Vec<String> = agent.session.probes.program_stats().into_iter().map(|stats| stats.program).collect();
+    assert!(names.iter().any(|name| name == "hook_send"), "the dispatchers' cost can be told: {names:?}");
+    std::thread::spawn(move || {
+        assert_eq!(capabilities::drop_all(|| agent.session.maps().beat().is_ok()).unwrap(), Dropped::All);
+        agent.stop();
+    })
+    .join()
+    .unwrap();
+}
+
+#[test]
+#[ignore = "needs CAP_BPF: make test-kernel"]
+fn bpf_and_perfmon_suffice_and_none_is_needed_to_leave() {
+    let bpffs = Bpffs::new();
+    for began in ["began new first", "began restored"] {
+        let mut command = Command::new("setpriv");
+        command.args(["--inh-caps=-all", "--bounding-set=-all,+cap_38,+cap_39", "--"]);
+        command.arg(std::env::current_exe().unwrap()).args(["--exact", "--ignored", "--nocapture"]);
+        let output = command.arg("restart::keeps_what_it_may").env(CHILD, bpffs.folder()).output().unwrap();
+        let text = String::from_utf8_lossy(&output.stdout).into_owned();
+        let errors = String::from_utf8_lossy(&output.stderr).into_owned();
+        assert!(output.status.success() && text.contains(began), "{text}{errors}");
+    }
+    unpin(&bpffs.folder()).unwrap();
 }
 
 #[test]
