@@ -7,6 +7,9 @@
 #![expect(clippy::print_stdout, reason = "the table is what it is for")]
 #![expect(clippy::unwrap_used, reason = "all of it is test code")]
 
+#[path = "../kernel/bpffs.rs"]
+#[expect(dead_code, reason = "the kernel suite uses more of it")]
+mod bpffs;
 #[path = "../kernel/group.rs"]
 #[expect(dead_code, reason = "the kernel suite uses more of it")]
 mod group;
@@ -24,10 +27,13 @@ use fleetscope_ebpf::verdict;
 use fleetscope_node_agent::probes::stats::ProgramStats;
 use fleetscope_node_agent::probes::{Options, Probes, Rpc};
 
+use bpffs::Bpffs;
 use group::Group;
 use http2::{Connection, PLAIN, frame, request, response};
 use statistics::Statistics;
 
+/// The way by sockets with dispatchers that outlive the agent (`--persist`).
+const KEPT: &str = "sockets, kept";
 /// I/Os per figure.
 const TIMES: u32 = 20_000;
 /// System calls per figure, and how often each figure is taken; the least counts.
@@ -88,11 +94,11 @@ fn per_run() {
         "| socket | mode | sent, ns per run | received, ns per run | runs | instructions verified |\n|---|---|---|---|---|---|"
     );
     for load in loads() {
-        for (mode, rpc) in [("sockets", Rpc::Sockets), ("syscalls", Rpc::Syscalls)] {
-            let (before, after) = measured(&load, rpc);
+        for (mode, rpc) in [("sockets", Rpc::Sockets), (KEPT, Rpc::Sockets), ("syscalls", Rpc::Syscalls)] {
+            let (before, after) = measured(&load, mode, rpc);
             let mut cells = String::new();
             let mut runs = 0;
-            for names in [["http2_send", "http2_syscall"], ["http2_recv", "http2_syscall"]] {
+            for names in [["http2_send", "hook_send", "http2_syscall"], ["http2_recv", "hook_recv", "http2_syscall"]] {
                 let delta = |all: &[ProgramStats]| {
                     let of = all.iter().filter(|stats| names.contains(&stats.program.as_str()));
                     of.fold((0, 0), |sum, stats| (sum.0 + stats.run_time_ns, sum.1 + stats.run_cnt))
@@ -112,8 +118,11 @@ fn per_run() {
     );
 }
 
-fn measured(load: &Load, rpc: Rpc) -> (Vec<ProgramStats>, Vec<ProgramStats>) {
-    let mut probes = Probes::load(&Options { runqueue: false, rpc, ..Options::default() });
+fn measured(load: &Load, mode: &str, rpc: Rpc) -> (Vec<ProgramStats>, Vec<ProgramStats>) {
+    let bpffs = (mode == KEPT).then(Bpffs::new);
+    let persist = bpffs.as_ref().map(Bpffs::folder);
+    let mut probes = Probes::load(&Options { runqueue: false, rpc, persist, ..Options::default() });
+    assert_eq!(probes.persists(), bpffs.is_some());
     let group = Group::new();
     let mut ring = probes.maps().unwrap().frames().unwrap();
     if load.tracked {
