@@ -23,8 +23,8 @@ fn node_agent_context() -> Value {
 
 #[test]
 #[ignore = "needs helm: make test-chart"]
-fn node_agent_has_bpf_and_perfmon_and_nothing_of_the_host_but_two_read_only_folders() {
-    if !has_helm("chart::node_agent_has_bpf_and_perfmon_and_nothing_of_the_host_but_two_read_only_folders") {
+fn node_agent_has_bpf_and_perfmon_and_nothing_of_the_host_but_two_read_only_folders_and_its_pins() {
+    if !has_helm("chart::node_agent_has_bpf_and_perfmon_and_nothing_of_the_host_but_two_read_only_folders_and_its_pins") {
         return;
     }
     let objects = render();
@@ -42,6 +42,7 @@ fn node_agent_has_bpf_and_perfmon_and_nothing_of_the_host_but_two_read_only_fold
         json!([
             {"name": "cgroup", "mountPath": "/host/sys/fs/cgroup", "mountPropagation": "HostToContainer", "readOnly": true},
             {"name": "proc", "mountPath": "/host/proc", "mountPropagation": "HostToContainer", "readOnly": true},
+            {"name": "bpf", "mountPath": "/sys/fs/bpf", "mountPropagation": "HostToContainer"},
         ])
     );
     assert_eq!(
@@ -49,6 +50,7 @@ fn node_agent_has_bpf_and_perfmon_and_nothing_of_the_host_but_two_read_only_fold
         json!([
             {"name": "cgroup", "hostPath": {"path": "/sys/fs/cgroup", "type": "Directory"}},
             {"name": "proc", "hostPath": {"path": "/proc", "type": "Directory"}},
+            {"name": "bpf", "hostPath": {"path": "/sys/fs/bpf", "type": "Directory"}},
         ])
     );
 }

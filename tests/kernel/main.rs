@@ -9,13 +9,14 @@
 //! - `runqueue`: run-queue latency
 //! - `rpc`: calls of gRPC; `peers`: those of real servers and clients
 //! - `restart`: what outlives an agent
-//! - `group`, `session`, `http2`, `calls`: the harness; `process.rs` and `socket.rs` are programs of their own, `kernel-process` and `kernel-socket`
+//! - `group`, `session`, `http2`, `calls`, `bpffs`: the harness; `process.rs` and `socket.rs` are programs of their own, `kernel-process` and `kernel-socket`
 //!
 //! Needs root, or `CAP_BPF`, `CAP_PERFMON` and writable cgroups. Tests share nothing but the kernel.
 #![expect(clippy::unwrap_used, reason = "all of it is test code, the functions without #[test] too")]
 
 mod arguments;
 mod attach;
+mod bpffs;
 mod calls;
 mod exits;
 mod group;

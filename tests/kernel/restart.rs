@@ -1,6 +1,6 @@
 //! What outlives an agent: connections keep their names over a restart, and where that cannot be, none is wrong.
 
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::process::Command;
 use std::time::{Duration, Instant};
 
@@ -9,54 +9,29 @@ use fleetscope_core::rpc::{Loss, Unnamed};
 use fleetscope_ebpf::http2::frame::{flag, kind};
 use fleetscope_ebpf::{pulse, verdict};
 use fleetscope_node_agent::engine::restart::{self, Restart};
+use fleetscope_node_agent::probes::capabilities::{self, Dropped};
 use fleetscope_node_agent::probes::persist::{PersistError, unpin};
 use fleetscope_node_agent::probes::programs::RPC;
 use fleetscope_node_agent::probes::{Options, Rpc};
 
+use crate::bpffs::Bpffs;
 use crate::calls::Calls;
 use crate::group::Group;
 use crate::http2::{Connection, PLAIN, frame, response};
 use crate::session::Session;
 
+/// Says to `keeps_what_it_may` that it runs as a child of another test, which has taken capabilities away from it: the folder of the pins.
+const CHILD: &str = "FLEETSCOPE_TEST_PERSIST";
 /// Nanoseconds of a second.
 const SECOND: u64 = 1_000_000_000;
 
-/// A bpffs of the test's own; unmounted at the end, also when the test fails.
-struct Bpffs(PathBuf);
-
-impl Bpffs {
-    fn new() -> Self {
-        let folder = std::env::temp_dir().join(format!("fleetscope-bpffs-{}", std::process::id()));
-        std::fs::create_dir_all(&folder).unwrap();
-        let mounted = Command::new("mount").args(["-t", "bpf", "bpf"]).arg(&folder).status().unwrap();
-        assert!(mounted.success(), "a bpffs can be mounted: run as root");
-        Self(folder)
-    }
-
-    fn folder(&self) -> PathBuf {
-        self.0.join("pins")
-    }
-
-    fn options(&self) -> Options {
-        Options { runqueue: false, rpc: Rpc::Sockets, persist: Some(self.folder()), ..Options::default() }
-    }
-
-    fn pins(&self) -> usize {
-        std::fs::read_dir(self.folder()).map_or(0, Iterator::count)
-    }
-
-    fn pulse(&self) -> Array<MapData, u64> {
-        let map = MapData::from_pin(self.folder().join("fleetscope_PULSE")).unwrap();
-        Array::try_from(Map::from_map_data(map).unwrap()).unwrap()
-    }
+fn options(bpffs: &Bpffs) -> Options {
+    Options { runqueue: false, rpc: Rpc::Sockets, persist: Some(bpffs.folder()), ..Options::default() }
 }
 
-impl Drop for Bpffs {
-    fn drop(&mut self) {
-        // Detached at once, also if something still holds it.
-        let _ = Command::new("umount").arg("-l").arg(&self.0).status();
-        let _ = std::fs::remove_dir(&self.0);
-    }
+fn pulse_of(bpffs: &Bpffs) -> Array<MapData, u64> {
+    let map = MapData::from_pin(bpffs.folder().join("fleetscope_PULSE")).unwrap();
+    Array::try_from(Map::from_map_data(map).unwrap()).unwrap()
 }
 
 /// An agent: its probes, and what it knows of calls.
@@ -120,7 +95,7 @@ fn wait_for_dispatchers(count: usize) {
 #[ignore = "needs CAP_BPF: make test-kernel"]
 fn names_of_open_connections_are_kept_over_a_restart() {
     let (bpffs, group) = (Bpffs::new(), Group::new());
-    let mut agent = Agent::start(&bpffs.options());
+    let mut agent = Agent::start(&options(&bpffs));
     assert_eq!(agent.began, ("new", "first", 0));
     agent.session.verdict(&group, verdict::RPC);
     let mut connection = Connection::new(&group, PLAIN);
@@ -136,7 +111,7 @@ fn names_of_open_connections_are_kept_over_a_restart() {
     connection.client(&inserting(25, "/a.B/D"));
     let mut other = Connection::new(&group, PLAIN);
     other.open().client(&inserting(1, "/x.Y/Z")).server(&response(1, 5, "5"));
-    let mut agent = Agent::start(&bpffs.options());
+    let mut agent = Agent::start(&options(&bpffs));
     assert_eq!(agent.began, ("restored", "", 2), "both ends of one connection");
     assert_eq!(agent.calls.tracker.counts().in_flight, 2);
     assert_eq!(
@@ -164,13 +139,13 @@ fn names_of_open_connections_are_kept_over_a_restart() {
 #[ignore = "needs CAP_BPF: make test-kernel"]
 fn after_an_agent_that_was_killed_names_are_unknown_and_none_is_wrong() {
     let (bpffs, group) = (Bpffs::new(), Group::new());
-    let mut agent = Agent::start(&bpffs.options());
+    let mut agent = Agent::start(&options(&bpffs));
     agent.session.verdict(&group, verdict::RPC);
     let mut connection = Connection::new(&group, PLAIN);
     connection.open().client(&inserting(1, "/a.B/C")).server(&response(1, 5, "0"));
     assert_eq!(agent.calls.ended(), both(1, "a.B/C", "OK"));
     drop(agent);
-    let mut agent = Agent::start(&bpffs.options());
+    let mut agent = Agent::start(&options(&bpffs));
     assert_eq!(agent.began, ("no_checkpoint", "none", 0));
     connection.client(&indexed(3, 1)).server(&response(3, 5, "0"));
     connection.client(&inserting(5, "/a.B/D")).server(&response(5, 5, "0"));
@@ -186,16 +161,16 @@ fn after_an_agent_that_was_killed_names_are_unknown_and_none_is_wrong() {
 #[ignore = "needs CAP_BPF: make test-kernel"]
 fn what_another_version_left_is_removed_first() {
     let (bpffs, group) = (Bpffs::new(), Group::new());
-    let mut agent = Agent::start(&bpffs.options());
+    let mut agent = Agent::start(&options(&bpffs));
     agent.session.verdict(&group, verdict::RPC);
     let mut connection = Connection::new(&group, PLAIN);
     connection.open().client(&inserting(1, "/a.B/C")).server(&response(1, 5, "0"));
     agent.stop();
-    let abi = bpffs.pulse().get(&pulse::ABI, 0).unwrap();
-    bpffs.pulse().set(pulse::ABI, abi ^ 1, 0).unwrap();
-    let mut agent = Agent::start(&bpffs.options());
+    let abi = pulse_of(&bpffs).get(&pulse::ABI, 0).unwrap();
+    pulse_of(&bpffs).set(pulse::ABI, abi ^ 1, 0).unwrap();
+    let mut agent = Agent::start(&options(&bpffs));
     assert_eq!(agent.began, ("new", "other_abi", 0));
-    assert_eq!((bpffs.pulse().get(&pulse::ABI, 0).unwrap(), bpffs.pins()), (abi, 15));
+    assert_eq!((pulse_of(&bpffs).get(&pulse::ABI, 0).unwrap(), bpffs.pins()), (abi, 15));
     agent.session.verdict(&group, verdict::RPC);
     connection.client(&indexed(3, 1)).server(&response(3, 5, "0"));
     let ended = agent.calls.after(60 * SECOND).ended();
@@ -203,12 +178,12 @@ fn what_another_version_left_is_removed_first() {
     assert_eq!(agent.calls.tracker.counts().unnamed(Unnamed::Joined), ended.len() as u64);
     // A buffer of another size is no more of use.
     agent.stop();
-    let agent = Agent::start(&Options { frames_bytes: 1 << 20, ..bpffs.options() });
+    let agent = Agent::start(&Options { frames_bytes: 1 << 20, ..options(&bpffs) });
     assert_eq!(agent.began, ("new", "other_abi", 0));
     drop(agent);
     // Nor is a part.
     std::fs::remove_file(bpffs.folder().join("fleetscope_prog_hook_recv")).unwrap();
-    let agent = Agent::start(&bpffs.options());
+    let agent = Agent::start(&options(&bpffs));
     assert_eq!((agent.began, bpffs.pins()), (("new", "incomplete", 0), 15));
     drop(agent);
     unpin(&bpffs.folder()).unwrap();
@@ -218,19 +193,19 @@ fn what_another_version_left_is_removed_first() {
 #[ignore = "needs CAP_BPF: make test-kernel"]
 fn without_an_agent_for_two_minutes_nothing_is_looked_at_and_connections_are_joined_anew() {
     let (bpffs, group) = (Bpffs::new(), Group::new());
-    let mut agent = Agent::start(&bpffs.options());
+    let mut agent = Agent::start(&options(&bpffs));
     agent.session.verdict(&group, verdict::RPC);
     let (mut spoke, mut silent) = (Connection::new(&group, PLAIN), Connection::new(&group, PLAIN));
     for connection in [&mut spoke, &mut silent] {
         connection.open().client(&inserting(1, "/a.B/C")).server(&response(1, 5, "0"));
     }
     agent.stop();
-    let beat = bpffs.pulse().get(&pulse::BEAT, 0).unwrap();
+    let beat = pulse_of(&bpffs).get(&pulse::BEAT, 0).unwrap();
     // As if the last beat were long ago.
-    bpffs.pulse().set(pulse::BEAT, beat - pulse::LIFE - 10 * SECOND, 0).unwrap();
+    pulse_of(&bpffs).set(pulse::BEAT, beat - pulse::LIFE - 10 * SECOND, 0).unwrap();
     // What the table holds after that is not what was known.
     spoke.client(&inserting(3, "/a.B/D")).server(&response(3, 5, "0"));
-    let mut agent = Agent::start(&bpffs.options());
+    let mut agent = Agent::start(&options(&bpffs));
     assert_eq!(agent.began, ("no_checkpoint", "missed", 0));
     for connection in [&mut spoke, &mut silent] {
         connection.client(&indexed(5, 1)).server(&response(5, 5, "0"));
@@ -251,13 +226,13 @@ fn without_an_agent_for_two_minutes_nothing_is_looked_at_and_connections_are_joi
 #[ignore = "needs CAP_BPF: make test-kernel"]
 fn an_agent_that_paused_for_two_minutes_does_not_go_on_with_old_names() {
     let (bpffs, group) = (Bpffs::new(), Group::new());
-    let mut agent = Agent::start(&bpffs.options());
+    let mut agent = Agent::start(&options(&bpffs));
     agent.session.verdict(&group, verdict::RPC);
     let mut connection = Connection::new(&group, PLAIN);
     connection.open().client(&inserting(1, "/a.B/C")).server(&response(1, 5, "0"));
     assert_eq!(agent.calls.ended(), both(1, "a.B/C", "OK"));
-    let beat = bpffs.pulse().get(&pulse::BEAT, 0).unwrap();
-    bpffs.pulse().set(pulse::BEAT, beat - pulse::LIFE - 10 * SECOND, 0).unwrap();
+    let beat = pulse_of(&bpffs).get(&pulse::BEAT, 0).unwrap();
+    pulse_of(&bpffs).set(pulse::BEAT, beat - pulse::LIFE - 10 * SECOND, 0).unwrap();
     connection.client(&inserting(3, "/a.B/D")).server(&response(3, 5, "0"));
     assert_eq!(agent.calls.ended(), Vec::<String>::new());
     agent.session.maps().beat().unwrap();
@@ -278,12 +253,12 @@ fn an_agent_that_paused_for_two_minutes_does_not_go_on_with_old_names() {
 fn nothing_is_left_after_unpin() {
     let (bpffs, group) = (Bpffs::new(), Group::new());
     wait_for_dispatchers(0);
-    let mut agent = Agent::start(&bpffs.options());
+    let mut agent = Agent::start(&options(&bpffs));
     agent.session.verdict(&group, verdict::RPC);
     assert_eq!((dispatchers(), bpffs.pins()), (3, 15));
     // One at a time.
     assert!(matches!(unpin(&bpffs.folder()), Err(PersistError::Busy { .. })));
-    let second = Agent::start(&bpffs.options());
+    let second = Agent::start(&options(&bpffs));
     assert_eq!(second.began, ("not_persistent", "busy", 0));
     drop(second);
     agent.stop();
@@ -304,28 +279,62 @@ fn nothing_is_left_after_unpin() {
 fn where_nothing_can_be_kept_the_agent_says_so_and_goes_on() {
     let bpffs = Bpffs::new();
     let began = |options: &Options| Agent::start(options).began;
-    let at = |folder: &Path| Options { persist: Some(folder.to_owned()), ..bpffs.options() };
-    assert_eq!(began(&Options { persist: None, ..bpffs.options() }), ("not_persistent", "off", 0));
-    assert_eq!(began(&Options { rpc: Rpc::Syscalls, ..bpffs.options() }), ("not_persistent", "mode", 0));
+    let at = |folder: &Path| Options { persist: Some(folder.to_owned()), ..options(&bpffs) };
+    assert_eq!(began(&Options { persist: None, ..options(&bpffs) }), ("not_persistent", "off", 0));
+    assert_eq!(began(&Options { rpc: Rpc::Syscalls, ..options(&bpffs) }), ("not_persistent", "mode", 0));
     let disk = std::env::temp_dir().join(format!("fleetscope-disk-{}", std::process::id()));
     assert_eq!(began(&at(&disk)), ("not_persistent", "not_bpffs", 0));
     assert!(!disk.exists(), "nothing is made there");
     assert_eq!(began(&at(&disk.join("deep"))), ("not_persistent", "folder", 0));
-    let open = bpffs.0.join("open");
+    let open = bpffs.root().join("open");
     std::fs::create_dir(&open).unwrap();
     let mode = std::os::unix::fs::PermissionsExt::from_mode(0o777);
     std::fs::set_permissions(&open, mode).unwrap();
     assert_eq!(began(&at(&open)), ("not_persistent", "foreign", 0));
-    std::os::unix::fs::symlink("/sys/fs/bpf", bpffs.0.join("link")).unwrap();
-    assert_eq!(began(&at(&bpffs.0.join("link"))), ("not_persistent", "folder", 0));
+    std::os::unix::fs::symlink("/sys/fs/bpf", bpffs.root().join("link")).unwrap();
+    assert_eq!(began(&at(&bpffs.root().join("link"))), ("not_persistent", "folder", 0));
     assert_eq!(bpffs.pins(), 0);
+}
+
+/// Not a test by itself: an agent with the capabilities that a pod has, which gives them up as the agent does, and ends as it does.
+#[test]
+#[ignore = "needs CAP_BPF: make test-kernel"]
+fn keeps_what_it_may() {
+    let Some(folder) = std::env::var_os(CHILD) else { return };
+    let options = Options { runqueue: false, rpc: Rpc::Sockets, persist: Some(folder.into()), ..Options::default() };
+    let mut agent = Agent::start(&options);
+    println!("began {} {}", agent.began.0, agent.began.1);
+    let names: Vec<String> = agent.session.probes.program_stats().into_iter().map(|stats| stats.program).collect();
+    assert!(names.iter().any(|name| name == "hook_send"), "the dispatchers' cost can be told: {names:?}");
+    std::thread::spawn(move || {
+        assert_eq!(capabilities::drop_all(|| agent.session.maps().beat().is_ok()).unwrap(), Dropped::All);
+        agent.stop();
+    })
+    .join()
+    .unwrap();
+}
+
+#[test]
+#[ignore = "needs CAP_BPF: make test-kernel"]
+fn bpf_and_perfmon_suffice_and_none_is_needed_to_leave() {
+    let bpffs = Bpffs::new();
+    for began in ["began new first", "began restored"] {
+        let mut command = Command::new("setpriv");
+        command.args(["--inh-caps=-all", "--bounding-set=-all,+cap_38,+cap_39", "--"]);
+        command.arg(std::env::current_exe().unwrap()).args(["--exact", "--ignored", "--nocapture"]);
+        let output = command.arg("restart::keeps_what_it_may").env(CHILD, bpffs.folder()).output().unwrap();
+        let text = String::from_utf8_lossy(&output.stdout).into_owned();
+        let errors = String::from_utf8_lossy(&output.stderr).into_owned();
+        assert!(output.status.success() && text.contains(began), "{text}{errors}");
+    }
+    unpin(&bpffs.folder()).unwrap();
 }
 
 #[test]
 #[ignore = "needs CAP_BPF: make test-kernel"]
 fn a_large_checkpoint_is_whole() {
     let bpffs = Bpffs::new();
-    let mut agent = Agent::start(&bpffs.options());
+    let mut agent = Agent::start(&options(&bpffs));
     let bytes: Vec<u8> = (0..10_000_019_u32).map(|at| at.wrapping_mul(2_654_435_761).to_le_bytes()[3]).collect();
     let left = fleetscope_node_agent::probes::checkpoint::Left { missed: 7, lost: 9, bytes };
     agent.session.probes.leave(&left).unwrap();

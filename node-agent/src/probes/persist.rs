@@ -10,9 +10,11 @@
 //! - this file: the folder, and which pins are in it
 //! - [`super::checkpoint`]: what the agent itself leaves
 
+use std::ffi::CString;
 use std::fs::{self, DirBuilder, File, OpenOptions};
 use std::io;
-use std::os::fd::AsRawFd as _;
+use std::os::fd::{AsFd as _, AsRawFd as _, BorrowedFd, FromRawFd as _, OwnedFd};
+use std::os::unix::ffi::OsStrExt as _;
 use std::os::unix::fs::{DirBuilderExt as _, MetadataExt as _, OpenOptionsExt as _};
 use std::path::{Path, PathBuf};
 
@@ -120,7 +122,7 @@ pub(super) struct Pins {
     _lock: File,
     abi: u64,
     beginning: Beginning,
-    dispatchers: Vec<(&'static str, BtfTracePoint)>,
+    dispatchers: Vec<(&'static str, OwnedFd)>,
     checkpoint: Option<Checkpoint>,
 }
 
@@ -217,7 +219,7 @@ impl Pins {
                 let link = FdLink::from(found.take_link(id)?);
                 link.pin(pin(&self.folder, &format!("link_{name}")))?;
             }
-            self.dispatchers.push((name, BtfTracePoint::from_pin(&path)?));
+            self.dispatchers.push((name, object(&path).map_err(|source| self.failed("open a pin of", source))?));
         }
         let path = pin(&self.folder, CHECKPOINT);
         self.checkpoint =
@@ -239,8 +241,13 @@ impl Pins {
         self.checkpoint.as_mut()
     }
 
-    pub(super) fn dispatchers(&self) -> impl Iterator<Item = (&'static str, &BtfTracePoint)> {
-        self.dispatchers.iter().map(|(name, program)| (*name, program))
+    /// The programs that are attached, by descriptor.
+    pub(super) fn dispatchers(&self) -> impl Iterator<Item = (&'static str, BorrowedFd<'_>)> {
+        self.dispatchers.iter().map(|(name, program)| (*name, program.as_fd()))
+    }
+
+    fn failed(&self, verb: &'static str, source: io::Error) -> PersistError {
+        PersistError::Folder { verb, folder: self.folder.clone(), source }
     }
 }
 
@@ -300,6 +307,25 @@ fn is_bpffs(file: &File) -> bool {
         libc::fstatfs(file.as_raw_fd(), found.as_mut_ptr()) == 0
             && u64::try_from(found.assume_init().f_type).is_ok_and(|kind| kind == BPF_FS_MAGIC)
     }
+}
+
+/// What is pinned there. aya's own way asks for the object's type information, too, which needs `CAP_SYS_ADMIN`.
+fn object(path: &Path) -> io::Result<OwnedFd> {
+    /// `BPF_OBJ_GET` and its part of `union bpf_attr`, of include/uapi/linux/bpf.h.
+    const BPF_OBJ_GET: u32 = 7;
+    #[repr(C)]
+    struct Attributes {
+        pathname: u64,
+        bpf_fd: u32,
+        file_flags: u32,
+    }
+    let path = CString::new(path.as_os_str().as_bytes())?;
+    let attributes = Attributes { pathname: path.as_ptr() as u64, bpf_fd: 0, file_flags: 0 };
+    // SAFETY: bpf(2) reads the attributes, of which it is told the size, and the path, which ends with a NUL; both live across the call.
+    let fd = unsafe { libc::syscall(libc::SYS_bpf, BPF_OBJ_GET, &raw const attributes, size_of::<Attributes>()) };
+    let fd = i32::try_from(fd).ok().filter(|fd| *fd >= 0).ok_or_else(io::Error::last_os_error)?;
+    // SAFETY: the kernel made it for this call, so nobody else has it.
+    Ok(unsafe { OwnedFd::from_raw_fd(fd) })
 }
 
 /// Removes every pin: the links first, so that no program runs into maps that lose their programs.

@@ -1,9 +1,8 @@
 //! What the programs cost: the kernel's own counts.
 
-use std::os::fd::{AsFd as _, AsRawFd as _};
+use std::os::fd::{AsFd as _, AsRawFd as _, BorrowedFd};
 
 use aya::Ebpf;
-use aya::programs::{BtfTracePoint, ProgramFd};
 
 /// The kernel's counts of one program since it was loaded.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -23,16 +22,15 @@ pub struct ProgramStats {
 /// Of every program that is loaded, and of the dispatchers, to which the kernel counts what they call. By `/proc/self/fdinfo`, which needs no capability and has the misses, which aya does not show.
 pub(super) fn read<'a>(
     ebpf: &Ebpf,
-    dispatchers: impl Iterator<Item = (&'static str, &'a BtfTracePoint)>,
+    dispatchers: impl Iterator<Item = (&'static str, BorrowedFd<'a>)>,
 ) -> Vec<ProgramStats> {
-    let one = |name: &str, fd: &ProgramFd| {
-        let fd = fd.as_fd().as_raw_fd();
+    let one = |name: &str, fd: BorrowedFd<'_>| {
+        let fd = fd.as_raw_fd();
         let text = std::fs::read_to_string(format!("/proc/self/fdinfo/{fd}")).ok()?;
         Some(parse(name, &text))
     };
-    let dispatchers: Vec<ProgramStats> =
-        dispatchers.filter_map(|(name, program)| one(name, program.fd().ok()?)).collect();
-    let own = ebpf.programs().filter_map(|(name, program)| one(name, program.fd().ok()?));
+    let dispatchers: Vec<ProgramStats> = dispatchers.filter_map(|(name, program)| one(name, program)).collect();
+    let own = ebpf.programs().filter_map(|(name, program)| one(name, program.fd().ok()?.as_fd()));
     let own = own.filter(|stats| dispatchers.iter().all(|other| other.program != stats.program));
     let mut all: Vec<ProgramStats> = own.collect();
     all.extend(dispatchers);

@@ -5,6 +5,9 @@
 - --log-format={{ .Values.nodeAgent.logFormat }}
 - --runqueue={{ .Values.nodeAgent.runqueue }}
 - --grpc={{ .Values.nodeAgent.grpc }}
+{{- if .Values.nodeAgent.persist }}
+- --persist=/sys/fs/bpf/fleetscope
+{{- end }}
 - --grpc-ring-bytes={{ int64 .Values.nodeAgent.grpcRingBytes }}
 - --ring-bytes={{ int64 .Values.nodeAgent.ringBytes }}
 - --series-grace={{ .Values.nodeAgent.seriesGrace }}
@@ -49,6 +52,9 @@ seccompProfile:
   type: RuntimeDefault
 {{- end -}}
 
+{{- /*
+The bpffs, where it is asked for, is the one thing of the host that the agent writes to: its own folder of mode 0700 there.
+*/ -}}
 {{- /* HostToContainer: a hierarchy or process mount that the host makes later is seen too, nothing goes the other way. */ -}}
 {{- define "fleetscope.nodeAgent.volumeMounts" -}}
 - name: cgroup
@@ -59,6 +65,11 @@ seccompProfile:
   mountPath: /host/proc
   mountPropagation: HostToContainer
   readOnly: true
+{{- if .Values.nodeAgent.persist }}
+- name: bpf
+  mountPath: /sys/fs/bpf
+  mountPropagation: HostToContainer
+{{- end }}
 {{- end -}}
 
 {{- define "fleetscope.nodeAgent.volumes" -}}
@@ -70,4 +81,10 @@ seccompProfile:
   hostPath:
     path: /proc
     type: Directory
+{{- if .Values.nodeAgent.persist }}
+- name: bpf
+  hostPath:
+    path: /sys/fs/bpf
+    type: Directory
+{{- end }}
 {{- end -}}
