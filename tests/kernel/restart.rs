@@ -46,7 +46,6 @@ impl Agent {
         let mut session = Session::with(options);
         assert!(session.probes.attached(RPC));
         let restart = Restart::take(&mut session.probes);
-        println!("{}", format!("{:?}", restart.report).chars().take(900).collect::<String>());
         let began = (restart.report.state, restart.report.reason, restart.report.connections);
         let calls = Calls::with(&mut session, restart.tracker);
         Self { session, calls, began }

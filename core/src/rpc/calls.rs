@@ -157,13 +157,12 @@ impl Calls {
             self.count_missing(lost, stream, cx);
         }
         match content_type {
-            Some(Field::Known(ContentType::Grpc)) => {}
             Some(Field::Known(ContentType::Other) | Field::Absent) => {
                 cx.counts.other_requests += 1;
                 self.streams.remove(&stream);
                 return;
             }
-            Some(Field::Unknown(_) | Field::Invalid(_)) | None => {}
+            Some(Field::Known(ContentType::Grpc) | Field::Unknown(_) | Field::Invalid(_)) | None => {}
         }
         let path = match decoded.map(|decoded| (&decoded.block.method, decoded.unknown)) {
             Some((Field::Known(path), _)) if named(path).is_some() => Ok(path.clone()),

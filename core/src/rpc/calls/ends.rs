@@ -105,8 +105,8 @@ impl Calls {
     pub(super) fn count_missing(&mut self, lost: Lost, stream: u32, cx: &mut Context<'_>) {
         let in_hole = |(id, entry): &(&u32, &Stream)| **id > lost.after && **id < stream && entry.request.is_none();
         let begun = u64::try_from(self.streams.iter().filter(in_hole).count()).unwrap_or(u64::MAX);
-        let loss = if self.grpc { lost.loss } else { Loss::Unclassified };
-        cx.counts.lost[loss as usize] += u64::from(lost.calls).saturating_sub(begun);
+        let reason = if self.grpc { lost.loss } else { Loss::Unclassified };
+        cx.counts.lost[reason as usize] += u64::from(lost.calls).saturating_sub(begun);
     }
 
     /// The call's end, or its begin, cannot be known.

@@ -360,3 +360,24 @@ fn a_call_whose_request_was_lost_counts_once_when_its_reset_crosses_its_response
         assert_eq!((rig.counts().lost(Loss::Gap), rig.counts().in_flight), (1, 1), "answered: {answered}");
     }
 }
+
+#[test]
+fn calls_that_were_lost_as_a_whole_are_counted_by_the_numbers_of_requests() {
+    let mut rig = Rig::new();
+    rig.sent(1, &[headers(1, &request("/a.B/C"))]).received(2, &[headers(1, &response())]).lines();
+    // Three calls of which nothing arrives, two frames each way.
+    rig.lose(Direction::Sent, 6).lose(Direction::Received, 6);
+    rig.sent(3, &[headers(9, &request("/a.B/D"))]);
+    assert_eq!(lost(&rig.counts()), [(Loss::Gap, 3)]);
+    // What comes of their responses is not counted again.
+    rig.received(4, &[headers(5, &response())]);
+    assert_eq!(lost(&rig.counts()), [(Loss::Gap, 3)]);
+}
+
+#[test]
+fn a_jump_in_the_numbers_counts_no_more_calls_than_there_are_frames_missing() {
+    let mut rig = Rig::new();
+    rig.sent(1, &[headers(1, &request("/a.B/C"))]).lose(Direction::Sent, 2);
+    rig.sent(2, &[headers(0x7fff_ffff, &request("/a.B/C"))]);
+    assert_eq!(lost(&rig.counts()), [(Loss::Gap, 2)]);
+}
