@@ -192,7 +192,9 @@ impl<T: Saved> Saved for Box<T> {
 
 impl<T: Saved + Copy + Default, const N: usize> Saved for [T; N] {
     fn save(&self, out: &mut Vec<u8>) {
-        self.iter().for_each(|value| value.save(out));
+        for value in self {
+            value.save(out);
+        }
     }
 
     fn load(from: &mut Reader<'_>) -> Result<Self, CheckpointError> {

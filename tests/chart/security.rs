@@ -24,7 +24,8 @@ fn node_agent_context() -> Value {
 #[test]
 #[ignore = "needs helm: make test-chart"]
 fn node_agent_has_bpf_and_perfmon_and_nothing_of_the_host_but_two_read_only_folders_and_its_pins() {
-    if !has_helm("chart::node_agent_has_bpf_and_perfmon_and_nothing_of_the_host_but_two_read_only_folders_and_its_pins") {
+    if !has_helm("chart::node_agent_has_bpf_and_perfmon_and_nothing_of_the_host_but_two_read_only_folders_and_its_pins")
+    {
         return;
     }
     let objects = render();

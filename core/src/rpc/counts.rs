@@ -185,7 +185,9 @@ saved_enum!(Opaque, Opaque::ALL);
 impl Saved for Counts {
     fn save(&self, out: &mut Vec<u8>) {
         let Self { started, finished, lost, unnamed, unknown_status, other_requests, faults, gaps, .. } = self;
-        [started, finished, unknown_status, other_requests, faults, gaps].into_iter().for_each(|count| count.save(out));
+        for count in [started, finished, unknown_status, other_requests, faults, gaps] {
+            count.save(out);
+        }
         let Self {
             evicted_connections, evicted_streams, opaque, open: _, open_opaque: _, in_flight: _, bytes: _, ..
         } = self;

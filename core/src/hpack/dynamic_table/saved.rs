@@ -15,7 +15,9 @@ impl Saved for DynamicTable {
     fn save(&self, out: &mut Vec<u8>) {
         let Self { entries, size: _, capacity, limit, told, complete, epoch, inserts, generation: _ } = self;
         save_count(entries.len(), out);
-        entries.iter().for_each(|entry| entry.save(out));
+        for entry in entries {
+            entry.save(out);
+        }
         capacity.save(out);
         limit.save(out);
         told.save(out);
