@@ -37,7 +37,9 @@ impl Tracker {
         self.swept_at.save(&mut body);
         self.lost_at.save(&mut body);
         save_count(parts.len(), &mut body);
-        parts.iter().rev().for_each(|part| body.extend_from_slice(part));
+        for part in parts.iter().rev() {
+            body.extend_from_slice(part);
+        }
         let mut bytes = Vec::with_capacity(body.len() + 16);
         MAGIC.save(&mut bytes);
         checksum(&body).save(&mut bytes);
