@@ -133,7 +133,15 @@ pub(crate) unsafe fn connection_made(socket: u64) -> *mut Connection {
     let map: *mut c_void = (&raw const CONNECTIONS).cast_mut().cast();
     // SAFETY: the verifier checks both pointers.
     unsafe {
-        bpf_sk_storage_get(map, socket as *mut _, core::ptr::null_mut(), BPF_LOCAL_STORAGE_GET_F_CREATE as u64).cast()
+        let made: *mut Connection =
+            bpf_sk_storage_get(map, socket as *mut _, core::ptr::null_mut(), BPF_LOCAL_STORAGE_GET_F_CREATE as u64)
+                .cast();
+        if !made.is_null() {
+            return made;
+        }
+        // The other direction's first I/O, on another processor, may have been faster; the one that is late is told nothing then
+        // (kernel/bpf/bpf_local_storage.c, `bpf_local_storage_alloc`: -EAGAIN).
+        connection_of(socket)
     }
 }
 

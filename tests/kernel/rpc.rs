@@ -10,7 +10,9 @@ use fleetscope_node_agent::probes::{Options, Rpc};
 
 use crate::calls::Calls;
 use crate::group::Group;
-use crate::http2::{Connection, Manner, PLAIN, client_opens, frame, indexed_request, request, response, server_opens};
+use crate::http2::{
+    Connection, Manner, PLAIN, client_opens, frame, hex, indexed_request, request, response, server_opens,
+};
 use crate::session::Session;
 
 /// Nanoseconds of a second.
@@ -337,5 +339,24 @@ fn what_passes_while_nobody_looks_makes_later_names_unknown_and_none_wrong() {
             let ended = calls.after(120 * SECOND).ended();
             assert_eq!(ended, sorted(&[both(2, "a.B/Three", "OK"), both(1, "_OTHER", "OK")]), "{family}");
         }
+    }
+}
+
+#[test]
+#[ignore = "needs CAP_BPF: make test-kernel"]
+fn the_first_bytes_of_both_directions_may_come_at_the_same_moment() {
+    for options in &ways() {
+        let (mut session, mut calls, group) = observed(options);
+        let mut connection = Connection::new(&group, PLAIN);
+        let [server_opens, client_opens, call, answer] =
+            [server_opens(), client_opens(), indexed_request(1, Some("/a.B/C")), response(1, 5, "0")]
+                .map(|bytes| hex(&bytes));
+        for _ in 0..2 {
+            connection.order(&format!("race 1200 {server_opens} {client_opens} {call} {answer}"));
+            assert_eq!(calls.ended(), both(1200, "a.B/C", "OK"));
+        }
+        let counters = session.maps().http2_counters().unwrap();
+        assert_eq!(counters, Http2Counters { records: counters.records, ..Http2Counters::default() });
+        assert_eq!((calls.tracker.counts().gaps, calls.tracker.counts().opaque(Opaque::Joined)), (0, 0));
     }
 }

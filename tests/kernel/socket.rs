@@ -4,6 +4,8 @@
 //!
 //! - `client HEX`, `server HEX`: that end sends these bytes, CHUNK at a time, and the other end receives them
 //! - `repeat COUNT client HEX`: as often as that
+//! - `race COUNT SERVER CLIENT CALL ANSWER`: so many connections of their own; on each the server sends the first bytes, which the client receives
+//!   while it sends its own first bytes, at the same moment; then a call and its answer
 //! - `refused`: an end receives where nothing is, and is told EAGAIN
 //! - `close`: both ends are closed
 //!
@@ -21,6 +23,7 @@ use std::mem::zeroed;
 use std::net::{TcpListener, TcpStream};
 use std::os::fd::{AsRawFd as _, OwnedFd, RawFd};
 use std::os::unix::net::{UnixDatagram, UnixStream};
+use std::sync::atomic::{AtomicUsize, Ordering};
 
 /// Bytes in each of the pieces of memory of one I/O, but the last.
 const PIECE: usize = 7;
@@ -46,6 +49,11 @@ fn main() {
             None => (1, &*line),
         };
         let (verb, hex) = line.split_once(' ').unwrap_or((line, ""));
+        if let Some(rest) = line.strip_prefix("race ") {
+            race(family, rest);
+            say("ok");
+            continue;
+        }
         let bytes = bytes(hex);
         for _ in 1..times {
             let (client, server) = ends.as_ref().expect("the connection is open");
@@ -66,6 +74,44 @@ fn main() {
         }
         say("ok");
     }
+}
+
+fn race(family: &str, orders: &str) {
+    let orders: Vec<&str> = orders.split(' ').collect();
+    let [count, server_opens, client_opens, call, answer] = orders[..] else { panic!("COUNT and four times bytes") };
+    let count: usize = count.parse().expect("a number");
+    let [server_opens, client_opens, call, answer] = [server_opens, client_opens, call, answer].map(bytes);
+    // Both threads spin, so that neither has to be woken when it is time.
+    let (turn, done) = (AtomicUsize::new(0), AtomicUsize::new(0));
+    let reads = std::sync::atomic::AtomicI32::new(-1);
+    std::thread::scope(|scope| {
+        scope.spawn(|| {
+            for number in 1..=count {
+                while turn.load(Ordering::Acquire) != number {
+                    std::hint::spin_loop();
+                }
+                // A send takes longer than a receive of what is there: by how much is tried out.
+                for _ in 0..number % 600 {
+                    std::hint::spin_loop();
+                }
+                receive(reads.load(Ordering::Acquire), "read", &server_opens);
+                done.store(number, Ordering::Release);
+            }
+        });
+        for number in 1..=count {
+            let (client, server) = pair(family);
+            send(server.as_raw_fd(), "write", &server_opens);
+            reads.store(client.as_raw_fd(), Ordering::Release);
+            turn.store(number, Ordering::Release);
+            send(client.as_raw_fd(), "write", &client_opens);
+            while done.load(Ordering::Acquire) != number {
+                std::hint::spin_loop();
+            }
+            receive(server.as_raw_fd(), "read", &client_opens);
+            carry(&client, &server, "write", "read", &call, usize::MAX);
+            carry(&server, &client, "write", "read", &answer, usize::MAX);
+        }
+    });
 }
 
 fn say(what: &str) {

@@ -14,7 +14,7 @@ use crate::kernel::{Call, FileSocket, Registers, Task};
 use crate::maps::{CHAIN, CONNECTIONS_BY_SOCKET, HTTP2_COUNTERS, HTTP2_SCRATCH, Http2Scratch, KeptConnection};
 use crate::programs::argument;
 use crate::user_memory::Tap;
-use aya_ebpf::bindings::BPF_ANY;
+use aya_ebpf::bindings::{BPF_ANY, BPF_NOEXIST};
 use aya_ebpf::helpers::generated::{
     bpf_get_current_cgroup_id, bpf_get_current_task_btf, bpf_loop, bpf_probe_read_user,
 };
@@ -36,9 +36,6 @@ const SNIFF_STEPS: u32 = 4;
 const SNIFFS: u32 = 8;
 /// Of a `struct mmsghdr`, where `msg_len` is (include/linux/socket.h).
 const MSG_LEN: u64 = 56;
-/// What connections begin as.
-static NOTHING: KeptConnection = KeptConnection::NOTHING;
-
 /// A system call has ended.
 #[btf_tracepoint(function = "sys_exit")]
 fn http2_syscall(ctx: BtfTracePointContext) -> i32 {
@@ -164,16 +161,19 @@ unsafe fn observe(registers: Registers, ret: i64) -> Next {
                 if let Some(kept) = known {
                     closed(&(*kept).connection.shared, cgroup);
                 }
-                let _ = CONNECTIONS_BY_SOCKET.insert(socket.address, &NOTHING, BPF_ANY as u64);
+                let mut fresh = KeptConnection::NOTHING;
+                fresh.inode = socket.inode;
+                // Apart from the cookies that the kernel gives.
+                fresh.connection.shared.cookie = socket.inode | 1 << 63;
+                // The other direction's first I/O, on another processor, may have been faster: what it has made stays.
+                let how = if known.is_some() { BPF_ANY } else { BPF_NOEXIST };
+                let _ = CONNECTIONS_BY_SOCKET.insert(socket.address, &fresh, how as u64);
                 let Some(kept) = CONNECTIONS_BY_SOCKET.get_ptr_mut(socket.address) else {
                     if let Some(counters) = HTTP2_COUNTERS.get_ptr_mut(0) {
                         (*counters).storage_full += 1;
                     }
                     return Next::Skip;
                 };
-                (*kept).inode = socket.inode;
-                // Apart from the cookies that the kernel gives.
-                (*kept).connection.shared.cookie = socket.inode | 1 << 63;
                 kept
             }
         };
