@@ -122,7 +122,7 @@ pub mod pulse {
     /// When an agent was last there, in nanoseconds of `CLOCK_MONOTONIC`. Agents write it.
     pub const BEAT: u32 = 0;
     /// The beat under which I/Os passed unseen last; 0: none did. Dispatchers write it. A direction that knows another one than stands here
-    /// may have been among them: [`crate::http2::Direction::miss`].
+    /// may have been among them: [`crate::http2::Direction::missed`].
     pub const MISSED: u32 = 1;
     /// [`crate::http2::abi`] and the sizes of the maps, of whoever made the map.
     pub const ABI: u32 = 2;

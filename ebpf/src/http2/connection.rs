@@ -59,7 +59,7 @@ const _: () = assert!(size_of::<Shared>() == 16);
 pub struct Direction {
     /// Pieces sent or lost so far.
     pub seq: u64,
-    /// [`crate::pulse::MISSED`] as it was at the last I/O; the kernel program's to compare, see [`Direction::miss`].
+    /// [`crate::pulse::MISSED`] as it was at the last I/O; the kernel program's to compare, see [`Direction::missed`].
     pub epoch: u64,
     /// Bytes of the current frame's payload that have not passed yet.
     pub remaining: u32,
