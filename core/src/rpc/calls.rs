@@ -277,8 +277,8 @@ impl Calls {
     pub(super) fn torn(&mut self, from: Direction, torn: Torn, loss: Loss, cx: &mut Context<'_>) {
         if self.client == Some(from.other()) {
             // The call has ended, and neither how nor when is known.
-            if torn.end_stream && self.streams.get(&torn.stream).is_some_and(|entry| entry.ended.is_none()) {
-                self.lose(torn.stream, loss, cx);
+            if torn.end_stream {
+                self.end(torn.stream, Ending::Torn(loss), cx.now, cx);
             }
         } else {
             self.requests.in_doubt(loss, 1);

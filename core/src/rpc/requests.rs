@@ -14,6 +14,8 @@ pub(super) const UNKNOWN: u32 = 65_536;
 #[derive(Debug, Default)]
 pub(super) struct Requests {
     highest: u32,
+    /// Calls above it that were counted as lost already, when their responses ended.
+    counted: u32,
     /// Since the last request that was seen, requests may have been lost.
     open: Option<Open>,
     holes: [Option<Hole>; HOLES],
@@ -27,8 +29,6 @@ struct Open {
     loss: Loss,
     /// Not more than so many.
     most: u32,
-    /// Calls that were counted as lost already, when their responses ended.
-    counted: u32,
 }
 
 /// Requests between these two, both not included, were made before the kernel came to the connection.
@@ -60,9 +60,9 @@ impl Requests {
     /// A request was seen: tells which ones before it were lost. Calls are numbered without holes, by odd numbers; of those from before
     /// the kernel came most were over by then, so only those whose responses are seen count, then.
     pub(super) fn seen(&mut self, stream: u32) -> Option<Lost> {
-        let open = self.open.take();
+        let (open, counted) = (self.open.take(), std::mem::take(&mut self.counted));
         self.highest = self.highest.max(stream);
-        let Open { after, loss, most, counted } = open.filter(|open| stream > open.after.saturating_add(1))?;
+        let Open { after, loss, most } = open.filter(|open| stream > open.after.saturating_add(1))?;
         if loss == Loss::Joined {
             self.holes[self.next] = Some(Hole { after, before: stream, loss });
             self.next = (self.next + 1) % HOLES;
@@ -75,7 +75,7 @@ impl Requests {
     /// From here on, until the next one is seen, requests may have been lost: at most as many as there are `frames` missing.
     pub(super) fn in_doubt(&mut self, loss: Loss, frames: u32) {
         let after = self.highest;
-        let open = self.open.get_or_insert(Open { after, loss, most: 0, counted: 0 });
+        let open = self.open.get_or_insert(Open { after, loss, most: 0 });
         open.most = open.most.saturating_add(frames);
     }
 
@@ -86,29 +86,30 @@ impl Requests {
         open.or_else(|| self.holes.iter().flatten().find(in_hole).map(|hole| hole.loss))
     }
 
-    /// A call whose request was not seen was counted as lost.
+    /// A call whose request was not seen was counted as lost. That its request was lost may show only later, in the next record of
+    /// the client.
     pub(super) fn counted(&mut self, stream: u32) {
-        if let Some(open) = self.open.as_mut().filter(|open| stream > open.after) {
-            open.counted = open.counted.saturating_add(1);
-        }
+        self.counted = self.counted.saturating_add(u32::from(self.can_come(stream)));
     }
 }
 
-saved_struct!(Open { after, loss, most, counted });
+saved_struct!(Open { after, loss, most });
 saved_struct!(Hole { after, before, loss });
 
 impl Saved for Requests {
     fn save(&self, out: &mut Vec<u8>) {
-        let Self { highest, open, holes, next } = self;
+        let Self { highest, counted, open, holes, next } = self;
         highest.save(out);
+        counted.save(out);
         open.save(out);
         holes.save(out);
         (*next as u64).save(out);
     }
 
     fn load(from: &mut Reader<'_>) -> Result<Self, CheckpointError> {
-        let (highest, open, holes, next) = (u32::load(from)?, Saved::load(from)?, Saved::load(from)?, u64::load(from)?);
+        let (highest, counted) = (u32::load(from)?, u32::load(from)?);
+        let (open, holes, next) = (Saved::load(from)?, Saved::load(from)?, u64::load(from)?);
         ensure(next < HOLES as u64, "the next hole")?;
-        Ok(Self { highest, open, holes, next: usize::try_from(next).unwrap_or(0) })
+        Ok(Self { highest, counted, open, holes, next: usize::try_from(next).unwrap_or(0) })
     }
 }

@@ -37,6 +37,8 @@ pub(super) enum Ending {
     Reset(u32),
     /// Its connection does not carry it any more.
     Gone,
+    /// The end of its response, of which a part was lost for this reason.
+    Torn(Loss),
 }
 
 /// What is to be thought of a call whose end may have been lost.
@@ -134,6 +136,7 @@ impl Request {
             Ending::Response(status) => status,
             Ending::Reset(code) => Status::from_reset(code, self.expired(time)),
             Ending::Gone => Status::Unavailable,
+            Ending::Torn(_) => Status::Other,
         }
     }
 
@@ -176,6 +179,10 @@ impl Saved for Ending {
                 code.save(out);
             }
             Self::Gone => out.push(2),
+            Self::Torn(loss) => {
+                out.push(3);
+                loss.save(out);
+            }
         }
     }
 
@@ -184,6 +191,7 @@ impl Saved for Ending {
             0 => Self::Response(Saved::load(from)?),
             1 => Self::Reset(Saved::load(from)?),
             2 => Self::Gone,
+            3 => Self::Torn(Saved::load(from)?),
             _ => return Err(CheckpointError::Invalid { what: "an ending" }),
         })
     }

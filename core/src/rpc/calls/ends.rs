@@ -61,7 +61,7 @@ impl Calls {
         }
         let doubt = entry.doubt.map(|doubt| doubt.loss).or(cx.tail_lost.then_some(Loss::Gap));
         match doubt {
-            Some(loss) if !matches!(ending, Ending::Response(_)) => self.lose(stream, loss, cx),
+            Some(loss) if !matches!(ending, Ending::Response(_) | Ending::Torn(_)) => self.lose(stream, loss, cx),
             _ => self.finish(stream, ending, time, cx),
         }
     }
@@ -74,6 +74,10 @@ impl Calls {
     }
 
     pub(super) fn finish(&mut self, stream: u32, ending: Ending, time: u64, cx: &mut Context<'_>) {
+        if let Ending::Torn(loss) = ending {
+            self.lose(stream, loss, cx);
+            return;
+        }
         if !self.streams.get(&stream).is_some_and(|entry| entry.announced) {
             // Nothing has shown that it is a call.
             self.lose(stream, Loss::Unclassified, cx);

@@ -362,6 +362,40 @@ fn a_call_whose_request_was_lost_counts_once_when_its_reset_crosses_its_response
 }
 
 #[test]
+fn a_call_that_ended_before_its_clients_loss_showed_counts_once() {
+    // Its response is torn, or waits for its request in vain; both before the client's next record tells that this was lost.
+    let torn = |rig: &mut Rig| {
+        let trailers = last(3, &trailers("0")).cut(&[4]);
+        rig.received(2, &[headers(3, &response())]).parts(Direction::Received, 3, trailers[..1].to_vec());
+        rig.lose(Direction::Received, 1).received(4, &[]);
+    };
+    let whole = |rig: &mut Rig| {
+        rig.received(2, &[headers(3, &response()), last(3, &trailers("0"))]).tick(1_600);
+    };
+    for end in [torn as End, whole] {
+        let mut rig = Rig::new();
+        rig.sent(1, &[headers(1, &request("/a.B/C"))]).lose(Direction::Sent, 1);
+        end(&mut rig);
+        rig.sent(1_700, &[headers(5, &request("/a.B/C")), reset(5, CANCEL)]).tick(4_000);
+        assert_eq!((lost(&rig.counts()), rig.counts().started), (vec![(Loss::Gap, 1)], 2));
+    }
+}
+
+#[test]
+fn a_request_that_comes_after_its_torn_response_is_lost_with_it() {
+    let mut rig = Rig::new();
+    rig.sent(1, &[headers(1, &request("/a.B/C"))]);
+    let trailers = last(3, &trailers("0")).cut(&[4]);
+    rig.received(2, &[headers(3, &response())]).parts(Direction::Received, 3, trailers[..1].to_vec());
+    rig.lose(Direction::Received, 1).received(4, &[]).sent(5, &[headers(3, &request("/a.B/C"))]);
+    assert_eq!(
+        rig.lines(),
+        ["1 client a.B/C starts at 1", "3 client a.B/C starts at 5", "3 answers at 2", "3 a.B/C lost: gap"]
+    );
+    assert_eq!((lost(&rig.counts()), rig.counts().in_flight), (vec![(Loss::Gap, 1)], 1));
+}
+
+#[test]
 fn calls_that_were_lost_as_a_whole_are_counted_by_the_numbers_of_requests() {
     let mut rig = Rig::new();
     rig.sent(1, &[headers(1, &request("/a.B/C"))]).received(2, &[headers(1, &response())]).lines();
