@@ -11,7 +11,7 @@ use crate::rpc::connection::Connection;
 use crate::rpc::counts::Loss;
 
 /// `FLSRPC`, then the version: to be counted up with each change to what is saved, to an enum that is, and to what it means.
-const MAGIC: u64 = u64::from_le_bytes(*b"FLSRPC\x01\x00");
+const MAGIC: u64 = u64::from_le_bytes(*b"FLSRPC\x02\x00");
 
 impl Tracker {
     /// All that is known, in at most `max` bytes if that is enough for the counts. What does not fit is left out, the connections that said nothing for
