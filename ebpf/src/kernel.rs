@@ -4,7 +4,7 @@
 //! so the verifier sees constants, and checks each load against the kernel's own types. Loads through pointers that may
 //! have gone stale are safe: the JIT gives them exception entries, and they read 0.
 
-use aya_ebpf::helpers::generated::bpf_probe_read_kernel;
+use aya_ebpf::helpers::generated::{bpf_probe_read_kernel, bpf_skc_to_tcp_sock};
 
 /// `S_IFMT` and `S_IFSOCK` of include/uapi/linux/stat.h.
 const S_IFMT: u16 = 0o170_000;
@@ -128,6 +128,8 @@ views! {
     Node,
     /// `struct sock`
     Sock,
+    /// `struct tcp_sock`, which begins with its `sock`.
+    TcpSock,
     /// `struct pt_regs`: the registers with which the task entered the kernel.
     Registers,
 }
@@ -299,10 +301,15 @@ impl Sock {
         self.member(&SOCK_TYPE)
     }
 
-    /// Whether its bytes have TCP's sequence numbers.
+    /// As [`FileSocket::tcp_place`].
     #[inline(always)]
-    pub(crate) fn is_tcp(self) -> bool {
-        self.member::<u16>(&SOCK_PROTOCOL) == IPPROTO_TCP
+    pub(crate) fn tcp_place(self, received: bool) -> Option<u32> {
+        // SAFETY: the helper is given a socket, and gives the same one or null.
+        let tcp = unsafe { bpf_skc_to_tcp_sock(self.0.cast_mut().cast()) };
+        if tcp.is_null() {
+            return None;
+        }
+        Some(TcpSock(tcp.cast_const().cast()).member(if received { &TCP_COPIED_SEQ } else { &TCP_WRITE_SEQ }))
     }
 }
 
@@ -384,12 +391,6 @@ impl Registers {
 /// `IPPROTO_TCP` of include/uapi/linux/in.h.
 const IPPROTO_TCP: u16 = 6;
 
-/// The sequence number behind what the task has sent, or received, of a socket of TCP: a `tcp_sock` begins with its `sock`.
-#[inline(always)]
-pub(crate) fn tcp_place(socket: u64, received: bool) -> Option<u32> {
-    copy(socket, if received { &TCP_COPIED_SEQ } else { &TCP_WRITE_SEQ })
-}
-
 /// The socket behind a descriptor, by copies of what the kernel has: nothing of it is a pointer that the verifier knows.
 #[derive(Clone, Copy)]
 pub(crate) struct FileSocket {
@@ -435,6 +436,15 @@ impl FileSocket {
     #[inline(always)]
     pub(crate) fn kind(self) -> u16 {
         copy(self.address, &SOCK_TYPE).unwrap_or(0)
+    }
+
+    /// The sequence number behind what the task has sent, or received, of a socket of TCP; none of any other.
+    #[inline(always)]
+    pub(crate) fn tcp_place(self, received: bool) -> Option<u32> {
+        if !self.is_tcp() {
+            return None;
+        }
+        copy(self.address, if received { &TCP_COPIED_SEQ } else { &TCP_WRITE_SEQ })
     }
 }
 

@@ -126,8 +126,11 @@ pub mod pulse {
     pub const MISSED: u32 = 1;
     /// [`crate::http2::abi`] and the sizes of the maps, of whoever made the map.
     pub const ABI: u32 = 2;
+    /// Grows when an entry of [`super::map::CGROUPS`] was changed or removed by user space: programs may go by what they read of the map
+    /// as long as it stands still. Agents write it, behind the change.
+    pub const VERDICTS: u32 = 3;
     /// How many places there are.
-    pub const PLACES: u32 = 3;
+    pub const PLACES: u32 = 4;
     /// Nanoseconds after a beat from which on dispatchers do nothing: their agent is gone, and none came after it.
     pub const LIFE: u64 = 120_000_000_000;
 }

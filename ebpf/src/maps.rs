@@ -49,6 +49,11 @@ pub(crate) static HTTP2_COUNTERS: PerCpuArray<Http2Counters, 1> = PerCpuArray::n
 #[btf_map]
 pub(crate) static HTTP2_SCRATCH: PerCpuArray<Http2Scratch, 2> = PerCpuArray::new();
 
+/// What this processor read last of `CGROUPS`, by the lower bits of the group's id: finding an entry of a hash costs more than all else that is
+/// done about most I/Os.
+#[btf_map]
+pub(crate) static READ_VERDICTS: PerCpuArray<ReadVerdict, { READ_VERDICTS_MAX as usize }> = PerCpuArray::new();
+
 /// Where exec records are put together: too large for the stack (512 bytes).
 #[btf_map]
 pub(crate) static EXEC_SCRATCH: PerCpuArray<ExecScratch, 1> = PerCpuArray::new();
@@ -93,6 +98,19 @@ pub(crate) struct Http2Scratch {
     pub(crate) record: Http2Record,
     /// The pieces; 8 bytes more, as the last one's padding is written before its bytes.
     pub(crate) data: [u8; RECORD_BYTES_MAX as usize + 8],
+}
+
+/// Groups of which a processor keeps the verdict, a power of two.
+pub(crate) const READ_VERDICTS_MAX: u32 = 64;
+
+/// What `CGROUPS` said of a group.
+#[repr(C)]
+pub(crate) struct ReadVerdict {
+    pub(crate) cgroup: u64,
+    /// [`pulse::VERDICTS`] as it stood before.
+    pub(crate) changes: u64,
+    /// 0 where it has no entry.
+    pub(crate) bits: u64,
 }
 
 /// A connection in `CONNECTIONS_BY_SOCKET`.

@@ -1,7 +1,8 @@
 //! The bytes of an I/O, where the task has them: what the walker (`fleetscope_ebpf::http2`) reads in the kernel.
 //!
 //! The kernel has just copied them, so they are there; where they are not any more, the I/O is unreadable, and nothing is guessed.
-//! Frame headers are read through a window of some hundred bytes: most I/Os are read with one copy for all their headers.
+//! A read of user memory costs more than all else that is done for a frame, however short it is: headers and short blocks are taken from a
+//! window of some hundred bytes, so that one read is enough for most I/Os.
 
 use crate::maps::{HTTP2_COUNTERS, Http2Scratch};
 use crate::record::{head, send_frames};
@@ -15,7 +16,9 @@ use fleetscope_ebpf::http2::{
 use fleetscope_ebpf::kind;
 
 /// Bytes of user memory that are looked at at once.
-const WINDOW: u32 = 256;
+const WINDOW: u32 = 512;
+/// Most bytes of a piece that are copied out of the window, a multiple of 8.
+const COPY_MAX: u32 = 128;
 /// Bytes of a `struct iovec`.
 const IOVEC: u64 = 16;
 
@@ -130,6 +133,36 @@ pub(crate) struct Tap {
 }
 
 impl Tap {
+    /// Copies a short piece out of the window, zeros up to a multiple of 8; false when it is not all there.
+    ///
+    /// # Safety
+    /// `to` has room for [`COPY_MAX`] bytes.
+    #[inline(always)]
+    unsafe fn copy(&mut self, to: *mut u8, bytes: u32, at: u32) -> bool {
+        let memory = self.memory();
+        if bytes > COPY_MAX || at < memory.window_begin || at.wrapping_add(bytes) > memory.window_end {
+            return false;
+        }
+        let offset = at.wrapping_sub(memory.window_begin).min(WINDOW) as usize;
+        // SAFETY: behind the window the map's value goes on for longer than COPY_MAX.
+        unsafe {
+            let from = (&raw const (*self.scratch).memory.window).cast::<u8>().add(offset);
+            for word in 0..COPY_MAX / 8 {
+                if word * 8 >= bytes {
+                    break;
+                }
+                let at = (word * 8) as usize;
+                to.add(at).cast::<u64>().write(self::word(from.add(at)));
+            }
+            let over = bytes & 7;
+            if over != 0 {
+                let last = to.add((bytes & !7) as usize).cast::<u64>();
+                last.write(last.read() & ((1 << (over * 8)) - 1));
+            }
+        }
+        true
+    }
+
     #[inline(always)]
     fn memory(&mut self) -> &mut UserMemory {
         // SAFETY: a value of the map, which no other program uses at the same time; no other reference to this field lives.
@@ -163,13 +196,13 @@ impl Io for Tap {
     #[inline(always)]
     fn put(&mut self, fill: u32, head: FrameHead, at: u32) -> bool {
         // The bounds hold already; said again right before their use, as the verifier forgets them in memory.
-        let fill = fill.min(FLUSH_BYTES) as usize;
-        let captured = (head.captured as u32).min(PIECE_MAX);
+        let fill = at_most(fill, FLUSH_BYTES) as usize;
+        let captured = at_most(head.captured as u32, PIECE_MAX);
         // SAFETY: FLUSH_BYTES, a head, PIECE_MAX and a padding fit into the data.
         unsafe {
             let to = (&raw mut (*self.scratch).data).cast::<u8>().add(fill);
             let payload = to.add(FRAME_HEAD_BYTES as usize);
-            if captured != 0 {
+            if captured != 0 && !self.copy(payload, captured, at) {
                 let memory = self.memory();
                 let from = memory.base.wrapping_add(at.wrapping_sub(memory.begin) as u64);
                 payload.add((captured & !7) as usize).cast::<u64>().write(0);
@@ -197,7 +230,7 @@ impl Io for Tap {
             (*record).pieces = pieces;
             (*record).start = start;
             (*record).end = end;
-            let bytes = size_of::<Http2Record>() as u64 + bytes.min(RECORD_BYTES_MAX) as u64;
+            let bytes = size_of::<Http2Record>() as u64 + at_most(bytes, RECORD_BYTES_MAX) as u64;
             if send_frames(record.cast_const().cast(), bytes) {
                 (*counters).records += 1;
             } else {
@@ -208,18 +241,36 @@ impl Io for Tap {
     }
 }
 
-/// 16 bytes, wherever they begin. The compiler would load them one by one, as it does not know that the machines which this runs on
+/// The lesser of both. The compiler cannot tell that it is `value`, and so the bound is there where the verifier looks for it.
+#[inline(always)]
+fn at_most(value: u32, max: u32) -> u32 {
+    let mut value = value as u64;
+    // SAFETY: nothing is done.
+    unsafe { asm!("{value} = {value}", value = inout(reg) value, options(nostack, nomem, pure)) };
+    (value as u32).min(max)
+}
+
+/// 16 bytes, wherever they begin.
+///
+/// # Safety
+/// As of [`word`].
+#[inline(always)]
+unsafe fn words(at: *const u8) -> [u8; PEEK_BYTES as usize] {
+    // SAFETY: both have the same bytes.
+    unsafe { core::mem::transmute([word(at), word(at.add(8))]) }
+}
+
+/// 8 bytes, wherever they begin. The compiler would load them one by one, as it does not know that the machines which this runs on
 /// load words from any address.
 ///
 /// # Safety
 /// They are in a map's value.
 #[inline(always)]
-unsafe fn words(at: *const u8) -> [u8; PEEK_BYTES as usize] {
-    let (low, high): (u64, u64);
-    // SAFETY: the verifier checks both loads.
+unsafe fn word(at: *const u8) -> u64 {
+    let value: u64;
+    // SAFETY: the verifier checks the load.
     unsafe {
-        asm!("{low} = *(u64 *)({at} + 0)", "{high} = *(u64 *)({at} + 8)", at = in(reg) at, low = out(reg) low, high = out(reg) high, options(nostack, readonly));
-    }
-    // SAFETY: both have the same bytes.
-    unsafe { core::mem::transmute([low, high]) }
+        asm!("{value} = *(u64 *)({at} + 0)", at = in(reg) at, value = out(reg) value, options(nostack, readonly))
+    };
+    value
 }

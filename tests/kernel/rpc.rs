@@ -117,6 +117,24 @@ fn hundreds_of_calls_in_one_write_are_all_seen() {
 
 #[test]
 #[ignore = "needs CAP_BPF: make test-kernel"]
+fn blocks_of_every_length_are_read_wherever_they_lie() {
+    for options in &ways() {
+        let (_session, mut calls, group) = observed(options);
+        let mut connection = Connection::new(&group, PLAIN);
+        connection.open();
+        // Short ones, such as are copied out of what was read for their headers, and longer ones; at its end, across it, behind it.
+        let names: Vec<String> = (1..=120).map(|length| format!("p.S/{}", "m".repeat(length))).collect();
+        let streams = || (1..).step_by(2).zip(&names);
+        connection.client(&streams().flat_map(|(id, name)| request(id, &format!("/{name}"), 3)).collect::<Vec<u8>>());
+        connection.server(&streams().flat_map(|(id, _)| response(id, 0, "0")).collect::<Vec<u8>>());
+        let mut expected: Vec<String> = names.iter().flat_map(|name| both(1, name, "OK")).collect();
+        expected.sort_by_key(|line| line[4..].to_owned());
+        assert_eq!(calls.ended(), expected);
+    }
+}
+
+#[test]
+#[ignore = "needs CAP_BPF: make test-kernel"]
 fn blocks_may_go_over_many_frames_and_many_reads() {
     for options in &ways() {
         let (_session, mut calls, group) = observed(options);

@@ -168,37 +168,42 @@ impl Walk {
         Self { end: shared.reason, ..Self::default() }
     }
 
-    /// One step: a frame header or a part of it, a piece of payload, or a run of bytes that are skipped; whether there is another.
-    /// The caller stops after [`STEPS_MAX`] steps.
+    /// One step: a frame header and what lies behind it in the same memory, of a payload a piece or all that is skipped, or a part of either;
+    /// whether there is another. The caller stops after [`STEPS_MAX`] steps.
     #[inline(always)]
     pub fn step<I: Io>(&mut self, shared: &mut Shared, direction: &mut Direction, io: &mut I) -> bool {
-        let left = self.len.wrapping_sub(self.at);
         if self.at >= self.len {
             return false;
         }
-        if direction.is_skipping() {
-            let len = direction.remaining.min(left);
-            self.advance(direction, io, len);
-            return true;
-        }
-        let run = match io.run(self.at) {
-            Some(0) => return true,
-            Some(run) => run.min(left),
-            None => {
+        if !direction.is_skipping() {
+            let run = match io.run(self.at) {
+                Some(0) => return true,
+                Some(run) => run.min(self.len.wrapping_sub(self.at)),
+                None => {
+                    unreadable(self, shared, direction, io);
+                    return false;
+                }
+            };
+            let end = self.at.wrapping_add(run);
+            let mut read = match direction.phase {
+                phase::PREFACE => self.preface(shared, direction, io, run),
+                phase::HEAD => self.head(shared, direction, io, run),
+                phase::BODY => true,
+                _ => return false, // given up in the last step
+            };
+            if read && direction.phase == phase::BODY && !direction.is_skipping() && self.at < end {
+                read = self.payload(direction, io, end.wrapping_sub(self.at));
+            }
+            if !read {
                 unreadable(self, shared, direction, io);
                 return false;
             }
-        };
-        let read = match direction.phase {
-            phase::PREFACE => self.preface(shared, direction, io, run),
-            phase::HEAD => self.head(shared, direction, io, run),
-            phase::BODY => self.payload(direction, io, run),
-            _ => return false, // given up in the last step
-        };
-        if !read {
-            unreadable(self, shared, direction, io);
         }
-        read
+        if direction.is_skipping() {
+            let left = self.len.wrapping_sub(self.at);
+            self.advance(direction, io, direction.remaining.min(left));
+        }
+        self.at < self.len
     }
 
     /// Compares up to 16 bytes with the preface; false when they cannot be read.

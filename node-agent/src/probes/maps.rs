@@ -109,7 +109,7 @@ impl Maps {
     /// Writes verdicts, values of [`fleetscope_ebpf::verdict`]. A full map is told in the answer, any other refusal is an error.
     pub fn set_verdicts(&mut self, verdicts: impl IntoIterator<Item = (u64, u32)>) -> Result<Written, MapsError> {
         let mut done = Written::default();
-        for (cgroup, verdict) in verdicts {
+        let result = verdicts.into_iter().try_for_each(|(cgroup, verdict)| {
             match self.cgroups.insert(cgroup, verdict, 0) {
                 Ok(()) => done.written += 1,
                 Err(MapError::SyscallError(error)) if error.io_error.raw_os_error() == Some(libc::E2BIG) => {
@@ -117,8 +117,17 @@ impl Maps {
                 }
                 Err(source) => return Err(MapsError::Kernel { verb: "write", name: map::CGROUPS, source }),
             }
-        }
-        Ok(done)
+            Ok(())
+        });
+        self.verdicts_changed()?;
+        result.map(|()| done)
+    }
+
+    /// Programs that keep what they read of the verdicts read them again.
+    fn verdicts_changed(&mut self) -> Result<(), MapsError> {
+        let failed = |verb| move |source| MapsError::Kernel { verb, name: map::PULSE, source };
+        let changes = self.pulse.get(&pulse::VERDICTS, 0).map_err(failed("read"))?;
+        self.pulse.set(pulse::VERDICTS, changes.wrapping_add(1), 0).map_err(failed("write"))
     }
 
     /// The kernel's verdict about a group; `None` when it is not looked at and its descendants are not either.
@@ -132,7 +141,8 @@ impl Maps {
 
     /// Forgets a group: neither it nor groups that are made below it from now on are looked at.
     pub fn remove_verdict(&mut self, cgroup: u64) -> Result<(), MapsError> {
-        removed(self.cgroups.remove(&cgroup), map::CGROUPS)
+        removed(self.cgroups.remove(&cgroup), map::CGROUPS)?;
+        self.verdicts_changed()
     }
 
     /// Takes what the ring buffer had no room for; call it after each drain of the ring. Returns how many.

@@ -10,15 +10,13 @@ mod hook;
 mod socket;
 mod syscall;
 
-use crate::kernel::{Call, Registers, Task, tcp_place};
-use crate::maps::{HTTP2_COUNTERS, Http2Scratch};
+use crate::kernel::{Call, Registers, Task};
+use crate::maps::{CGROUPS, HTTP2_COUNTERS, Http2Scratch, PULSE, READ_VERDICTS, READ_VERDICTS_MAX};
 use crate::record::{head, send_frames};
-use aya_ebpf::helpers::generated::{bpf_get_current_cgroup_id, bpf_get_current_pid_tgid, bpf_probe_read_user};
+use aya_ebpf::helpers::generated::{bpf_get_current_pid_tgid, bpf_get_current_task_btf, bpf_probe_read_user};
 use fleetscope_ebpf::http2::connection::state;
 use fleetscope_ebpf::http2::{ClosedRecord, Connection, Direction, Http2Record, Shared, direction, unreadable};
-use fleetscope_ebpf::{kind, verdict};
-
-use crate::maps::CGROUPS;
+use fleetscope_ebpf::{kind, pulse, verdict};
 
 /// `AF_UNIX`, `AF_INET`, `AF_INET6` of include/linux/socket.h.
 const FAMILIES: [u16; 3] = [AF_UNIX, 2, 10];
@@ -35,11 +33,27 @@ const TCP_CLOSE: u32 = 7;
 /// The current task's cgroup, and whether its sockets are looked at.
 #[inline(always)]
 fn observed_cgroup() -> (u64, bool) {
-    // SAFETY: a helper without arguments.
-    let cgroup = unsafe { bpf_get_current_cgroup_id() };
-    // SAFETY: the value is copied at once; a concurrent removal leaves an old verdict at worst.
-    let bits = unsafe { CGROUPS.get(cgroup) }.copied();
-    (cgroup, bits.is_some_and(|bits| bits & verdict::RPC != 0))
+    // SAFETY: the helper gives the current task.
+    let cgroup = unsafe { Task::new(bpf_get_current_task_btf() as u64) }.cgroup();
+    (cgroup, verdict_of(cgroup) & verdict::RPC as u64 != 0)
+}
+
+/// What `CGROUPS` says of a group, as this processor read it last if nothing was changed since.
+#[inline(always)]
+fn verdict_of(cgroup: u64) -> u64 {
+    let read = READ_VERDICTS.get_ptr_mut(cgroup as u32 & (READ_VERDICTS_MAX - 1));
+    let (Some(read), Some(changes)) = (read, PULSE.get_ptr(pulse::VERDICTS)) else { return 0 };
+    // SAFETY: the first is this processor's own, the second a word that is read whole. A verdict that changes after `changes` was read is
+    // found by the next look, as the count has grown then.
+    unsafe {
+        let changes = core::ptr::read_volatile(changes);
+        if (*read).cgroup != cgroup || (*read).changes != changes {
+            (*read).cgroup = cgroup;
+            (*read).changes = changes;
+            (*read).bits = CGROUPS.get(cgroup).map_or(0, |bits| *bits as u64);
+        }
+        (*read).bits
+    }
 }
 
 /// An I/O of a task whose sockets are not looked at, on a socket without sequence numbers: what was known of it is not true any more.
@@ -99,8 +113,7 @@ unsafe fn find(
 /// Compares where the socket is with where it was behind the last I/O that was seen; what passed in between makes the direction lost. So nothing
 /// is built on a header table that missed something, whatever it was: a time without verdict, a task of another group, a program that was not run.
 #[inline(always)]
-unsafe fn check_place(socket: u64, one: *mut Direction, len: u32, received: bool) {
-    let Some(place) = tcp_place(socket, received) else { return };
+unsafe fn check_place(place: u32, one: *mut Direction, len: u32, received: bool) {
     // SAFETY: the value of a map; the counters are this processor's own.
     unsafe {
         // The end of the other side's stream (FIN) takes a number too, and is received with the last bytes.

@@ -106,7 +106,7 @@ unsafe fn observe(socket: u64, ret: i32, flags: u32, way: u8) {
             (*one).missed();
         }
         if let Some(scratch) = HTTP2_SCRATCH.get_ptr_mut(way as u32) {
-            look(sock, socket, connection, scratch, cgroup, ret as u32, flags, way);
+            look(sock, connection, scratch, cgroup, ret as u32, flags, way);
         }
     }
 }
@@ -123,7 +123,6 @@ pub(super) struct Walked {
 #[expect(clippy::too_many_arguments, reason = "one function in two parts: each is a register")]
 unsafe fn look(
     sock: Sock,
-    socket: u64,
     connection: *mut Connection,
     scratch: *mut Http2Scratch,
     cgroup: u64,
@@ -135,8 +134,9 @@ unsafe fn look(
     unsafe {
         let shared = &raw mut (*connection).shared;
         let one = if way == direction::SENT { &raw mut (*connection).sent } else { &raw mut (*connection).received };
-        if sock.is_tcp() {
-            check_place(socket, one, len, way == direction::RECEIVED);
+        let received = way == direction::RECEIVED;
+        if let Some(place) = sock.tcp_place(received) {
+            check_place(place, one, len, received);
         }
         let mut next = walker::begin(&*shared, &mut *one);
         if next == Next::Skip {

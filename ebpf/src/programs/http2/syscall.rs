@@ -27,9 +27,9 @@ use fleetscope_ebpf::http2::{
     Connection, Direction, Next, STEPS_MAX, Shared, Sniff, Walk, direction, unreadable, walker,
 };
 
-/// Steps of the walk in one program of the chain. The kernel allows 33 programs in a row (include/linux/bpf.h, `MAX_TAIL_CALL_CNT`): some 600
-/// steps, 300 frames of one I/O, are left when a sniff has taken all that it may.
-const WALK_STEPS: u32 = 24;
+/// Steps of the walk in one program of the chain. The kernel allows 33 programs in a row (include/linux/bpf.h, `MAX_TAIL_CALL_CNT`): some 300
+/// steps, most of them a frame of the I/O, are left when a sniff has taken all that it may.
+const WALK_STEPS: u32 = 12;
 /// Steps of the sniff in one program of the chain, as more are too much for the verifier, and how many such programs there are at most: an I/O
 /// of more than 32 frames proves nothing, another one will.
 const SNIFF_STEPS: u32 = 4;
@@ -189,8 +189,9 @@ unsafe fn observe(registers: Registers, ret: i64) -> Next {
             // Neither how much nor where.
             Err(_) => 1,
         };
-        if socket.is_tcp() {
-            check_place(socket.address, one, len, way == direction::RECEIVED);
+        let received = way == direction::RECEIVED;
+        if let Some(place) = socket.tcp_place(received) {
+            check_place(place, one, len, received);
         }
         look(connection, scratch, task, registers, cgroup, len, flags, way)
     }
