@@ -4,7 +4,7 @@
 //! so the verifier sees constants, and checks each load against the kernel's own types. Loads through pointers that may
 //! have gone stale are safe: the JIT gives them exception entries, and they read 0.
 
-use aya_ebpf::helpers::generated::{bpf_probe_read_kernel, bpf_skc_to_tcp_sock};
+use aya_ebpf::helpers::generated::{bpf_probe_read_kernel, bpf_skc_to_tcp_sock, bpf_task_pt_regs};
 
 /// `S_IFMT` and `S_IFSOCK` of include/uapi/linux/stat.h.
 const S_IFMT: u16 = 0o170_000;
@@ -204,6 +204,13 @@ impl Task {
     #[inline(always)]
     pub(crate) fn is_worker(self) -> bool {
         self.flags() & PF_WORKER != 0
+    }
+
+    /// The registers with which it entered the kernel.
+    #[inline(always)]
+    pub(crate) fn registers(self) -> Registers {
+        // SAFETY: the helper is given a task.
+        Registers(unsafe { bpf_task_pt_regs(self.0.cast_mut().cast()) } as *const u8)
     }
 
     /// The address space.

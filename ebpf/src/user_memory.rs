@@ -6,7 +6,7 @@
 
 use crate::maps::{HTTP2_COUNTERS, Http2Scratch};
 use crate::record::{head, send_frames};
-use aya_ebpf::helpers::generated::{bpf_get_current_pid_tgid, bpf_probe_read_user};
+use aya_ebpf::helpers::generated::bpf_probe_read_user;
 use core::arch::asm;
 use fleetscope_ebpf::http2::io::PEEK_BYTES;
 use fleetscope_ebpf::http2::{
@@ -224,7 +224,6 @@ impl Io for Tap {
         unsafe {
             let record = &raw mut (*self.scratch).record;
             (*record).head = head(kind::HTTP2, 0, (*record).head.cgroup);
-            (*record).tgid = (bpf_get_current_pid_tgid() >> 32) as u32;
             (*record).seq = seq;
             (*record).bytes = bytes;
             (*record).pieces = pieces;

@@ -30,11 +30,17 @@ const MSG_TRUNC: u32 = 0x20;
 /// `TCP_CLOSE` of include/net/tcp_states.h.
 const TCP_CLOSE: u32 = 7;
 
-/// The current task's cgroup, and whether its sockets are looked at.
+/// The current task.
 #[inline(always)]
-fn observed_cgroup() -> (u64, bool) {
-    // SAFETY: the helper gives the current task.
-    let cgroup = unsafe { Task::new(bpf_get_current_task_btf() as u64) }.cgroup();
+fn current_task() -> Task {
+    // SAFETY: that is what the helper gives.
+    unsafe { Task::new(bpf_get_current_task_btf() as u64) }
+}
+
+/// The task's cgroup, and whether its sockets are looked at.
+#[inline(always)]
+fn observed_cgroup(task: Task) -> (u64, bool) {
+    let cgroup = task.cgroup();
     (cgroup, verdict_of(cgroup) & verdict::RPC as u64 != 0)
 }
 
@@ -131,11 +137,12 @@ unsafe fn check_place(place: u32, one: *mut Direction, len: u32, received: bool)
 
 /// What is the same in all records of one I/O; the rest is written when one is sent, as most I/Os send none.
 #[inline(always)]
-unsafe fn begin_record(record: *mut Http2Record, cgroup: u64, cookie: u64, way: u8) {
+unsafe fn begin_record(record: *mut Http2Record, task: Task, cgroup: u64, cookie: u64, way: u8) {
     // SAFETY: this processor's own.
     unsafe {
         (*record).head.cgroup = cgroup;
         (*record).cookie = cookie;
+        (*record).tgid = task.tgid();
         (*record).direction = way;
         (*record).pad = [0; 3];
     }

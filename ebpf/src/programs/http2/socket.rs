@@ -6,15 +6,13 @@
 use super::hook::epoch;
 use super::{
     AF_UNIX, FAMILIES, NOT_OF_THE_STREAM, SOCK_STREAM, TCP_CLOSE, begin_record, check_place, closed, count_unreadable,
-    find, observed_cgroup, pass_unseen,
+    current_task, find, observed_cgroup, pass_unseen,
 };
-use crate::kernel::{Registers, Sock, Task};
+use crate::kernel::{Sock, Task};
 use crate::maps::{HTTP2_COUNTERS, HTTP2_SCRATCH, Http2Scratch, connection_made, connection_of};
 use crate::programs::argument;
 use crate::user_memory::Tap;
-use aya_ebpf::helpers::generated::{
-    bpf_get_current_cgroup_id, bpf_get_current_task_btf, bpf_get_socket_cookie, bpf_loop, bpf_task_pt_regs,
-};
+use aya_ebpf::helpers::generated::{bpf_get_current_cgroup_id, bpf_get_socket_cookie, bpf_loop};
 use aya_ebpf::macros::btf_tracepoint;
 use aya_ebpf::programs::BtfTracePointContext;
 use core::ffi::c_void;
@@ -70,7 +68,8 @@ unsafe fn observe(socket: u64, ret: i32, flags: u32, way: u8) {
         if !connection.is_null() && (*connection).shared.state == state::REJECTED {
             return;
         }
-        let (cgroup, observed) = observed_cgroup();
+        let task = current_task();
+        let (cgroup, observed) = observed_cgroup(task);
         if !observed {
             if family == AF_UNIX && ret > 0 {
                 pass_unseen(connection, way);
@@ -106,7 +105,7 @@ unsafe fn observe(socket: u64, ret: i32, flags: u32, way: u8) {
             (*one).missed();
         }
         if let Some(scratch) = HTTP2_SCRATCH.get_ptr_mut(way as u32) {
-            look(sock, connection, scratch, cgroup, ret as u32, flags, way);
+            look(sock, task, connection, scratch, cgroup, ret as u32, flags, way);
         }
     }
 }
@@ -123,6 +122,7 @@ pub(super) struct Walked {
 #[expect(clippy::too_many_arguments, reason = "one function in two parts: each is a register")]
 unsafe fn look(
     sock: Sock,
+    task: Task,
     connection: *mut Connection,
     scratch: *mut Http2Scratch,
     cgroup: u64,
@@ -144,10 +144,8 @@ unsafe fn look(
         }
         let mut walked = Walked { scratch, shared, direction: one };
         let ctx: *mut c_void = (&raw mut walked).cast();
-        begin_record(&raw mut (*scratch).record, cgroup, (*shared).cookie, way);
-        let task = bpf_get_current_task_btf();
-        let registers = Registers::new(bpf_task_pt_regs(task) as u64);
-        if let Err(why) = find(scratch, Task::new(task as u64), registers, len, flags) {
+        begin_record(&raw mut (*scratch).record, task, cgroup, (*shared).cookie, way);
+        if let Err(why) = find(scratch, task, task.registers(), len, flags) {
             count_unreadable(&*shared, why);
             (*scratch).walk = Walk::new(len);
             let mut tap = Tap { scratch };

@@ -8,16 +8,14 @@
 use super::socket::{Walked, walk_step};
 use super::{
     AF_UNIX, FAMILIES, MSG_TRUNC, NOT_OF_THE_STREAM, SOCK_STREAM, TCP_CLOSE, begin_record, check_place, closed,
-    count_unreadable, find, observed_cgroup,
+    count_unreadable, current_task, find, observed_cgroup,
 };
 use crate::kernel::{Call, FileSocket, Registers, Task};
 use crate::maps::{CHAIN, CONNECTIONS_BY_SOCKET, HTTP2_COUNTERS, HTTP2_SCRATCH, Http2Scratch, KeptConnection};
 use crate::programs::argument;
 use crate::user_memory::Tap;
 use aya_ebpf::bindings::{BPF_ANY, BPF_NOEXIST};
-use aya_ebpf::helpers::generated::{
-    bpf_get_current_cgroup_id, bpf_get_current_task_btf, bpf_loop, bpf_probe_read_user,
-};
+use aya_ebpf::helpers::generated::{bpf_get_current_cgroup_id, bpf_loop, bpf_probe_read_user};
 use aya_ebpf::macros::btf_tracepoint;
 use aya_ebpf::programs::BtfTracePointContext;
 use core::ffi::c_void;
@@ -118,13 +116,13 @@ fn http2_syscall_state(ctx: BtfTracePointContext) -> i32 {
 /// What is to be done with the bytes of a call.
 #[inline(always)]
 unsafe fn observe(registers: Registers, ret: i64) -> Next {
-    let (cgroup, observed) = observed_cgroup();
+    let task = current_task();
+    let (cgroup, observed) = observed_cgroup(task);
     if !observed {
         return Next::Skip;
     }
-    // SAFETY: the helper gives the current task; everything else is a copy.
+    // SAFETY: everything is a copy.
     unsafe {
-        let task = Task::new(bpf_get_current_task_btf() as u64);
         let (mut way, call) = (way_of(registers), registers.call());
         let mut socket = FileSocket::of(task, registers.first() as u32);
         if call == Call::Splice {
@@ -240,7 +238,7 @@ unsafe fn look(
         if next == Next::Skip {
             return Next::Skip;
         }
-        begin_record(&raw mut (*scratch).record, cgroup, (*shared).cookie, way);
+        begin_record(&raw mut (*scratch).record, task, cgroup, (*shared).cookie, way);
         (*scratch).walk = Walk::new(len);
         if let Err(why) = find(scratch, task, registers, len, flags & MSG_TRUNC) {
             count_unreadable(&*shared, why);
