@@ -3,12 +3,17 @@
 //! Every offset is a word of `.rodata` that the loader fills from the running kernel's BTF before it freezes the section,
 //! so the verifier sees constants, and checks each load against the kernel's own types. Loads through pointers that may
 //! have gone stale are safe: the JIT gives them exception entries, and they read 0.
+//!
+//! - this file: the words and the structures; tasks and groups
+//! - [`call`]: the system call that a task is in
+//! - [`socket`]: sockets
 
-use aya_ebpf::helpers::generated::{bpf_probe_read_kernel, bpf_skc_to_tcp_sock, bpf_task_pt_regs};
+mod call;
+mod socket;
 
-/// `S_IFMT` and `S_IFSOCK` of include/uapi/linux/stat.h.
-const S_IFMT: u16 = 0o170_000;
-const S_IFSOCK: u16 = 0o140_000;
+use aya_ebpf::helpers::generated::bpf_task_pt_regs;
+pub(crate) use call::Call;
+pub(crate) use socket::FileSocket;
 
 /// `PF_FORKNOEXEC` of include/linux/sched.h: forked, and did not exec since.
 pub(crate) const PF_FORKNOEXEC: u32 = 0x40;
@@ -69,25 +74,6 @@ pub(crate) fn wakeup_bytes() -> u64 {
 #[inline(always)]
 pub(crate) fn frames_wakeup_bytes() -> u64 {
     constant(&FRAMES_WAKEUP_BYTES) as u64
-}
-
-/// What a system call says of the memory of its I/O.
-#[derive(Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Call {
-    /// A buffer: read, write, recvfrom, sendto.
-    Buffer,
-    /// An array of `struct iovec`: readv, writev.
-    Iovecs,
-    /// A `struct user_msghdr`: recvmsg, sendmsg.
-    Message,
-    /// An array of `struct mmsghdr`, which begin with a `user_msghdr`: recvmmsg, sendmmsg.
-    Messages,
-    /// From a file to the socket of the first argument: sendfile.
-    Sendfile,
-    /// From the socket of the first argument to a pipe, or from a pipe to that of the third: splice.
-    Splice,
-    /// Another.
-    Other,
 }
 
 macro_rules! views {
@@ -292,183 +278,5 @@ impl Cgroup {
     pub(crate) fn parent_id(self) -> u64 {
         let parent = CgroupState(self.member(&CGROUP_SELF_PARENT));
         Cgroup(parent.member(&CSS_CGROUP)).id()
-    }
-}
-
-impl Sock {
-    /// `AF_*`
-    #[inline(always)]
-    pub(crate) fn family(self) -> u16 {
-        self.member(&SOCK_FAMILY)
-    }
-
-    /// `SOCK_*`
-    #[inline(always)]
-    pub(crate) fn kind(self) -> u16 {
-        self.member(&SOCK_TYPE)
-    }
-
-    /// As [`FileSocket::tcp_place`].
-    #[inline(always)]
-    pub(crate) fn tcp_place(self, received: bool) -> Option<u32> {
-        // SAFETY: the helper is given a socket, and gives the same one or null.
-        let tcp = unsafe { bpf_skc_to_tcp_sock(self.0.cast_mut().cast()) };
-        if tcp.is_null() {
-            return None;
-        }
-        Some(TcpSock(tcp.cast_const().cast()).member(if received { &TCP_COPIED_SEQ } else { &TCP_WRITE_SEQ }))
-    }
-}
-
-impl Registers {
-    /// Whether the task is of the machine's own width, so that the other registers are where they are looked for.
-    #[inline(always)]
-    pub(crate) fn is_native(self) -> bool {
-        self.member::<u16>(&REGS_MODE) as u32 & constant(&REGS_MODE_MASK) == constant(&REGS_MODE_USER)
-    }
-
-    /// Which system call it is.
-    #[inline(always)]
-    pub(crate) fn call(self) -> Call {
-        let number: u32 = self.member(&REGS_CALL);
-        if number == constant(&SYS_READ)
-            || number == constant(&SYS_WRITE)
-            || number == constant(&SYS_RECVFROM)
-            || number == constant(&SYS_SENDTO)
-        {
-            Call::Buffer
-        } else if number == constant(&SYS_RECVMSG) || number == constant(&SYS_SENDMSG) {
-            Call::Message
-        } else if number == constant(&SYS_READV) || number == constant(&SYS_WRITEV) {
-            Call::Iovecs
-        } else if number == constant(&SYS_RECVMMSG) || number == constant(&SYS_SENDMMSG) {
-            Call::Messages
-        } else if number == constant(&SYS_SENDFILE) {
-            Call::Sendfile
-        } else if number == constant(&SYS_SPLICE) {
-            Call::Splice
-        } else {
-            Call::Other
-        }
-    }
-
-    /// Whether the call, which has a buffer, receives.
-    #[inline(always)]
-    pub(crate) fn is_receive(self) -> bool {
-        let number: u32 = self.member(&REGS_CALL);
-        number == constant(&SYS_READ)
-            || number == constant(&SYS_READV)
-            || number == constant(&SYS_RECVFROM)
-            || number == constant(&SYS_RECVMSG)
-            || number == constant(&SYS_RECVMMSG)
-    }
-
-    /// The flags `MSG_*` of a call that receives; 0 for those that have none.
-    #[inline(always)]
-    pub(crate) fn receive_flags(self) -> u32 {
-        let number: u32 = self.member(&REGS_CALL);
-        if number == constant(&SYS_RECVFROM) || number == constant(&SYS_RECVMMSG) {
-            self.member::<u64>(&REGS_FOURTH) as u32
-        } else if number == constant(&SYS_RECVMSG) {
-            self.third() as u32
-        } else {
-            0
-        }
-    }
-
-    /// The first argument.
-    #[inline(always)]
-    pub(crate) fn first(self) -> u64 {
-        self.member(&REGS_FIRST)
-    }
-
-    /// The second argument.
-    #[inline(always)]
-    pub(crate) fn second(self) -> u64 {
-        self.member(&REGS_SECOND)
-    }
-
-    /// The third argument.
-    #[inline(always)]
-    pub(crate) fn third(self) -> u64 {
-        self.member(&REGS_THIRD)
-    }
-}
-
-/// `IPPROTO_TCP` of include/uapi/linux/in.h.
-const IPPROTO_TCP: u16 = 6;
-
-/// The socket behind a descriptor, by copies of what the kernel has: nothing of it is a pointer that the verifier knows.
-#[derive(Clone, Copy)]
-pub(crate) struct FileSocket {
-    /// Address of its `struct sock`.
-    pub(crate) address: u64,
-    /// Number of its inode.
-    pub(crate) inode: u64,
-}
-
-impl FileSocket {
-    /// The socket of the task's descriptor; none if it is something else.
-    #[inline(always)]
-    pub(crate) fn of(task: Task, descriptor: u32) -> Option<Self> {
-        let table: u64 = copy(task.member::<u64>(&TASK_FILES), &FILES_FDT)?;
-        let most: u32 = copy(table, &FDT_MAX)?;
-        if descriptor >= most {
-            return None;
-        }
-        let array: u64 = copy(table, &FDT_ARRAY)?;
-        let file: u64 = copy_at(array.wrapping_add(descriptor as u64 * 8))?;
-        let inode: u64 = copy(file, &FILE_INODE)?;
-        let mode: u16 = copy(inode, &INODE_MODE)?;
-        if mode & S_IFMT != S_IFSOCK {
-            return None;
-        }
-        let socket: u64 = copy(file, &FILE_PRIVATE)?;
-        Some(Self { address: copy(socket, &SOCKET_SOCK)?, inode: copy(inode, &INODE_NUMBER)? })
-    }
-
-    /// `AF_*`; 0 when the socket is gone.
-    #[inline(always)]
-    pub(crate) fn family(self) -> u16 {
-        copy(self.address, &SOCK_FAMILY).unwrap_or(0)
-    }
-
-    /// Whether its bytes have TCP's sequence numbers.
-    #[inline(always)]
-    pub(crate) fn is_tcp(self) -> bool {
-        copy(self.address, &SOCK_PROTOCOL) == Some(IPPROTO_TCP)
-    }
-
-    /// `SOCK_*`; 0 when the socket is gone.
-    #[inline(always)]
-    pub(crate) fn kind(self) -> u16 {
-        copy(self.address, &SOCK_TYPE).unwrap_or(0)
-    }
-
-    /// The sequence number behind what the task has sent, or received, of a socket of TCP; none of any other.
-    #[inline(always)]
-    pub(crate) fn tcp_place(self, received: bool) -> Option<u32> {
-        if !self.is_tcp() {
-            return None;
-        }
-        copy(self.address, if received { &TCP_COPIED_SEQ } else { &TCP_WRITE_SEQ })
-    }
-}
-
-/// A copy of a member; none where there is no such memory.
-#[inline(always)]
-fn copy<T: Copy>(structure: u64, offset: &'static u32) -> Option<T> {
-    copy_at(structure.wrapping_add(constant(offset) as u64))
-}
-
-#[inline(always)]
-fn copy_at<T: Copy>(address: u64) -> Option<T> {
-    let mut value = core::mem::MaybeUninit::<T>::uninit();
-    // SAFETY: the helper writes all bytes, zeros where it fails; T is an integer.
-    unsafe {
-        if bpf_probe_read_kernel(value.as_mut_ptr().cast(), size_of::<T>() as u32, address as *const _) != 0 {
-            return None;
-        }
-        Some(value.assume_init())
     }
 }

@@ -1,0 +1,114 @@
+//! Sockets: those that a tracepoint gives, and those behind a descriptor.
+
+use super::{
+    FDT_ARRAY, FDT_MAX, FILE_INODE, FILE_PRIVATE, FILES_FDT, INODE_MODE, INODE_NUMBER, SOCK_FAMILY, SOCK_PROTOCOL,
+    SOCK_TYPE, SOCKET_SOCK, Sock, TASK_FILES, TCP_COPIED_SEQ, TCP_WRITE_SEQ, Task, TcpSock, constant,
+};
+use aya_ebpf::helpers::generated::{bpf_probe_read_kernel, bpf_skc_to_tcp_sock};
+
+/// `S_IFMT` and `S_IFSOCK` of include/uapi/linux/stat.h.
+const S_IFMT: u16 = 0o170_000;
+const S_IFSOCK: u16 = 0o140_000;
+
+impl Sock {
+    /// `AF_*`
+    #[inline(always)]
+    pub(crate) fn family(self) -> u16 {
+        self.member(&SOCK_FAMILY)
+    }
+
+    /// `SOCK_*`
+    #[inline(always)]
+    pub(crate) fn kind(self) -> u16 {
+        self.member(&SOCK_TYPE)
+    }
+
+    /// As [`FileSocket::tcp_place`].
+    #[inline(always)]
+    pub(crate) fn tcp_place(self, received: bool) -> Option<u32> {
+        // SAFETY: the helper is given a socket, and gives the same one or null.
+        let tcp = unsafe { bpf_skc_to_tcp_sock(self.0.cast_mut().cast()) };
+        if tcp.is_null() {
+            return None;
+        }
+        Some(TcpSock(tcp.cast_const().cast()).member(if received { &TCP_COPIED_SEQ } else { &TCP_WRITE_SEQ }))
+    }
+}
+
+/// `IPPROTO_TCP` of include/uapi/linux/in.h.
+const IPPROTO_TCP: u16 = 6;
+
+/// The socket behind a descriptor, by copies of what the kernel has: nothing of it is a pointer that the verifier knows.
+#[derive(Clone, Copy)]
+pub(crate) struct FileSocket {
+    /// Address of its `struct sock`.
+    pub(crate) address: u64,
+    /// Number of its inode.
+    pub(crate) inode: u64,
+}
+
+impl FileSocket {
+    /// The socket of the task's descriptor; none if it is something else.
+    #[inline(always)]
+    pub(crate) fn of(task: Task, descriptor: u32) -> Option<Self> {
+        let table: u64 = copy(task.member::<u64>(&TASK_FILES), &FILES_FDT)?;
+        let most: u32 = copy(table, &FDT_MAX)?;
+        if descriptor >= most {
+            return None;
+        }
+        let array: u64 = copy(table, &FDT_ARRAY)?;
+        let file: u64 = copy_at(array.wrapping_add(descriptor as u64 * 8))?;
+        let inode: u64 = copy(file, &FILE_INODE)?;
+        let mode: u16 = copy(inode, &INODE_MODE)?;
+        if mode & S_IFMT != S_IFSOCK {
+            return None;
+        }
+        let socket: u64 = copy(file, &FILE_PRIVATE)?;
+        Some(Self { address: copy(socket, &SOCKET_SOCK)?, inode: copy(inode, &INODE_NUMBER)? })
+    }
+
+    /// `AF_*`; 0 when the socket is gone.
+    #[inline(always)]
+    pub(crate) fn family(self) -> u16 {
+        copy(self.address, &SOCK_FAMILY).unwrap_or(0)
+    }
+
+    /// Whether its bytes have TCP's sequence numbers.
+    #[inline(always)]
+    pub(crate) fn is_tcp(self) -> bool {
+        copy(self.address, &SOCK_PROTOCOL) == Some(IPPROTO_TCP)
+    }
+
+    /// `SOCK_*`; 0 when the socket is gone.
+    #[inline(always)]
+    pub(crate) fn kind(self) -> u16 {
+        copy(self.address, &SOCK_TYPE).unwrap_or(0)
+    }
+
+    /// The sequence number behind what the task has sent, or received, of a socket of TCP; none of any other.
+    #[inline(always)]
+    pub(crate) fn tcp_place(self, received: bool) -> Option<u32> {
+        if !self.is_tcp() {
+            return None;
+        }
+        copy(self.address, if received { &TCP_COPIED_SEQ } else { &TCP_WRITE_SEQ })
+    }
+}
+
+/// A copy of a member; none where there is no such memory.
+#[inline(always)]
+fn copy<T: Copy>(structure: u64, offset: &'static u32) -> Option<T> {
+    copy_at(structure.wrapping_add(constant(offset) as u64))
+}
+
+#[inline(always)]
+fn copy_at<T: Copy>(address: u64) -> Option<T> {
+    let mut value = core::mem::MaybeUninit::<T>::uninit();
+    // SAFETY: the helper writes all bytes, zeros where it fails; T is an integer.
+    unsafe {
+        if bpf_probe_read_kernel(value.as_mut_ptr().cast(), size_of::<T>() as u32, address as *const _) != 0 {
+            return None;
+        }
+        Some(value.assume_init())
+    }
+}
