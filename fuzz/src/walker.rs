@@ -7,11 +7,11 @@
 
 use fleetscope_ebpf::http2::connection::{phase, state};
 use fleetscope_ebpf::http2::frame::{PREFACE, flag, kind};
-use fleetscope_ebpf::http2::walker::{self, Next, Walk};
 use fleetscope_ebpf::http2::{
     BLOCK_MAX, Connection, Direction, FrameHead, GIVEN_UP, GOAWAY_BYTES, RESYNCS_MAX, SETTINGS_MAX, STRIKES_MAX,
     Shared, reason, start,
 };
+use fleetscope_ebpf::http2::{Next, Walk, course};
 
 use crate::frames;
 use crate::input::Input;
@@ -154,7 +154,7 @@ impl Tap {
     /// What the walker will do with the next I/O.
     fn next(&self, way: usize) -> Next {
         let Connection { shared, mut sent, mut received } = self.connection;
-        walker::begin(&shared, if way == 0 { &mut sent } else { &mut received })
+        course::begin(&shared, if way == 0 { &mut sent } else { &mut received })
     }
 
     /// One I/O. One of no bytes does not reach the walker.
@@ -166,7 +166,7 @@ impl Tap {
         let before = self.connection;
         let mut memory = Memory::new(segments);
         let (shared, direction) = halves(&mut self.connection, way);
-        walker::observe(shared, direction, length(len), &mut memory);
+        course::observe(shared, direction, length(len), &mut memory);
         // A sniff asks twice for a frame, a walk once for what it reads: never more often than there are bytes and segments.
         assert!(memory.asked <= 3 * (len + segments.len() + 1), "asked {} times for {len} bytes", memory.asked);
         // What was something else leaves its pieces behind.
@@ -179,8 +179,8 @@ impl Tap {
         let before = self.connection;
         let (mut memory, mut walk) = (Memory::new(&[]), Walk::new(len));
         let (shared, direction) = halves(&mut self.connection, way);
-        walker::unreadable(&mut walk, shared, direction, &mut memory);
-        walker::finish(&mut walk, shared, direction, &mut memory);
+        course::unreadable(&mut walk, shared, direction, &mut memory);
+        course::finish(&mut walk, shared, direction, &mut memory);
         self.check(way, &before, memory.sent);
     }
 

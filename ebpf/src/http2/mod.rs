@@ -19,20 +19,23 @@
 //! - [`connection`]: what is kept per socket
 //! - [`io`]: what the machine needs of its surroundings
 //! - [`sniff`]: whether an I/O is HTTP/2
-//! - [`walker`]: the resumable walk over frames, and the order in which all this is called
+//! - [`walker`]: the resumable walk over frames
+//! - [`course`]: what is done with one I/O, in which order
 #![expect(clippy::inline_always, reason = "the kernel's verifier knows bounds within one function, not across calls")]
 
 pub mod connection;
+pub mod course;
 pub mod frame;
 pub mod io;
 pub mod sniff;
 pub mod walker;
 
 pub use connection::{Connection, Direction, Shared};
+pub use course::Next;
 pub use frame::Header;
 pub use io::{Batch, Io};
 pub use sniff::Sniff;
-pub use walker::{Next, Walk};
+pub use walker::Walk;
 
 use crate::RecordHead;
 

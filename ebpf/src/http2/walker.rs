@@ -1,32 +1,16 @@
 //! The walk over the frames of one direction, which goes on with the next I/O wherever the last one ended.
 //!
-//! Per I/O, in this order (what [`observe`] does on the host; the kernel program does the same with `bpf_loop` for the loops):
-//! [`begin`]; when it says so [`Sniff::step`] until it is done, and [`classify`]; when they say so [`Walk::step`] until it is done;
-//! [`finish`]. For an I/O whose bytes are nowhere to be read: [`unreadable`], then [`finish`].
-//!
 //! Every call of a step reads or skips something, or asks for the next piece of memory, so that a loop over them ends. Arithmetic
 //! wraps, although no operation here can: the kernel has no way to stop, and the host's tests look at the state behind each I/O instead.
 
 use super::connection::{OPENED, phase, state};
+use super::course::unreadable;
 use super::frame::{HEADER_BYTES, OPENING_SETTINGS_MAX, PREFACE, PREFACE_BYTES, flag, is_block, kind};
 use super::io::PEEK_BYTES;
 use super::{
     BLOCK_MAX, Batch, Direction, FLUSH_BYTES, FRAME_HEAD_BYTES, FrameHead, GIVEN_UP, GOAWAY_BYTES, Header, Io,
-    PIECE_MAX, SETTINGS_MAX, SNIFF_STEPS_MAX, STEPS_MAX, Shared, Sniff, reason, start,
+    PIECE_MAX, SETTINGS_MAX, Shared, reason, start,
 };
-
-/// What to do with an I/O.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Next {
-    /// Nothing.
-    Skip,
-    /// Sniff it, then [`classify`].
-    Sniff,
-    /// Walk it.
-    Walk,
-    /// Nothing, but tell why ([`Shared::reason`]) once: [`Walk::rejected`], then [`finish`].
-    Tell,
-}
 
 /// The state of the walk over one I/O.
 #[repr(C)]
@@ -47,112 +31,6 @@ pub struct Walk {
 }
 const _: () = assert!(size_of::<Walk>() == 16);
 
-/// What to do with an I/O in this direction, by what is known already.
-#[inline(always)]
-pub fn begin(shared: &Shared, direction: &mut Direction) -> Next {
-    if shared.state == state::REJECTED {
-        return Next::Skip;
-    }
-    direction.learn(shared);
-    match direction.phase {
-        phase::NEW | phase::LOST => Next::Sniff,
-        phase::PREFACE | phase::HEAD | phase::BODY => Next::Walk,
-        _ => Next::Skip,
-    }
-}
-
-/// What to do with an I/O in this direction, by what its bytes say.
-#[inline(always)]
-pub fn classify(shared: &mut Shared, direction: &mut Direction, sniff: &Sniff) -> Next {
-    let fresh = direction.phase == phase::NEW && shared.state == state::UNKNOWN;
-    if fresh && sniff.opens_with_preface() {
-        direction.restart(phase::PREFACE, start::PREFACE);
-        return Next::Walk;
-    }
-    if sniff.is_proof() || (sniff.is_tiled() && shared.state != state::UNKNOWN) {
-        if !direction.join() {
-            return Next::Skip;
-        }
-        if shared.state == state::UNKNOWN {
-            shared.state = state::JOINED;
-        }
-        shared.strikes = 0;
-        return Next::Walk;
-    }
-    if fresh && sniff.opens_with_settings() {
-        direction.restart(phase::HEAD, OPENED);
-        return Next::Walk;
-    }
-    if sniff.is_tiled() {
-        shared.strikes = 0;
-        return Next::Skip;
-    }
-    if shared.state == state::UNKNOWN && sniff.opens_with_tls() {
-        shared.reject(reason::TLS);
-        return Next::Tell;
-    }
-    shared.strike(direction);
-    Next::Skip
-}
-
-/// The whole of it for one I/O of `len` bytes, with plain loops.
-pub fn observe<I: Io>(shared: &mut Shared, direction: &mut Direction, len: u32, io: &mut I) {
-    let mut next = begin(shared, direction);
-    if next == Next::Sniff {
-        let mut sniff = Sniff::new(len);
-        for _ in 0..SNIFF_STEPS_MAX {
-            if !sniff.step(io) {
-                break;
-            }
-        }
-        next = classify(shared, direction, &sniff);
-    }
-    let mut walk = match next {
-        Next::Skip | Next::Sniff => return,
-        Next::Tell => Walk::rejected(shared),
-        Next::Walk => Walk::new(len),
-    };
-    for _ in 0..STEPS_MAX {
-        if !walk.step(shared, direction, io) {
-            break;
-        }
-    }
-    finish(&mut walk, shared, direction, io);
-}
-
-/// An I/O of `walk.len` bytes that cannot be read from `walk.at` on: passed over where nothing was to be read of it, else the direction is given up.
-#[inline(always)]
-pub fn unreadable<I: Io>(walk: &mut Walk, shared: &mut Shared, direction: &mut Direction, io: &mut I) {
-    if shared.state == state::REJECTED {
-        // Or [`finish`] would take it for an I/O whose steps ran out.
-        walk.at = walk.len;
-        return;
-    }
-    direction.learn(shared);
-    let left = walk.len.wrapping_sub(walk.at);
-    if direction.is_skipping() && left <= direction.remaining {
-        walk.advance(direction, io, left);
-        return;
-    }
-    match direction.phase {
-        phase::NEW | phase::LOST => shared.strike(direction),
-        phase::PREFACE | phase::HEAD | phase::BODY => walk.give_up(shared, direction, reason::UNREADABLE),
-        _ => {}
-    }
-}
-
-/// Ends the walk over an I/O: sends what is in the record, and why the direction was given up if it was.
-#[inline(always)]
-pub fn finish<I: Io>(walk: &mut Walk, shared: &mut Shared, direction: &mut Direction, io: &mut I) {
-    // Steps ran out; of a direction that was left or given up nothing remains.
-    if walk.at < walk.len && matches!(direction.phase, phase::PREFACE | phase::HEAD | phase::BODY) {
-        walk.give_up(shared, direction, reason::FLOOD);
-    }
-    if walk.pieces != 0 || walk.end != reason::NONE {
-        walk.flush(direction, io);
-    }
-}
-
 // === impl Walk ===
 
 impl Walk {
@@ -169,7 +47,7 @@ impl Walk {
     }
 
     /// One step: a frame header and what lies behind it in the same memory, of a payload a piece or all that is skipped, or a part of either;
-    /// whether there is another. The caller stops after [`STEPS_MAX`] steps.
+    /// whether there is another. The caller stops after [`super::STEPS_MAX`] steps.
     #[inline(always)]
     pub fn step<I: Io>(&mut self, shared: &mut Shared, direction: &mut Direction, io: &mut I) -> bool {
         if self.at >= self.len {
@@ -331,7 +209,7 @@ impl Walk {
 
     /// Passes over `len` bytes of payload, at most what remains of it.
     #[inline(always)]
-    fn advance<I: Io>(&mut self, direction: &mut Direction, io: &mut I, len: u32) {
+    pub(super) fn advance<I: Io>(&mut self, direction: &mut Direction, io: &mut I, len: u32) {
         self.at = self.at.wrapping_add(len);
         direction.remaining = direction.remaining.wrapping_sub(len);
         if direction.remaining == 0 {
@@ -374,7 +252,7 @@ impl Walk {
 
     /// Sends the record. `seq` counts its pieces whether it arrives or not.
     #[inline(always)]
-    fn flush<I: Io>(&mut self, direction: &mut Direction, io: &mut I) {
+    pub(super) fn flush<I: Io>(&mut self, direction: &mut Direction, io: &mut I) {
         let (bytes, pieces, seq) = (self.fill, self.pieces, direction.seq);
         direction.seq = seq.wrapping_add(u64::from(pieces));
         io.send(Batch { seq, bytes, pieces, start: direction.told_start(), end: self.end });
@@ -384,7 +262,7 @@ impl Walk {
 
     /// Gives the direction up, with a reason that the record tells; without a word when it never was proven.
     #[inline(always)]
-    fn give_up(&mut self, shared: &mut Shared, direction: &mut Direction, reason: u8) {
+    pub(super) fn give_up(&mut self, shared: &mut Shared, direction: &mut Direction, reason: u8) {
         if direction.phase == phase::PREFACE || direction.start == OPENED {
             self.leave(shared, direction);
             return;

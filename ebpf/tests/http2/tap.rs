@@ -3,7 +3,7 @@
 use fleetscope_ebpf::http2::connection::{phase, state};
 use fleetscope_ebpf::http2::{
     BLOCK_MAX, Batch, Connection, Direction, FLUSH_BYTES, FrameHead, Io, PIECE_MAX, RECORD_BYTES_MAX, RESYNCS_MAX,
-    STRIKES_MAX, Walk, io::PEEK_BYTES, walker,
+    STRIKES_MAX, Walk, course, io::PEEK_BYTES,
 };
 
 use crate::wire::{Frame, len_u32};
@@ -59,7 +59,7 @@ impl Tap {
         let (connection, records) = self.side(way);
         let mut memory = Memory { segments, current: 0, begins: 0, record: Vec::new(), records };
         let (shared, direction) = halves(connection, way);
-        walker::observe(shared, direction, len, &mut memory);
+        course::observe(shared, direction, len, &mut memory);
         let left = direction.phase == phase::NEW;
         assert!(memory.record.is_empty() || left, "only what was something else keeps its pieces");
         self.check();
@@ -71,8 +71,8 @@ impl Tap {
         let mut memory = Memory { segments: &[], current: 0, begins: 0, record: Vec::new(), records };
         let (shared, direction) = halves(connection, way);
         let mut walk = Walk::new(len);
-        walker::unreadable(&mut walk, shared, direction, &mut memory);
-        walker::finish(&mut walk, shared, direction, &mut memory);
+        course::unreadable(&mut walk, shared, direction, &mut memory);
+        course::finish(&mut walk, shared, direction, &mut memory);
         self.check();
     }
 
@@ -132,7 +132,7 @@ impl Tap {
 pub(crate) fn survive(connection: &mut Connection, bytes: &[u8]) {
     let mut memory = Memory { segments: &[bytes], current: 0, begins: 0, record: Vec::new(), records: &mut Vec::new() };
     let len = len_u32(bytes);
-    walker::observe(&mut connection.shared, &mut connection.sent, len, &mut memory);
+    course::observe(&mut connection.shared, &mut connection.sent, len, &mut memory);
 }
 
 fn halves(connection: &mut Connection, way: Way) -> (&mut fleetscope_ebpf::http2::Shared, &mut Direction) {

@@ -18,7 +18,7 @@ use aya_ebpf::programs::BtfTracePointContext;
 use core::ffi::c_void;
 use fleetscope_ebpf::http2::connection::state;
 use fleetscope_ebpf::http2::{
-    Connection, Direction, Next, SNIFF_STEPS_MAX, STEPS_MAX, Shared, Sniff, Walk, direction, walker,
+    Connection, Direction, Next, SNIFF_STEPS_MAX, STEPS_MAX, Shared, Sniff, Walk, course, direction,
 };
 
 /// Bytes were sent.
@@ -138,7 +138,7 @@ unsafe fn look(
         if let Some(place) = sock.tcp_place(received) {
             check_place(place, one, len, received);
         }
-        let mut next = walker::begin(&*shared, &mut *one);
+        let mut next = course::begin(&*shared, &mut *one);
         if next == Next::Skip {
             return;
         }
@@ -149,14 +149,14 @@ unsafe fn look(
             count_unreadable(&*shared, why);
             (*scratch).walk = Walk::new(len);
             let mut tap = Tap { scratch };
-            walker::unreadable(&mut (*scratch).walk, &mut *shared, &mut *one, &mut tap);
-            walker::finish(&mut (*scratch).walk, &mut *shared, &mut *one, &mut tap);
+            course::unreadable(&mut (*scratch).walk, &mut *shared, &mut *one, &mut tap);
+            course::finish(&mut (*scratch).walk, &mut *shared, &mut *one, &mut tap);
             return;
         }
         if next == Next::Sniff {
             (*scratch).sniff = Sniff::new(len);
             bpf_loop(SNIFF_STEPS_MAX, sniff_step as *mut c_void, ctx, 0);
-            next = walker::classify(&mut *shared, &mut *one, &(*scratch).sniff);
+            next = course::classify(&mut *shared, &mut *one, &(*scratch).sniff);
             (*scratch).memory.rewind();
         }
         match next {
@@ -168,7 +168,7 @@ unsafe fn look(
                 count_unreadable(&*shared, (*scratch).memory.fault as usize);
             }
         }
-        walker::finish(&mut (*scratch).walk, &mut *shared, &mut *one, &mut Tap { scratch });
+        course::finish(&mut (*scratch).walk, &mut *shared, &mut *one, &mut Tap { scratch });
     }
 }
 

@@ -22,7 +22,7 @@ use core::ffi::c_void;
 use fleetscope_ebpf::chain;
 use fleetscope_ebpf::http2::connection::state;
 use fleetscope_ebpf::http2::{
-    Connection, Direction, Next, STEPS_MAX, Shared, Sniff, Walk, direction, unreadable, walker,
+    Connection, Direction, Next, STEPS_MAX, Shared, Sniff, Walk, course, direction, unreadable,
 };
 
 /// Steps of the walk in one program of the chain. The kernel allows 33 programs in a row (include/linux/bpf.h, `MAX_TAIL_CALL_CNT`): some 300
@@ -76,7 +76,7 @@ fn http2_syscall_loop(ctx: BtfTracePointContext) -> i32 {
             let mut walked = Walked { scratch, shared, direction: one };
             bpf_loop(STEPS_MAX, walk_step as *mut c_void, (&raw mut walked).cast(), 0);
             count_unreadable(&*shared, (*scratch).memory.fault as usize);
-            walker::finish(&mut (*scratch).walk, &mut *shared, &mut *one, &mut Tap { scratch });
+            course::finish(&mut (*scratch).walk, &mut *shared, &mut *one, &mut Tap { scratch });
         }
     }
     0
@@ -234,7 +234,7 @@ unsafe fn look(
     unsafe {
         let shared = &raw mut (*connection).shared;
         let one = if way == direction::SENT { &raw mut (*connection).sent } else { &raw mut (*connection).received };
-        let next = walker::begin(&*shared, &mut *one);
+        let next = course::begin(&*shared, &mut *one);
         if next == Next::Skip {
             return Next::Skip;
         }
@@ -243,8 +243,8 @@ unsafe fn look(
         if let Err(why) = find(scratch, task, registers, len, flags & MSG_TRUNC) {
             count_unreadable(&*shared, why);
             let mut tap = Tap { scratch };
-            walker::unreadable(&mut (*scratch).walk, &mut *shared, &mut *one, &mut tap);
-            walker::finish(&mut (*scratch).walk, &mut *shared, &mut *one, &mut tap);
+            course::unreadable(&mut (*scratch).walk, &mut *shared, &mut *one, &mut tap);
+            course::finish(&mut (*scratch).walk, &mut *shared, &mut *one, &mut tap);
             return Next::Skip;
         }
         if next == Next::Sniff {
@@ -272,11 +272,11 @@ unsafe fn sniff(registers: Registers) -> Next {
         if more && (*scratch).sniffs != 0 {
             return Next::Sniff;
         }
-        let next = walker::classify(&mut *shared, &mut *one, &(*scratch).sniff);
+        let next = course::classify(&mut *shared, &mut *one, &(*scratch).sniff);
         (*scratch).memory.rewind();
         if next == Next::Tell {
             (*scratch).walk = Walk::rejected(&*shared);
-            walker::finish(&mut (*scratch).walk, &mut *shared, &mut *one, &mut Tap { scratch });
+            course::finish(&mut (*scratch).walk, &mut *shared, &mut *one, &mut Tap { scratch });
         }
         if next == Next::Walk { Next::Walk } else { Next::Skip }
     }
@@ -291,7 +291,7 @@ unsafe fn walk(registers: Registers) -> bool {
         for _ in 0..WALK_STEPS {
             if !(*scratch).walk.step(&mut *shared, &mut *one, &mut Tap { scratch }) {
                 count_unreadable(&*shared, (*scratch).memory.fault as usize);
-                walker::finish(&mut (*scratch).walk, &mut *shared, &mut *one, &mut Tap { scratch });
+                course::finish(&mut (*scratch).walk, &mut *shared, &mut *one, &mut Tap { scratch });
                 return false;
             }
         }
@@ -305,7 +305,7 @@ unsafe fn end_walk(registers: Registers) {
     // SAFETY: as of `look`.
     unsafe {
         if let Some((scratch, shared, one)) = resume(registers) {
-            walker::finish(&mut (*scratch).walk, &mut *shared, &mut *one, &mut Tap { scratch });
+            course::finish(&mut (*scratch).walk, &mut *shared, &mut *one, &mut Tap { scratch });
         }
     }
 }
