@@ -1,5 +1,8 @@
 //! Calls of gRPC on sockets of the test's own: every system call that carries them, every way to cut them, and what is none.
 
+mod cuts;
+mod losses;
+
 use fleetscope_core::rpc::{Loss, Opaque, Unnamed};
 use fleetscope_ebpf::http2::frame::{flag, kind};
 use fleetscope_ebpf::http2::{Http2Counters, unreadable};
@@ -80,79 +83,6 @@ fn every_system_call_of_every_family_carries_calls_exactly() {
             (calls.tracker.counts().faults, calls.tracker.counts().gaps, calls.tracker.counts().in_flight),
             (0, 0, 0)
         );
-    }
-}
-
-#[test]
-#[ignore = "needs CAP_BPF: make test-kernel"]
-fn a_call_may_be_cut_anywhere() {
-    for options in &ways() {
-        let (_session, mut calls, group) = observed(options);
-        let whole = client_opens().len() + request(1, "/a.B/C", 20).len();
-        for chunk in 1..=whole {
-            let (sender, receiver) = if chunk % 2 == 0 { ("write", "read") } else { ("sendmsg", "recvmsg") };
-            let mut connection = Connection::new(&group, Manner { sender, receiver, chunk, ..PLAIN });
-            connection.client(&[client_opens(), request(1, "/a.B/C", 20)].concat());
-            connection.server(&[server_opens(), response(1, 20, "13")].concat()).order("close");
-            assert_eq!(calls.ended(), both(1, "a.B/C", "INTERNAL"), "{chunk} bytes at a time");
-        }
-    }
-}
-
-#[test]
-#[ignore = "needs CAP_BPF: make test-kernel"]
-fn hundreds_of_calls_in_one_write_are_all_seen() {
-    for options in &ways() {
-        let (_session, mut calls, group) = observed(options);
-        let mut connection = Connection::new(&group, PLAIN);
-        connection.open();
-        // A chain of programs goes some 300 frames far.
-        let last = if options.bpf_loop { 1601 } else { 201 };
-        let streams = || (1..=last).step_by(2);
-        connection.client(&streams().flat_map(|stream| request(stream, "/a.B/C", 0)).collect::<Vec<u8>>());
-        connection.server(&streams().flat_map(|stream| response(stream, 0, "0")).collect::<Vec<u8>>());
-        assert_eq!(calls.ended(), both(streams().count(), "a.B/C", "OK"));
-    }
-}
-
-#[test]
-#[ignore = "needs CAP_BPF: make test-kernel"]
-fn blocks_of_every_length_are_read_wherever_they_lie() {
-    for options in &ways() {
-        let (_session, mut calls, group) = observed(options);
-        let mut connection = Connection::new(&group, PLAIN);
-        connection.open();
-        // Short ones, such as are copied out of what was read for their headers, and longer ones; at its end, across it, behind it.
-        let names: Vec<String> = (1..=120).map(|length| format!("p.S/{}", "m".repeat(length))).collect();
-        let streams = || (1..).step_by(2).zip(&names);
-        connection.client(&streams().flat_map(|(id, name)| request(id, &format!("/{name}"), 3)).collect::<Vec<u8>>());
-        connection.server(&streams().flat_map(|(id, _)| response(id, 0, "0")).collect::<Vec<u8>>());
-        let mut expected: Vec<String> = names.iter().flat_map(|name| both(1, name, "OK")).collect();
-        expected.sort_by_key(|line| line[4..].to_owned());
-        assert_eq!(calls.ended(), expected);
-    }
-}
-
-#[test]
-#[ignore = "needs CAP_BPF: make test-kernel"]
-fn blocks_may_go_over_many_frames_and_many_reads() {
-    for options in &ways() {
-        let (_session, mut calls, group) = observed(options);
-        let mut connection = Connection::new(&group, Manner { chunk: 1000, ..PLAIN });
-        let whole = request(1, "/a.B/C", 0);
-        let block = &whole[9..whole.len() - 9];
-        // A field of 20,000 bytes: a literal without indexing, its name `x`, the length as an integer of four bytes (RFC 7541, 5.1).
-        let mut long = [&[0, 1, b'x'][..], &[0x7f, 0xa1, 0x9b, 0x01]].concat();
-        long.resize(long.len() + 20_000, b'v');
-        let rest = [block, &long].concat();
-        let mut frames = Vec::new();
-        for (at, part) in rest.chunks(7000).enumerate() {
-            let last = if (at + 1) * 7000 >= rest.len() { flag::END_HEADERS } else { 0 };
-            let of = if at == 0 { kind::HEADERS } else { kind::CONTINUATION };
-            frames.extend(frame(of, last | if at == 0 { flag::END_STREAM } else { 0 }, 1, part));
-        }
-        connection.open().client(&frames).server(&response(1, 0, "0"));
-        assert_eq!(calls.ended(), both(1, "a.B/C", "OK"));
     }
 }
 
@@ -256,107 +186,6 @@ fn other_protocols_give_nothing() {
         assert_eq!((calls.ended(), calls.records), (vec![], 2), "one word per end that it is encrypted");
         assert_eq!(calls.tracker.counts().opaque(Opaque::Tls), 2);
         assert_eq!(session.maps().http2_counters().unwrap(), Http2Counters { records: 2, ..Http2Counters::default() });
-    }
-}
-
-#[test]
-#[ignore = "needs CAP_BPF: make test-kernel"]
-fn bytes_that_cannot_be_read_are_counted_and_the_connection_is_found_again() {
-    for options in &ways() {
-        let reasons = [
-            ("messages", "read", unreadable::MESSAGES),
-            ("sendfile", "read", unreadable::CALL),
-            ("write", "trunc", unreadable::CALL),
-        ];
-        for (sender, receiver, why) in reasons {
-            let (mut session, mut calls, group) = observed(options);
-            // The other system calls first, so that there is a connection that can be lost.
-            let mut before = Connection::new(&group, PLAIN);
-            before.open().call(1, "/a.B/C", 5, "0");
-            assert_eq!(calls.ended(), both(1, "a.B/C", "OK"));
-            let mut connection = Connection::new(&group, Manner { sender, receiver, ..PLAIN });
-            connection.open().call(1, "/a.B/C", 50, "0").order("close");
-            let ended = calls.after(120 * SECOND).ended();
-            // Of the end that was read all is known, of the other one nothing is invented.
-            assert!(
-                ended.iter().all(|line| line.contains("a.B/C OK") || line.contains("lost")),
-                "{sender} {receiver}: {ended:?}"
-            );
-            assert_eq!(calls.tracker.counts().in_flight, 0, "{sender} {receiver}");
-            let counters = session.maps().http2_counters().unwrap();
-            println!("{sender} {receiver}: {counters:?}, {ended:?}");
-            if receiver == "trunc" {
-                // The first I/O of a connection that cannot be read proves nothing; whether it counts depends on what was known by then.
-                continue;
-            }
-            assert!(
-                counters.unreadable.iter().enumerate().all(|(other, count)| other == why || *count == 0),
-                "{counters:?}"
-            );
-        }
-    }
-}
-
-#[test]
-#[ignore = "needs CAP_BPF: make test-kernel"]
-fn what_the_ring_refuses_is_counted_exactly() {
-    for options in &ways() {
-        let (mut session, mut calls, group) = observed(&Options { frames_bytes: 4096, ..options.clone() });
-        let made = 400;
-        let mut connection = Connection::new(&group, PLAIN);
-        connection.open();
-        for number in 0..made {
-            connection.call(2 * number + 1, "/a.B/C", 5, "0");
-        }
-        // The ring holds the first ones; the rest was refused while nobody read.
-        calls.take();
-        let counters = session.maps().http2_counters().unwrap();
-        assert_eq!(u64::try_from(calls.records).unwrap(), counters.records);
-        assert!(counters.records_lost > 0, "{counters:?}");
-        calls.tracker.records_lost(0);
-        // The next records show the gap; what began and ended inside it is not known to have been.
-        connection.call(2 * made + 1, "/a.B/D", 5, "0").order("close");
-        let ended = calls.after(120 * SECOND).ended();
-        assert!(
-            ended.contains(&"1 x client a.B/D OK".to_owned()) && ended.contains(&"1 x server a.B/D OK".to_owned()),
-            "{ended:?}"
-        );
-        let counts = *calls.tracker.counts();
-        // The books balance: each call was seen to its end, at each end of it, or is counted as lost.
-        let calls_made = 2 * u64::from(made + 1);
-        assert_eq!((counts.in_flight, counts.finished + counts.lost(Loss::Gap)), (0, calls_made), "{counts:?}");
-        assert!(counts.gaps >= 2, "{counts:?}");
-    }
-}
-
-#[test]
-#[ignore = "needs CAP_BPF: make test-kernel"]
-fn what_passes_while_nobody_looks_makes_later_names_unknown_and_none_wrong() {
-    for options in &ways() {
-        for family in ["inet", "inet6", "unix"] {
-            // System calls on Unix sockets have nothing by which a time without verdict could be told afterwards.
-            if family == "unix" && options.rpc == Rpc::Syscalls {
-                continue;
-            }
-            let (mut session, mut calls, group) = observed(options);
-            let mut connection = Connection::new(&group, Manner { family, ..PLAIN });
-            connection.open();
-            let call = |connection: &mut Connection, stream, path| {
-                connection.client(&indexed_request(stream, path)).server(&response(stream, 5, "0"));
-            };
-            call(&mut connection, 1, Some("/a.B/One"));
-            call(&mut connection, 3, None);
-            assert_eq!(calls.ended(), both(2, "a.B/One", "OK"), "{family}");
-            // The entry that was inserted last is another one, and nobody saw that.
-            session.verdict(&group, verdict::TASKS);
-            call(&mut connection, 5, Some("/a.B/Two"));
-            session.verdict(&group, verdict::RPC);
-            call(&mut connection, 7, None);
-            call(&mut connection, 9, Some("/a.B/Three"));
-            call(&mut connection, 11, None);
-            let ended = calls.after(120 * SECOND).ended();
-            assert_eq!(ended, sorted(&[both(2, "a.B/Three", "OK"), both(1, "_OTHER", "OK")]), "{family}");
-        }
     }
 }
 

@@ -10,6 +10,7 @@ mod ends;
 mod gaps;
 mod model;
 mod records;
+mod requests;
 mod rules;
 mod wire;
 

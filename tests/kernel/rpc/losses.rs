@@ -1,0 +1,104 @@
+//! What cannot be read, what passes unseen, what the ring buffer refuses: counted, and nothing wrong is said.
+
+use super::*;
+
+#[test]
+#[ignore = "needs CAP_BPF: make test-kernel"]
+fn bytes_that_cannot_be_read_are_counted_and_the_connection_is_found_again() {
+    for options in &ways() {
+        let reasons = [
+            ("messages", "read", unreadable::MESSAGES),
+            ("sendfile", "read", unreadable::CALL),
+            ("write", "trunc", unreadable::CALL),
+        ];
+        for (sender, receiver, why) in reasons {
+            let (mut session, mut calls, group) = observed(options);
+            // The other system calls first, so that there is a connection that can be lost.
+            let mut before = Connection::new(&group, PLAIN);
+            before.open().call(1, "/a.B/C", 5, "0");
+            assert_eq!(calls.ended(), both(1, "a.B/C", "OK"));
+            let mut connection = Connection::new(&group, Manner { sender, receiver, ..PLAIN });
+            connection.open().call(1, "/a.B/C", 50, "0").order("close");
+            let ended = calls.after(120 * SECOND).ended();
+            // Of the end that was read all is known, of the other one nothing is invented.
+            assert!(
+                ended.iter().all(|line| line.contains("a.B/C OK") || line.contains("lost")),
+                "{sender} {receiver}: {ended:?}"
+            );
+            assert_eq!(calls.tracker.counts().in_flight, 0, "{sender} {receiver}");
+            let counters = session.maps().http2_counters().unwrap();
+            println!("{sender} {receiver}: {counters:?}, {ended:?}");
+            if receiver == "trunc" {
+                // The first I/O of a connection that cannot be read proves nothing; whether it counts depends on what was known by then.
+                continue;
+            }
+            assert!(
+                counters.unreadable.iter().enumerate().all(|(other, count)| other == why || *count == 0),
+                "{counters:?}"
+            );
+        }
+    }
+}
+
+#[test]
+#[ignore = "needs CAP_BPF: make test-kernel"]
+fn what_the_ring_refuses_is_counted_exactly() {
+    for options in &ways() {
+        let (mut session, mut calls, group) = observed(&Options { frames_bytes: 4096, ..options.clone() });
+        let made = 400;
+        let mut connection = Connection::new(&group, PLAIN);
+        connection.open();
+        for number in 0..made {
+            connection.call(2 * number + 1, "/a.B/C", 5, "0");
+        }
+        // The ring holds the first ones; the rest was refused while nobody read.
+        calls.take();
+        let counters = session.maps().http2_counters().unwrap();
+        assert_eq!(u64::try_from(calls.records).unwrap(), counters.records);
+        assert!(counters.records_lost > 0, "{counters:?}");
+        calls.tracker.records_lost(0);
+        // The next records show the gap; what began and ended inside it is not known to have been.
+        connection.call(2 * made + 1, "/a.B/D", 5, "0").order("close");
+        let ended = calls.after(120 * SECOND).ended();
+        assert!(
+            ended.contains(&"1 x client a.B/D OK".to_owned()) && ended.contains(&"1 x server a.B/D OK".to_owned()),
+            "{ended:?}"
+        );
+        let counts = *calls.tracker.counts();
+        // The books balance: each call was seen to its end, at each end of it, or is counted as lost.
+        let calls_made = 2 * u64::from(made + 1);
+        assert_eq!((counts.in_flight, counts.finished + counts.lost(Loss::Gap)), (0, calls_made), "{counts:?}");
+        assert!(counts.gaps >= 2, "{counts:?}");
+    }
+}
+
+#[test]
+#[ignore = "needs CAP_BPF: make test-kernel"]
+fn what_passes_while_nobody_looks_makes_later_names_unknown_and_none_wrong() {
+    for options in &ways() {
+        for family in ["inet", "inet6", "unix"] {
+            // System calls on Unix sockets have nothing by which a time without verdict could be told afterwards.
+            if family == "unix" && options.rpc == Rpc::Syscalls {
+                continue;
+            }
+            let (mut session, mut calls, group) = observed(options);
+            let mut connection = Connection::new(&group, Manner { family, ..PLAIN });
+            connection.open();
+            let call = |connection: &mut Connection, stream, path| {
+                connection.client(&indexed_request(stream, path)).server(&response(stream, 5, "0"));
+            };
+            call(&mut connection, 1, Some("/a.B/One"));
+            call(&mut connection, 3, None);
+            assert_eq!(calls.ended(), both(2, "a.B/One", "OK"), "{family}");
+            // The entry that was inserted last is another one, and nobody saw that.
+            session.verdict(&group, verdict::TASKS);
+            call(&mut connection, 5, Some("/a.B/Two"));
+            session.verdict(&group, verdict::RPC);
+            call(&mut connection, 7, None);
+            call(&mut connection, 9, Some("/a.B/Three"));
+            call(&mut connection, 11, None);
+            let ended = calls.after(120 * SECOND).ended();
+            assert_eq!(ended, sorted(&[both(2, "a.B/Three", "OK"), both(1, "_OTHER", "OK")]), "{family}");
+        }
+    }
+}
