@@ -7,16 +7,16 @@ use std::future::pending;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use fleetscope_core::metrics::{EVENTS_LOST, SCRAPE_DURATION, WATCH_ERRORS};
+use fleetscope_core::metrics::{EVENTS_LOST, WATCH_ERRORS};
 use fleetscope_core::records::{self, Record, RecordError};
-use fleetscope_core::series::{Filter, Limits, Snapshot};
-use fleetscope_core::tasks::tracker::{ContainerRef, FleetView, Tracker, TrackerLimits};
+use fleetscope_core::series::Limits;
+use fleetscope_core::tasks::tracker::Tracker;
 use fleetscope_ebpf::Counters;
 use tokio::io::unix::AsyncFd;
 use tokio::sync::{mpsc, watch};
 use tokio::task::block_in_place;
 use tokio::time::{MissedTickBehavior, interval};
-use tracing::{error, info, warn};
+use tracing::{error, warn};
 
 use crate::clock::boot_ns;
 use crate::fleets::FleetChange;
@@ -24,19 +24,21 @@ use crate::mounts::Mounts;
 use crate::pods::PodChange;
 use crate::probes::Probes;
 use crate::probes::maps::{Maps, MapsError, Records};
-use crate::readiness::{Part, Readiness};
-use crate::sampler::Target;
+use crate::readiness::Readiness;
 use crate::watches::Change;
 use calls::Calls;
 use gauges::{Gauges, Runqueues};
 use handle::Question;
 use restart::Restart;
+use scan::{set_pod_root, tracker};
 
+mod answer;
 mod calls;
 mod gauges;
 pub mod handle;
 mod own;
 pub mod restart;
+mod scan;
 mod seed;
 
 /// How often the ring buffer is read at least: below the fill level at which the kernel wakes the engine.
@@ -169,47 +171,6 @@ impl Engine {
         self.note(result);
     }
 
-    fn scan(&mut self) {
-        self.scanned = Some(Instant::now());
-        let (hierarchies, root) = match self.mounts.observed() {
-            Ok(found) => found,
-            Err(missing) => {
-                let reason = missing.to_string();
-                if self.readiness.set(Part::PodRoot, false, reason.clone()) {
-                    error!(reason, "No processes are seen");
-                }
-                self.readiness.set(Part::Processes, false, "no cgroup to look at");
-                return;
-            }
-        };
-        let said = format!("{} (found by {})", root.path, root.found_by);
-        if self.readiness.set(Part::PodRoot, true, said) {
-            info!(path = root.path, by = root.found_by, mode = hierarchies.mode.name(), "Observing cgroup");
-        }
-        let maps = self.probes.maps();
-        let found = seed::scan(
-            &mut self.tracker,
-            maps,
-            hierarchies,
-            &self.mounts.procfs,
-            &root.path,
-            std::mem::take(&mut self.inherited),
-        );
-        self.write_verdicts();
-        match found {
-            Ok(found) => {
-                let seen =
-                    format!("{} processes in {} cgroups were there at the last scan", found.processes, found.groups);
-                self.readiness.set(Part::Processes, true, seen);
-            }
-            Err(error) => {
-                if self.readiness.set(Part::Processes, false, error.to_string()) {
-                    error!(%error, "Failed to read what was there before");
-                }
-            }
-        }
-    }
-
     fn drain(&mut self, ring: &mut Option<AsyncFd<Records>>) {
         let Self { tracker, lost, probes, calls, .. } = self;
         let now = boot_ns();
@@ -309,51 +270,6 @@ impl Engine {
         }
     }
 
-    /// Answers; whoever asked may be gone by now, which is no loss.
-    fn answer(&mut self, question: Question, ring: &mut Option<AsyncFd<Records>>) {
-        match question {
-            Question::Snapshot(filter, answer) => {
-                self.drain(ring);
-                let _ = answer.send(self.snapshot(&filter));
-            }
-            Question::Agents(answer) => {
-                self.drain(ring);
-                let _ = answer.send(self.tracker.agents());
-            }
-            Question::Targets(answer) => {
-                let target = |container: ContainerRef<'_>| Target {
-                    path: container.path.to_owned(),
-                    identity: Arc::clone(container.identity),
-                };
-                let _ = answer.send(self.tracker.containers().map(target).collect());
-            }
-            Question::Samples(samples) => self.gauges.set(self.tracker.registry_mut(), samples),
-            Question::Scraped(seconds) => {
-                self.tracker.registry_mut().observe(&SCRAPE_DURATION, None, &[], seconds);
-            }
-        }
-    }
-
-    fn snapshot(&mut self, filter: &Filter) -> Snapshot {
-        self.runqueue();
-        let programs = self.probes.program_stats();
-        let registry = self.tracker.registry_mut();
-        own::programs(registry, &programs);
-        own::usage(registry);
-        self.calls.show(registry);
-        registry.snapshot(filter)
-    }
-
-    /// Brings the run-queue series up to date, and takes what the kernel keeps of removed groups.
-    fn runqueue(&mut self) {
-        let Some(maps) = self.probes.maps().filter(|_| self.settings.runqueue) else { return };
-        let result = maps.runqueue().and_then(|histograms| {
-            let removed = self.runqueues.set(&mut self.tracker, histograms);
-            removed.into_iter().try_for_each(|cgroup| maps.remove_runqueue(cgroup))
-        });
-        self.note(result);
-    }
-
     /// Says once what is wrong with the maps: the figures may be behind.
     fn note(&mut self, result: Result<(), MapsError>) {
         let Err(error) = result else { return };
@@ -362,34 +278,6 @@ impl Engine {
             warn!(error = text, "Figures may be behind");
             self.trouble = text;
         }
-    }
-}
-
-/// A tracker for what the settings say.
-fn tracker(settings: &Settings, mounts: &Mounts) -> Tracker {
-    let ns = |duration: Duration| u64::try_from(duration.as_nanos()).unwrap_or(u64::MAX);
-    let limits = TrackerLimits {
-        grace: ns(settings.series_grace),
-        pending_for: ns(settings.pending_timeout),
-        runqueue: settings.runqueue,
-        rpc: settings.rpc,
-        series: settings.series,
-        ..TrackerLimits::default()
-    };
-    if settings.standalone {
-        let name = STANDALONE_FLEET.to_owned();
-        return Tracker::standalone(limits, FleetView { name, ..FleetView::default() });
-    }
-    let mut tracker = Tracker::new(limits);
-    set_pod_root(&mut tracker, settings, mounts);
-    tracker
-}
-
-fn set_pod_root(tracker: &mut Tracker, settings: &Settings, mounts: &Mounts) {
-    if let Ok((_, root)) = mounts.observed()
-        && !settings.standalone
-    {
-        tracker.set_pod_root(&root.path);
     }
 }
 
