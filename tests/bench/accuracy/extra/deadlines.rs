@@ -1,10 +1,10 @@
 //! Calls whose time is over.
 //!
 //! The end of such a call has two clocks: the client's, from when it makes the call, and the server's, from when it reads grpc-timeout. A client
-//! whose own clock ends the call always says DEADLINE_EXCEEDED, and sends a reset. What a server says depends on whether its clock or that reset is
+//! whose own clock ends the call always says `DEADLINE_EXCEEDED`, and sends a reset. What a server says depends on whether its clock or that reset is
 //! first, so both of its words are compared together. A server whose clock is first ends the call by itself, and then two clients do not always say
-//! DEADLINE_EXCEEDED: to C-core a reset by the server is CANCELLED in the very millisecond of its own deadline, and tonic's server answers
-//! CANCELLED. Of a server that is stopped there is no clock: there each status of its clients has to be the same.
+//! `DEADLINE_EXCEEDED`: to C-core a reset by the server is `CANCELLED` in the very millisecond of its own deadline, and tonic's server answers
+//! `CANCELLED`. Of a server that is stopped there is no clock: there each status of its clients has to be the same.
 
 use anyhow::Result;
 use fleetscope_tests::peers::{Client, Language, Role, Server};
