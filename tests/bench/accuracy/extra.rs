@@ -6,7 +6,7 @@ use std::path::Path;
 use std::time::{Duration, Instant};
 
 use anyhow::{Result, ensure};
-use fleetscope_tests::peers::{Client, Language, Role, Server};
+use fleetscope_tests::peers::{Account, Client, Language, Role, Server};
 
 use crate::agent::{Agent, Scrape};
 use crate::durations::{Measured, together, told, unlike};
@@ -41,7 +41,7 @@ struct Scene<'a> {
     agent: &'a Agent,
     home: Own,
     away: Own,
-    /// Before it began.
+    /// When the last row was printed, or the scene began.
     before: Scrape,
     name: String,
 }
@@ -60,10 +60,6 @@ pub(crate) fn table(agent: &Agent, place: &Place, languages: &[Language], summar
     for (client, server) in &pairs {
         let names = format!("{}, {}", client.name(), server.name());
         scene(format!("deadlines | {names}"))?.deadlines(*client, *server, summary)?;
-    }
-    for (client, server) in &pairs {
-        let names = format!("{}, {}", client.name(), server.name());
-        scene(format!("deadlines, server stopped | {names}"))?.deadlines_of_clients(*client, *server, summary)?;
     }
     for (client, server) in &pairs {
         let names = format!("{}, {}", client.name(), server.name());
@@ -101,16 +97,19 @@ impl<'a> Scene<'a> {
         Ok(Self { agent, home, away, before: agent.scrape()?, name })
     }
 
-    fn cancellations(self, client: Language, server: Language, summary: &mut Summary) -> Result<()> {
-        let serving = Server::start(server, Some(self.home.folder()), &[])?;
+    fn cancellations(mut self, client: Language, server: Language, summary: &mut Summary) -> Result<()> {
+        let mut serving = Server::start(server, Some(self.home.folder()), &[])?;
         let arguments: Vec<&str> = CANCELLATIONS.split(' ').collect();
         let mut calling = Client::connect(client, Some(self.away.folder()), serving.address(), &arguments)?;
         let of_client = told(&calling.round()?);
-        let of_server = at_servers_end(&self.name, serving, calling, &of_client)?;
+        // A client that is gone before its resets are written leaves a connection that was closed.
+        knows(&self.name, &mut serving, together(&of_client).count)?;
+        calling.stop()?;
+        let of_server = told(&serving.stop()?);
         self.finish([&of_server, &of_client], [Compared::Each; 2], "", summary)
     }
 
-    fn many(self, client: Language, server: Language, summary: &mut Summary) -> Result<()> {
+    fn many(mut self, client: Language, server: Language, summary: &mut Summary) -> Result<()> {
         let serving = Server::start(server, Some(self.home.folder()), &[])?;
         let arguments: Vec<&str> = STREAMS.split(' ').collect();
         let mut calling = Client::connect(client, Some(self.away.folder()), serving.address(), &arguments)?;
@@ -131,7 +130,7 @@ impl<'a> Scene<'a> {
         self.finish([&of_server, &of_client], [Compared::Each; 2], &besides, summary)
     }
 
-    fn encrypted(self, summary: &mut Summary) -> Result<()> {
+    fn encrypted(mut self, summary: &mut Summary) -> Result<()> {
         let serving = Server::start(Language::Go, Some(self.home.folder()), &["--tls"])?;
         let arguments = ["--tls", "--calls", "50", "--connections", "2"];
         let account = Client::run(Language::Go, Some(self.away.folder()), serving.address(), &arguments)?;
@@ -144,7 +143,7 @@ impl<'a> Scene<'a> {
         self.finish(marks.each_ref(), [Compared::Each; 2], &besides, summary)
     }
 
-    fn loaded(self, server: Language, summary: &mut Summary) -> Result<()> {
+    fn loaded(mut self, server: Language, summary: &mut Summary) -> Result<()> {
         let serving = Server::start(server, Some(self.home.folder()), &[])?;
         let body = std::env::temp_dir().join(format!("fleetscope-accuracy-{}.body", std::process::id()));
         let line = format!("{DIRECTIVE}\n");
@@ -166,7 +165,7 @@ impl<'a> Scene<'a> {
         self.finish([&of_server, &of_server], [Compared::Each; 2], &besides, summary)
     }
 
-    fn other_http2(self, documents: &Path, language: Language, summary: &mut Summary) -> Result<()> {
+    fn other_http2(mut self, documents: &Path, language: Language, summary: &mut Summary) -> Result<()> {
         let web = Web::nghttpd(self.home.folder(), documents)?;
         let url = format!("http://{}/page", web.address);
         let done = h2load(self.away.folder(), &[&LOAD[..], &[url.as_str()]].concat())?;
@@ -178,7 +177,7 @@ impl<'a> Scene<'a> {
         self.finish(marks.each_ref(), [Compared::Each; 2], &besides, summary)
     }
 
-    fn http1(self, documents: &Path, language: Language, summary: &mut Summary) -> Result<()> {
+    fn http1(mut self, documents: &Path, language: Language, summary: &mut Summary) -> Result<()> {
         let web = Web::python(self.home.folder(), documents)?;
         let url = format!("http://{}/page", web.address);
         let done = h2load(self.away.folder(), &["--h1", "-n", "200", "-c", "4", &url])?;
@@ -207,22 +206,31 @@ impl<'a> Scene<'a> {
         Ok(self.agent.scrape()?.own(name, labels) - self.before.own(name, labels))
     }
 
+    /// What the agent tells of the calls since the last row, when it has told of as many as the truth has.
+    fn found(&mut self, truth: [&Measured; 2]) -> Result<[Measured; 2]> {
+        let ends = [(&self.home.name, Role::Server), (&self.away.name, Role::Client)];
+        let grown = |scrape: &Scrape| ends.map(|(pod, role)| scrape.grown(&self.before, pod, role));
+        let all = truth.map(|truth| together(truth).count);
+        let scrape = self.agent.scrape_when(|scrape| {
+            grown(scrape).each_ref().map(|found| together(found).count) == all
+                && ends.iter().all(|(pod, _)| scrape.in_flight(pod) == 0)
+        })?;
+        let found = grown(&scrape);
+        self.before = scrape;
+        Ok(found)
+    }
+
     /// Compares, and prints the row.
     fn finish(
-        self,
+        &mut self,
         truth: [&Measured; 2],
         compared: [Compared; 2],
         besides: &str,
         summary: &mut Summary,
     ) -> Result<()> {
         let all = truth.map(|truth| together(truth).count);
+        let found = self.found(truth)?;
         let (home, away) = (&self.home.name, &self.away.name);
-        let scrape = self.agent.scrape_when(|scrape| {
-            scrape.finished(home, Role::Server) == all[0]
-                && scrape.finished(away, Role::Client) == all[1]
-                && scrape.in_flight(home) + scrape.in_flight(away) == 0
-        })?;
-        let found = [scrape.calls(home, Role::Server), scrape.calls(away, Role::Client)];
         let mut good = true;
         for side in [0, 1] {
             let [agent, peer] = [&found[side], truth[side]].map(|of| joined(of, compared[side]));
@@ -232,7 +240,7 @@ impl<'a> Scene<'a> {
             summary.compared(difference.map(|how| format!("{}, {which}: {how}", self.name)));
         }
         // Nobody is a server in a client's place, or the other way round.
-        let strange = scrape.finished(home, Role::Client) + scrape.finished(away, Role::Server);
+        let strange = self.before.finished(home, Role::Client) + self.before.finished(away, Role::Server);
         summary.compared((strange > 0).then(|| format!("{}: {strange} calls in the wrong role", self.name)));
         let split = if compared[0] == Compared::Clocks {
             format!(
@@ -258,16 +266,17 @@ impl<'a> Scene<'a> {
     }
 }
 
-/// The server's account when it knows of all ends, and both are stopped. A client that is gone before its resets are written leaves a connection
-/// that was closed.
-fn at_servers_end(scene: &str, mut server: Server, client: Client, made: &Measured) -> Result<Measured> {
+/// The server's account as soon as it knows of so many ends.
+fn knows(scene: &str, server: &mut Server, ends: u64) -> Result<Account> {
     let start = Instant::now();
-    while together(&told(&server.account()?)).count < together(made).count {
+    loop {
+        let account = server.account()?;
+        if together(&told(&account)).count >= ends {
+            return Ok(account);
+        }
         ensure!(start.elapsed() < LIMIT, "{scene}: the server does not know of all ends");
         std::thread::sleep(PERIOD);
     }
-    client.stop()?;
-    Ok(told(&server.stop()?))
 }
 
 /// Statuses that are compared together are one.

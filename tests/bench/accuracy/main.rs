@@ -21,7 +21,7 @@ mod load;
 mod midlife;
 mod pairs;
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::{Duration, Instant};
@@ -42,7 +42,7 @@ pub(crate) struct Own {
 }
 
 /// A group that is stopped.
-pub(crate) struct Stopped<'o>(&'o Own);
+pub(crate) struct Stopped(PathBuf);
 
 /// What came out.
 #[derive(Default)]
@@ -76,11 +76,11 @@ impl Own {
     }
 
     /// Stops all that is in it until the value is dropped. Its sockets take what is sent to them meanwhile.
-    pub(crate) fn stopped(&self) -> Result<Stopped<'_>> {
-        let this = Stopped(self);
-        std::fs::write(this.0.folder().join("cgroup.freeze"), "1").context("failed to stop a group")?;
+    pub(crate) fn stopped(&self) -> Result<Stopped> {
+        let this = Stopped(self.folder().join("cgroup.freeze"));
+        std::fs::write(&this.0, "1").context("failed to stop a group")?;
         let start = Instant::now();
-        while !std::fs::read_to_string(this.0.folder().join("cgroup.events"))?.contains("frozen 1") {
+        while !std::fs::read_to_string(self.folder().join("cgroup.events"))?.contains("frozen 1") {
             ensure!(start.elapsed() < Duration::from_secs(20), "a group does not stop");
             std::thread::yield_now();
         }
@@ -88,10 +88,10 @@ impl Own {
     }
 }
 
-impl Drop for Stopped<'_> {
+impl Drop for Stopped {
     fn drop(&mut self) {
         // Fails where it never was stopped.
-        let _ = std::fs::write(self.0.folder().join("cgroup.freeze"), "0");
+        let _ = std::fs::write(&self.0, "0");
     }
 }
 
