@@ -103,7 +103,7 @@ bench-tasks: ebpf ## what measuring a task costs, beside bpftrace and forkstat d
 	tests/bench/tasks.sh
 
 .PHONY: bench-grpc
-bench-grpc: ebpf ## what seeing gRPC calls costs: the kernel, the application, loss, 10,000 connections, decoding (root; 10 minutes)
+bench-grpc: ebpf ## what seeing gRPC calls costs: the kernel, the application, loss, 10,000 connections, decoding (root; 12 minutes)
 	@$(SETUP) bench
 	@tests/peers/build.sh go rust
 	@tests/bench/grpc.sh $(BENCH)

@@ -1,21 +1,12 @@
 #!/usr/bin/env bash
 # What seeing gRPC calls costs, as markdown. As root: tests/bench/grpc.sh [SECTION...] (kernel, application, loss, connections, decode)
-# FLEETSCOPE_NODE_AGENT names a node agent; without it one is built (release). What is built is not in the time that is printed.
-set -euo pipefail
-cd "$(dirname "$0")/../.."
-[ "$(id -u)" = 0 ] || { echo "needs root" >&2; exit 1; }
-target=${CARGO_TARGET_DIR:-$PWD/target}
-triple=$(uname -m)-unknown-linux-gnu
-export FLEETSCOPE_EBPF_OBJECT=${FLEETSCOPE_EBPF_OBJECT:-$target/ebpf/fleetscope.bpf.o}
+# FLEETSCOPE_NODE_AGENT names a node agent; without it one is built. What is built is not in the time that is printed.
+. "$(dirname "$0")/prepare.sh"
 asked() { [ ${#sections[@]} = 0 ] || [[ " ${sections[*]} " = *" $1 "* ]]; }
 sections=("$@")
 
-if [ -z "${FLEETSCOPE_NODE_AGENT:-}" ] && { asked application || asked loss || asked connections; }; then
-  scripts/images.sh --binaries # the program that is shipped
-  FLEETSCOPE_NODE_AGENT=$target/$triple/release/fleetscope-node-agent
-fi
-export FLEETSCOPE_NODE_AGENT=${FLEETSCOPE_NODE_AGENT:-}
-cargo bench --quiet --locked --profile dev -p fleetscope-tests --bench grpc --no-run
+if asked application || asked loss || asked connections; then node_agent; fi
+"${bench[@]}" grpc --no-run
 if asked decode; then cargo bench --quiet --locked -p fleetscope-core --bench hpack --bench rpc --no-run; fi
 
 # However it ends: no programs that go on, no groups, no files.
@@ -63,5 +54,5 @@ if asked decode; then
     { tail -n 30 "$scratch/criterion.log" >&2; exit 1; }
   echo "grpc: criterion's benches after $((SECONDS - t0)) s" >&2
 fi
-run $((720 - SECONDS + t0)) cargo bench --quiet --locked --profile dev -p fleetscope-tests --bench grpc -- "${sections[@]}"
+run $((900 - SECONDS + t0)) "${bench[@]}" grpc -- "${sections[@]}"
 echo "grpc: all after $((SECONDS - t0)) s" >&2

@@ -7,6 +7,7 @@
 //! - [`prometheus`]: what Prometheus answers.
 //! - [`workload`]: pods that start a known mix of processes and say what they started.
 //! - [`peers`]: real gRPC servers and clients with their own account of their calls.
+//! - [`signed_rank`]: by how much two things differ that were measured in pairs.
 //! - [`exposition`], [`command`], [`wait`], [`skip`]: text format, programs, waiting with a limit, tests that cannot run here.
 
 pub mod cluster;
@@ -17,6 +18,7 @@ pub mod node_agents;
 pub mod peers;
 pub mod prometheus;
 pub mod release;
+pub mod signed_rank;
 pub mod skip;
 pub mod wait;
 pub mod workload;

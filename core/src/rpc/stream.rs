@@ -8,9 +8,10 @@ use crate::checkpoint::{CheckpointError, Reader, Saved, saved_struct};
 use crate::hpack::{Block, Field};
 
 /// Nanoseconds by which a reset may come before the end of its call's grpc-timeout and still count as that end, beside a part of the
-/// timeout ([`slack`]): a client takes the time that is left before it writes the request, and its clock runs from there. A busy one
-/// was seen to take 50 ms for that (docs/accuracy.md).
-const TIMEOUT_SLACK: u64 = 50_000_000;
+/// timeout ([`slack`]): a client takes the time that is left before it writes the request, and its clock runs from there. In between it may
+/// stand still: a container that has used its quota of processor time does so for up to a period of 100 ms
+/// (<https://docs.kernel.org/scheduler/sched-bwc.html>).
+const TIMEOUT_SLACK: u64 = 100_000_000;
 
 /// Most bytes of a method's name.
 const NAME_MAX: usize = 256;

@@ -13,6 +13,11 @@ use crate::hpack::Block;
 /// Nanoseconds between two looks for what has waited long enough.
 const SWEEP_EVERY: u64 = 250_000_000;
 
+/// Encrypted connections that are remembered. Of one whose both directions are first seen at the same moment, by two processors, the kernel
+/// writes two records, and nothing else of it ever. Between them are those that other processors write meanwhile: fewer than these, unless one of
+/// both processors is held up in its program while the other ones see so many encrypted connections open.
+pub(super) const ENCRYPTED: usize = 64;
+
 /// How much may be held.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Limits {
@@ -38,6 +43,8 @@ pub struct Tracker {
     lost_at: Option<u64>,
     /// Connections that a sweep looks at.
     due: Vec<u64>,
+    /// The cookies of the encrypted connections that were counted last, the oldest first; no socket has the cookie 0.
+    encrypted: [u64; ENCRYPTED],
 }
 
 // === impl Limits ===
@@ -53,8 +60,16 @@ impl Default for Limits {
 impl Tracker {
     /// Without connections.
     pub fn new(limits: Limits) -> Self {
-        let (connections, counts) = (Lru::new(), Counts::default());
-        Self { limits, connections, counts, scratch: Block::default(), swept_at: 0, lost_at: None, due: Vec::new() }
+        Self {
+            limits,
+            connections: Lru::new(),
+            counts: Counts::default(),
+            scratch: Block::default(),
+            swept_at: 0,
+            lost_at: None,
+            due: Vec::new(),
+            encrypted: [0; ENCRYPTED],
+        }
     }
 
     /// Handles one record, which was read at `now`, nanoseconds of `CLOCK_BOOTTIME`. Records of one direction of a connection must
@@ -75,7 +90,7 @@ impl Tracker {
         let connection = match connections.touch(frames.cookie) {
             Some(connection) => connection,
             None if frames.start == Start::Never => {
-                counts.opaque[Opaque::Tls as usize] += 1;
+                self.encrypted(frames.cookie);
                 return;
             }
             None => {
@@ -87,6 +102,15 @@ impl Tracker {
         connection.handle(frames, *lost_at, scratch, &mut cx);
         connection.measure(cx.counts);
         self.shed(now, emit);
+    }
+
+    /// Counts an encrypted connection at its first record.
+    fn encrypted(&mut self, cookie: u64) {
+        if !self.encrypted.contains(&cookie) {
+            self.encrypted.copy_within(1.., 0);
+            self.encrypted[ENCRYPTED - 1] = cookie;
+            self.counts.opaque[Opaque::Tls as usize] += 1;
+        }
     }
 
     /// The kernel's count of lost records has grown, as was found at `now`, nanoseconds of `CLOCK_BOOTTIME`; to be told before the

@@ -108,6 +108,16 @@ impl Scrape {
         measured(&self.0, pod, role)
     }
 
+    /// Those that have finished since an earlier scrape: how many, and no durations.
+    pub(crate) fn grown(&self, earlier: &Self, pod: &str, role: Role) -> Measured {
+        let (mut all, before) = (self.calls(pod, role), earlier.calls(pod, role));
+        for (key, durations) in &mut all {
+            durations.count -= before.get(key).map_or(0, |before| before.count);
+        }
+        all.retain(|_, durations| durations.count > 0);
+        all
+    }
+
     /// How many calls of a group have finished.
     pub(crate) fn finished(&self, pod: &str, role: Role) -> u64 {
         self.calls(pod, role).values().map(|durations| durations.count).sum()

@@ -21,12 +21,12 @@ mod load;
 mod midlife;
 mod pairs;
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 use std::sync::atomic::{AtomicU32, Ordering};
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
-use anyhow::{Result, ensure};
+use anyhow::{Context as _, Result, ensure};
 use fleetscope_tests::peers::Language;
 
 use agent::Agent;
@@ -40,6 +40,9 @@ pub(crate) struct Own {
     group: Group,
     pub(crate) name: String,
 }
+
+/// A group that is stopped.
+pub(crate) struct Stopped(PathBuf);
 
 /// What came out.
 #[derive(Default)]
@@ -70,6 +73,25 @@ impl Place {
 impl Own {
     pub(crate) fn folder(&self) -> &Path {
         self.group.folder()
+    }
+
+    /// Stops all that is in it until the value is dropped. Its sockets take what is sent to them meanwhile.
+    pub(crate) fn stopped(&self) -> Result<Stopped> {
+        let this = Stopped(self.folder().join("cgroup.freeze"));
+        std::fs::write(&this.0, "1").context("failed to stop a group")?;
+        let start = Instant::now();
+        while !std::fs::read_to_string(self.folder().join("cgroup.events"))?.contains("frozen 1") {
+            ensure!(start.elapsed() < Duration::from_secs(20), "a group does not stop");
+            std::thread::yield_now();
+        }
+        Ok(this)
+    }
+}
+
+impl Drop for Stopped {
+    fn drop(&mut self) {
+        // Fails where it never was stopped.
+        let _ = std::fs::write(&self.0, "0");
     }
 }
 

@@ -107,7 +107,7 @@ impl Couple {
         for (pod, role) in &ends {
             let which = if *role == Role::Server { "server" } else { "client" };
             let seen = Seen::of(&old.calls(pod, *role), &truth);
-            let new = Seen::of(&grown(&fresh, &old, pod, *role), &fresh_truth);
+            let new = Seen::of(&fresh.grown(&old, pod, *role), &fresh_truth);
             not_named += seen.finished - seen.named;
             println!(
                 "| {names} | {which} | {calls} | {} | {} | {} | {} | {lost_text} | {fresh_calls}, {} |",
@@ -156,13 +156,4 @@ impl Seen {
         let named = methods.iter().map(|name| method(agent, name)).sum();
         Self { finished: together(agent).count, named, wrong }
     }
-}
-
-/// The calls between two scrapes.
-fn grown(later: &Scrape, earlier: &Scrape, pod: &str, role: Role) -> Measured {
-    let (mut all, before) = (later.calls(pod, role), earlier.calls(pod, role));
-    for (key, durations) in &mut all {
-        durations.count -= before.get(key).map_or(0, |before| before.count);
-    }
-    all
 }

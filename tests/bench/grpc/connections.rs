@@ -34,8 +34,7 @@ pub(crate) fn print() {
         let scene = Scene::new();
         let Some(serving) = scene.servers().pop() else { return };
         let Some(agent) = NodeAgent::start(&scene, mode) else { return };
-        std::thread::sleep(Duration::from_secs(1));
-        let idle = agent.memory("VmRSS:");
+        let idle = agent.settled();
         println!("| {} | {} | 0 | started | {idle:.1} | | | | |", serving.name, mode.name());
         let body = File::body();
         let mut h2load = command(&scene.client, "h2load");

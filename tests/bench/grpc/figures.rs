@@ -1,39 +1,22 @@
-//! Figures of several rounds as cells of a table.
+//! Figures of several slices as cells of a table.
 
-/// What a case gave in its rounds, in the order of the rounds.
-pub(crate) struct Figures(pub(crate) Vec<f64>);
+use fleetscope_tests::signed_rank::Estimate;
 
-// === impl Figures ===
+/// The one in the middle; of an even number the mean of both.
+pub(crate) fn median(figures: &[f64]) -> f64 {
+    let mut sorted = figures.to_vec();
+    sorted.sort_by(f64::total_cmp);
+    f64::midpoint(sorted[(sorted.len() - 1) / 2], sorted[sorted.len() / 2])
+}
 
-impl Figures {
-    /// The one in the middle; of an even number the mean of both.
-    pub(crate) fn median(&self) -> f64 {
-        let sorted = self.sorted();
-        let (low, high) = (sorted[(sorted.len() - 1) / 2], sorted[sorted.len() / 2]);
-        f64::midpoint(low, high)
-    }
-
-    /// The median, and from where to where all are.
-    pub(crate) fn cell(&self, digits: usize) -> String {
-        let sorted = self.sorted();
-        let (least, most) = (sorted[0], sorted[sorted.len() - 1]);
-        format!("{:.digits$} ({least:.digits$} to {most:.digits$})", self.median())
-    }
-
-    /// The same, and by how much it is more than `base` in percent: the median of the rounds' own differences, so that what changes from
-    /// round to round is not in it.
-    pub(crate) fn beside(&self, base: &Self, digits: usize) -> String {
-        let more = self.0.iter().zip(&base.0).map(|(own, base)| 100.0 * (own / base - 1.0)).collect();
-        // Tenths, without -0.0.
-        let more = (10.0 * Self(more).median()).round() / 10.0 + 0.0;
-        format!("{} **{more:+.1} %**", self.cell(digits))
-    }
-
-    fn sorted(&self) -> Vec<f64> {
-        let mut sorted = self.0.clone();
-        sorted.sort_by(f64::total_cmp);
-        sorted
-    }
+/// By how many percent figures are more than those that they are compared with one by one, and the interval of that.
+pub(crate) fn change(own: &[f64], base: &[f64]) -> String {
+    let more: Vec<f64> = own.iter().zip(base).map(|(own, base)| 100.0 * (own / base - 1.0)).collect();
+    // Tenths, without -0.0.
+    let tenths = |value: f64| (10.0 * value).round() / 10.0 + 0.0;
+    Estimate::of(&more).map_or(String::new(), |Estimate { value, low, high }| {
+        format!("**{:+.1} %** ({:+.1} to {:+.1})", tenths(value), tenths(low), tenths(high))
+    })
 }
 
 /// By nearest rank.

@@ -12,6 +12,7 @@ use fleetscope_ebpf::verdict;
 use fleetscope_node_agent::probes::stats::ProgramStats;
 use fleetscope_node_agent::probes::{Options, Probes, Rpc};
 
+use crate::bpffs::Bpffs;
 use crate::figures::float;
 use crate::group::Group;
 use crate::http2::{Connection, Manner, PLAIN, frame, hex, request, response};
@@ -25,6 +26,21 @@ const GOES: usize = 8;
 const ROUNDS: usize = 3;
 
 const WAYS: [(&str, Rpc); 3] = [("none", Rpc::Off), ("sockets", Rpc::Sockets), ("syscalls", Rpc::Syscalls)];
+
+/// A row of the first table: how I/Os are seen, whether by programs that stay when the node agent ends, and the programs that run for each I/O. The
+/// kernel counts to a dispatcher (`hook_*`) what it calls.
+struct Way {
+    name: &'static str,
+    rpc: Rpc,
+    kept: bool,
+    programs: &'static [&'static str],
+}
+
+const RUN: [Way; 3] = [
+    Way { name: "sockets", rpc: Rpc::Sockets, kept: false, programs: &["http2_send", "http2_recv"] },
+    Way { name: "sockets, kept", rpc: Rpc::Sockets, kept: true, programs: &["hook_send", "hook_recv"] },
+    Way { name: "syscalls", rpc: Rpc::Syscalls, kept: false, programs: &["http2_syscall"] },
+];
 
 pub(crate) fn print() {
     let statistics = Statistics::on();
@@ -85,15 +101,13 @@ fn per_run() {
          |---|---|---|---|---|---|---|"
     );
     for load in loads() {
-        for (mode, rpc) in WAYS.into_iter().skip(1) {
-            let (before, after) = measured(&load, rpc);
+        for Way { name, rpc, kept, programs } in RUN {
+            let (before, after) = measured(&load, rpc, kept);
             let (mut cells, mut all) = (String::new(), (0, 0));
-            let programs: &[&str] =
-                if rpc == Rpc::Syscalls { &["http2_syscall"] } else { &["http2_send", "http2_recv"] };
             for program in programs {
                 let delta = |all: &[ProgramStats]| {
-                    let stats = all.iter().find(|stats| stats.program == *program);
-                    stats.map_or((0, 0), |stats| (stats.run_time_ns, stats.run_cnt))
+                    let stats = all.iter().find(|stats| stats.program == *program).unwrap();
+                    (stats.run_time_ns, stats.run_cnt)
                 };
                 let (time, count) = (delta(&after).0 - delta(&before).0, delta(&after).1 - delta(&before).1);
                 all = (all.0 + time, all.1 + count);
@@ -107,23 +121,32 @@ fn per_run() {
             called +=
                 within.filter(|stats| stats.program != "http2_syscall_state").map(|stats| stats.run_cnt).sum::<u64>();
             let verified: u64 =
-                after.iter().filter(|stats| stats.program.starts_with("http2")).map(|stats| stats.verified_insns).sum();
+                after.iter().filter(|stats| of_calls(&stats.program)).map(|stats| stats.verified_insns).sum();
             // Both ends send, and receive what the other sent.
             let ios = u64::from(4 * TIMES);
             let runs = float(all.1) / float(ios);
-            println!("| {} | {mode} |{cells} {runs:.1} | {} | {verified} |", load.what, all.0 / ios);
+            println!("| {} | {name} |{cells} {runs:.1} | {} | {verified} |", load.what, all.0 / ios);
         }
     }
     println!(
         "\nThe kernel's statistics read a clock twice per run: the first row is their own cost, and a part of all others. In mode syscalls both columns are \
          the same program, at the end of every system call of the machine, whosesoever: what an I/O costs is the column of all runs, where nothing else is \
          at work. The programs that it calls in its place (search for the preface, walk) are in its time: the kernel takes the time around the first one, \
-         and counted {called} runs of the others."
+         and counted {called} runs of the others. *sockets, kept* is with `--persist`: what is attached are dispatchers, which call the node agent's programs \
+         and stay when it ends."
     );
 }
 
-fn measured(load: &Load, rpc: Rpc) -> (Vec<ProgramStats>, Vec<ProgramStats>) {
-    let mut probes = Probes::load(&Options { runqueue: false, rpc, ..Options::default() });
+/// Whether a program is there for calls.
+fn of_calls(program: &str) -> bool {
+    ["http2_", "hook_"].iter().any(|start| program.starts_with(start))
+}
+
+fn measured(load: &Load, rpc: Rpc, kept: bool) -> (Vec<ProgramStats>, Vec<ProgramStats>) {
+    let bpffs = kept.then(Bpffs::new);
+    let persist = bpffs.as_ref().map(Bpffs::folder);
+    let mut probes = Probes::load(&Options { runqueue: false, rpc, persist, ..Options::default() });
+    assert_eq!(probes.persists(), kept, "{:?}", probes.beginning());
     let group = Group::new();
     let mut ring = probes.maps().unwrap().frames().unwrap();
     if load.tracked {

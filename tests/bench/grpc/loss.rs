@@ -10,6 +10,8 @@ use crate::node_agent::{Mode, NodeAgent};
 use crate::scene::{Scene, Serving};
 
 const LOADS: [Load; 3] = [Load::TEN_THOUSAND, Load::HUNDRED_THOUSAND, Load::SATURATION];
+/// How long a load goes on.
+const TIME: Duration = Duration::from_secs(3);
 /// What is late is waited for so long.
 const LIMIT: Duration = Duration::from_secs(10);
 
@@ -47,7 +49,7 @@ pub(crate) fn print() {
 }
 
 fn row(scene: &Scene, serving: &mut Serving, agent: &NodeAgent, node_agent: Mode, load: Load) {
-    let requests = requests(scene, serving, load);
+    let requests = requests(scene, serving, load, TIME);
     let (made, before) = (serving.made(), Books::of(&agent.samples()));
     let outcome = load.run(&scene.observed, serving.server.address(), requests);
     let start = Instant::now();

@@ -12,6 +12,9 @@
 #![expect(clippy::unwrap_used, reason = "all of it is test code")]
 #![expect(clippy::print_stderr, reason = "how far it is")]
 
+#[path = "../../kernel/bpffs.rs"]
+#[expect(dead_code, reason = "the kernel suite uses more of it")]
+mod bpffs;
 #[path = "../../kernel/group.rs"]
 #[expect(dead_code, reason = "the kernel suite uses more of it")]
 mod group;

@@ -13,6 +13,8 @@ use crate::scene::{Scene, command};
 
 /// How it starts, and what may take as long as it does.
 const LIMIT: Duration = Duration::from_secs(20);
+/// Memory stands still when it has been the same for so long.
+const STILL: Duration = Duration::from_secs(1);
 
 /// How it sees calls.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -85,6 +87,20 @@ impl NodeAgent {
         let status = fs::read_to_string(format!("/proc/{}/status", self.child.id())).unwrap();
         let value = status.lines().find_map(|found| found.strip_prefix(line)).unwrap();
         float(value.split_whitespace().next().unwrap().parse().unwrap()) / 1024.0
+    }
+
+    /// Its resident memory in MiB when that stands still: what it gives back after its start is given back a little later.
+    pub(crate) fn settled(&self) -> f64 {
+        let (start, mut since, mut last) = (Instant::now(), Instant::now(), self.memory("VmRSS:"));
+        while since.elapsed() < STILL {
+            assert!(start.elapsed() < LIMIT, "the node agent's memory does not stand still within {LIMIT:?}");
+            std::thread::sleep(STILL / 20);
+            let now = self.memory("VmRSS:");
+            if now.to_bits() != last.to_bits() {
+                (since, last) = (Instant::now(), now);
+            }
+        }
+        last
     }
 
     fn get(&self, path: &str) -> Option<String> {

@@ -7,6 +7,7 @@ use std::fs;
 use std::process::{Command, Stdio};
 
 use fleetscope_tests::peers::{Account, Language, Role, Server};
+use rustix::thread::{CpuSet, sched_getaffinity, sched_setaffinity};
 
 use crate::figures::float;
 use crate::group::Group;
@@ -71,6 +72,27 @@ pub(crate) fn cpu(group: &Group) -> f64 {
     let stat = fs::read_to_string(group.folder().join("cpu.stat")).unwrap();
     let usage = stat.lines().find_map(|line| line.strip_prefix("usage_usec ")).unwrap();
     float(usage.parse().unwrap()) / 1e6
+}
+
+/// A processor for what is measured, and the others for what is not; the same for both where there is only one.
+pub(crate) fn processors() -> (CpuSet, CpuSet) {
+    let all = sched_getaffinity(None).unwrap();
+    let last = (0..CpuSet::MAX_CPU).rev().find(|processor| all.is_set(*processor)).unwrap();
+    let (mut own, mut others) = (CpuSet::new(), all);
+    own.set(last);
+    if all.count() > 1 {
+        others.unset(last);
+    }
+    (own, others)
+}
+
+/// What is started meanwhile has these processors alone, as it takes over what holds for this thread.
+pub(crate) fn on<T>(processors: &CpuSet, start: impl FnOnce() -> T) -> T {
+    let before = sched_getaffinity(None).unwrap();
+    sched_setaffinity(None, processors).unwrap();
+    let started = start();
+    sched_setaffinity(None, &before).unwrap();
+    started
 }
 
 /// A command whose process joins the group before it becomes the program. It says nothing unless it is asked to.

@@ -98,6 +98,7 @@ final class PeerClient {
                 arguments.number("messages"), arguments.number("bytes"), arguments.number("metadata-bytes"));
     }
 
+    /** One call. It is driven by its worker, its callbacks and, when it is cancelled, the timer, one at a time: grpc-java takes nothing more of a call that was cancelled. */
     private final class Call extends ClientCall.Listener<byte[]> {
         private final MethodDescriptor<byte[], byte[]> method;
         private final int index;
@@ -106,6 +107,7 @@ final class PeerClient {
         private volatile long start = System.nanoTime();
         private ClientCall<byte[], byte[]> call;
         private int sent;
+        private boolean cancelled;
 
         Call(MethodDescriptor<byte[], byte[]> method, int index, Runnable next) {
             this.method = method;
@@ -114,7 +116,7 @@ final class PeerClient {
             directive = directive(index);
         }
 
-        void start(ManagedChannel channel) {
+        synchronized void start(ManagedChannel channel) {
             CallOptions options = CallOptions.DEFAULT.withStreamTracerFactory(new ClientStreamTracer.Factory() {
                 @Override
                 public ClientStreamTracer newClientStreamTracer(ClientStreamTracer.StreamInfo info, Metadata headers) {
@@ -131,7 +133,7 @@ final class PeerClient {
             }
             call = channel.newCall(method, options);
             if (arguments.number("cancel-after-ms") > 0) {
-                timer.schedule(() -> call.cancel("as asked for", null), arguments.number("cancel-after-ms"), TimeUnit.MILLISECONDS);
+                timer.schedule(this::cancel, arguments.number("cancel-after-ms"), TimeUnit.MILLISECONDS);
             }
             call.start(this, Service.fill(index, directive.metadataBytes()));
             call.request(Integer.MAX_VALUE);
@@ -144,13 +146,18 @@ final class PeerClient {
             }
         }
 
+        private synchronized void cancel() {
+            cancelled = true;
+            call.cancel("as asked for", null);
+        }
+
         private void send() {
             call.sendMessage(sent++ == 0 ? directive.message() : Service.body(directive.bytes()));
         }
 
         @Override
-        public void onMessage(byte[] message) {
-            if (method.getType() != MethodType.BIDI_STREAMING) {
+        public synchronized void onMessage(byte[] message) {
+            if (method.getType() != MethodType.BIDI_STREAMING || cancelled) {
                 return;
             }
             if (sent < directive.messages()) {

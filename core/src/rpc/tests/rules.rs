@@ -264,12 +264,23 @@ fn the_group_of_a_call_is_that_of_the_task_that_has_its_request() {
 }
 
 #[test]
-fn an_encrypted_connection_is_counted_and_not_held() {
+fn an_encrypted_connection_is_counted_once_and_not_held() {
     let mut rig = Rig::new();
-    let mut sheet = super::wire::Sheet::new(5, Direction::Sent, 1, 0, Vec::new());
-    (sheet.start, sheet.end) = (0, fleetscope_ebpf::http2::reason::TLS);
-    rig.sheet(&sheet);
-    assert_eq!((rig.counts().opaque(Opaque::Tls), rig.tracker.connections()), (1, 0));
+    let mut tell = |cookie: u64, direction: Direction| {
+        let mut sheet = super::wire::Sheet::new(cookie, direction, 1, 0, Vec::new());
+        (sheet.start, sheet.end) = (0, fleetscope_ebpf::http2::reason::TLS);
+        rig.sheet(&sheet);
+        (rig.counts().opaque(Opaque::Tls), rig.tracker.connections())
+    };
+    assert_eq!(tell(5, Direction::Sent), (1, 0));
+    assert_eq!(tell(6, Direction::Received), (2, 0), "another end of it is another socket");
+    assert_eq!(tell(5, Direction::Received), (2, 0), "seen by two processors at the same moment");
+    // What others open meanwhile does not make it a new one.
+    for other in 7..69 {
+        tell(other, Direction::Sent);
+    }
+    assert_eq!(tell(5, Direction::Received), (64, 0));
+    assert_eq!(tell(6, Direction::Sent), (64, 0));
 }
 
 /// A response that is its own trailers.

@@ -1,17 +1,17 @@
 //! The tracker as bytes: what another process needs to go on with the records that come after those that were handled.
 //!
 //! ```text
-//! magic, version | checksum of the rest | counts, times | connections, the one that said nothing for the longest time first
+//! magic, version | checksum of the rest | counts, times, encrypted connections | connections, the one that said nothing for the longest time first
 //! ```
 
-use super::{Limits, Tracker};
+use super::{ENCRYPTED, Limits, Tracker};
 use crate::checkpoint::{CheckpointError, Reader, Saved, checksum, ensure, save_count};
 use crate::rpc::call::Call;
 use crate::rpc::connection::Connection;
 use crate::rpc::counts::Loss;
 
 /// `FLSRPC`, then the version: to be counted up with each change to what is saved, to an enum that is, and to what it means.
-const MAGIC: u64 = u64::from_le_bytes(*b"FLSRPC\x02\x00");
+const MAGIC: u64 = u64::from_le_bytes(*b"FLSRPC\x03\x00");
 
 impl Tracker {
     /// All that is known, in at most `max` bytes if that is enough for the counts. What does not fit is left out, the connections that said nothing for
@@ -36,6 +36,7 @@ impl Tracker {
         counts.save(&mut body);
         self.swept_at.save(&mut body);
         self.lost_at.save(&mut body);
+        self.encrypted.save(&mut body);
         save_count(parts.len(), &mut body);
         for part in parts.iter().rev() {
             body.extend_from_slice(part);
@@ -60,6 +61,7 @@ impl Tracker {
         tracker.counts = Saved::load(&mut from)?;
         tracker.swept_at = Saved::load(&mut from)?;
         tracker.lost_at = Saved::load(&mut from)?;
+        tracker.encrypted = Saved::load(&mut from)?;
         let Self { limits, connections, counts, .. } = &mut tracker;
         from.each(|mut connection: Box<Connection>| {
             let cookie = connection.cookie();
@@ -81,4 +83,4 @@ impl Tracker {
 }
 
 /// More bytes than everything but the connections takes.
-const HEAD_MAX: usize = 1024;
+const HEAD_MAX: usize = 1024 + 8 * ENCRYPTED;
