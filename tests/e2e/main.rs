@@ -13,6 +13,7 @@ mod nodes;
 mod optional_kinds;
 mod overload;
 mod refusals;
+mod rollout;
 mod rules;
 mod scene;
 mod short_lived;
