@@ -247,7 +247,9 @@ async fn calls_on_open_connections_keep_their_names_over_a_rolling_update_and_no
     let more = less(&conversation.calls().await, &rolled);
     let add = |metric: &str| {
         let mut sum = counts(&begun, metric);
-        more.iter().for_each(|(key, count)| *sum.entry(key.clone()).or_default() += count);
+        for (key, count) in &more {
+            *sum.entry(key.clone()).or_default() += count;
+        }
         sum
     };
     let (server, client) = (add(SERVER), add(CLIENT));

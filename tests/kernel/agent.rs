@@ -90,8 +90,13 @@ impl Agent {
     pub(crate) fn stop(mut self) -> Vec<String> {
         let ended = self.calls.ended();
         let missed = self.session.maps().missed().unwrap();
-        restart::leave(&mut self.session.probes, &self.calls.tracker, missed, 0);
+        self.leave(missed);
         ended
+    }
+
+    /// Ends with what it knew when [`pulse::MISSED`] was that.
+    pub(crate) fn leave(mut self, missed: u64) {
+        restart::leave(&mut self.session.probes, &self.calls.tracker, missed, 0);
     }
 }
 

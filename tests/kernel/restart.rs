@@ -148,6 +148,20 @@ fn an_agent_that_paused_for_two_minutes_does_not_go_on_with_old_names() {
 
 #[test]
 #[ignore = "needs CAP_BPF: make test-kernel"]
+fn what_passed_unseen_behind_the_last_reading_is_the_next_agents_to_notice() {
+    let scene = Scene::new();
+    let mut agent = scene.first();
+    let mut connection = scene.connection();
+    assert_eq!(agent.calls.ended(), both(&[(1, "a.B/C", "OK")]));
+    let missed = agent.session.maps().missed().unwrap();
+    scene.let_pass_two_minutes();
+    connection.client(&inserting(3, "/a.B/D"));
+    agent.leave(missed);
+    assert_eq!(scene.agent().began, ("no_checkpoint", "missed", 0));
+}
+
+#[test]
+#[ignore = "needs CAP_BPF: make test-kernel"]
 fn groups_that_are_made_while_no_agent_is_there_are_looked_at() {
     let scene = Scene::new();
     let agent = scene.first();

@@ -16,8 +16,6 @@ const NO_PREALLOC: u32 = 1;
 const PIECE: usize = 2048;
 /// Most pieces.
 const PIECES: u32 = 8192;
-/// What agents have to agree on to share the map.
-pub(super) const SIZES: [u32; 2] = [PIECE as u32, PIECES];
 /// Key of the head; those of the pieces follow.
 const HEAD: u32 = 0;
 /// How often a write that found no memory is tried again: the kernel refills its lists behind each.
@@ -40,6 +38,11 @@ pub struct Left {
 /// The map.
 #[derive(Debug)]
 pub(super) struct Checkpoint(HashMap<MapData, u32, [u8; PIECE]>);
+
+/// What agents have to agree on to share the map.
+pub(super) fn sizes() -> [u64; 2] {
+    [PIECE as u64, u64::from(PIECES)]
+}
 
 // === impl Checkpoint ===
 

@@ -280,8 +280,9 @@ pub(super) fn beat(pulse: &mut Array<MapData, u64>) -> Result<(), MapError> {
 
 /// [`http2::abi`] with the sizes of the maps.
 fn abi(options: &Options) -> u64 {
-    let sizes = [options.frames_bytes, options.cgroups_max].into_iter().chain(checkpoint::SIZES);
-    sizes.fold(http2::abi(), |abi, size| abi.wrapping_mul(0x100_0000_01b3) ^ u64::from(size))
+    let maps = [options.frames_bytes, options.cgroups_max].map(u64::from);
+    let sizes = maps.into_iter().chain(checkpoint::sizes());
+    sizes.fold(http2::abi(), |abi, size| abi.wrapping_mul(0x100_0000_01b3) ^ size)
 }
 
 /// Names of all pins, without the prefix.

@@ -62,10 +62,11 @@ impl PinFolder {
         if ![0, me].contains(&meta.uid()) || (meta.mode() & others_write != 0 && meta.mode() & sticky == 0) {
             return Err(PersistError::Foreign { folder: above.to_owned() });
         }
-        if make && let Err(source) = DirBuilder::new().mode(0o700).create(path) {
-            if source.kind() != io::ErrorKind::AlreadyExists {
-                return Err(failed("make", source));
-            }
+        if make
+            && let Err(source) = DirBuilder::new().mode(0o700).create(path)
+            && source.kind() != io::ErrorKind::AlreadyExists
+        {
+            return Err(failed("make", source));
         }
         let mut options = OpenOptions::new();
         options.read(true).custom_flags(libc::O_DIRECTORY | libc::O_NOFOLLOW);
