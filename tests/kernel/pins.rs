@@ -1,7 +1,10 @@
 //! Pins and their folder: one agent at a time, nothing of anybody else's, and nothing left when they are removed.
 
 use std::fs::{self, File};
+use std::mem::MaybeUninit;
+use std::os::fd::OwnedFd;
 use std::os::unix::fs::PermissionsExt as _;
+use std::path::Path;
 use std::thread;
 use std::time::{Duration, Instant};
 
@@ -13,6 +16,7 @@ use fleetscope_node_agent::probes::persist::PersistError;
 use fleetscope_node_agent::probes::pin_folder::unpin;
 use fleetscope_node_agent::probes::{Options, Probes, Rpc};
 use rustix::fs::inotify;
+use rustix::io::Errno;
 
 use crate::agent::{Agent, PINS, Scene, both, indexed, options};
 use crate::bpffs::Bpffs;
@@ -41,12 +45,27 @@ fn wait_for_end(programs: &[u32]) {
     }
 }
 
-/// Waits until somebody has opened the folder that often.
-fn wait_for_opens(watch: &rustix::fd::OwnedFd, count: usize) {
-    let mut buffer = [std::mem::MaybeUninit::uninit(); 512];
-    let mut events = inotify::Reader::new(watch, &mut buffer);
-    for _ in 0..count {
-        while !events.next().unwrap().events().contains(inotify::ReadFlags::OPEN) {}
+/// Tells how often the folder was opened since this was made.
+struct Opens(OwnedFd);
+
+impl Opens {
+    fn of(folder: &Path) -> Self {
+        let watch = inotify::init(inotify::CreateFlags::CLOEXEC | inotify::CreateFlags::NONBLOCK).unwrap();
+        inotify::add_watch(&watch, folder, inotify::WatchFlags::OPEN).unwrap();
+        Self(watch)
+    }
+
+    fn wait_for(&self, count: usize) {
+        let (start, mut seen, mut buffer) = (Instant::now(), 0, [MaybeUninit::uninit(); 512]);
+        let mut events = inotify::Reader::new(&self.0, &mut buffer);
+        while seen < count {
+            assert!(start.elapsed() < Duration::from_secs(10), "the folder was opened {seen} times, {count} awaited");
+            match events.next() {
+                Ok(_) => seen += 1,
+                Err(Errno::AGAIN) => thread::yield_now(),
+                Err(error) => panic!("{error}"),
+            }
+        }
     }
 }
 
@@ -95,12 +114,11 @@ fn an_agent_works_on_when_its_pins_are_removed() {
 fn an_agent_waits_for_one_that_is_about_to_end() {
     let scene = Scene::new();
     let first = scene.first();
-    let watch = inotify::init(inotify::CreateFlags::CLOEXEC).unwrap();
-    inotify::add_watch(&watch, scene.bpffs.folder(), inotify::WatchFlags::OPEN).unwrap();
+    let opens = Opens::of(&scene.bpffs.folder());
     let began = thread::scope(|scope| {
         let second = scope.spawn(|| scene.agent().began);
         // Its first try was in vain then.
-        wait_for_opens(&watch, 2);
+        opens.wait_for(2);
         first.stop();
         second.join().unwrap()
     });
@@ -115,11 +133,10 @@ fn a_folder_that_is_removed_by_whoever_held_it_is_made_anew() {
     let folder = scene.bpffs.folder();
     let lock = File::open(&folder).unwrap();
     lock.try_lock().unwrap();
-    let watch = inotify::init(inotify::CreateFlags::CLOEXEC).unwrap();
-    inotify::add_watch(&watch, &folder, inotify::WatchFlags::OPEN).unwrap();
+    let opens = Opens::of(&folder);
     let began = thread::scope(|scope| {
         let second = scope.spawn(|| scene.agent().began);
-        wait_for_opens(&watch, 2);
+        opens.wait_for(2);
         fs::remove_dir_all(&folder).unwrap();
         drop(lock);
         second.join().unwrap()
@@ -133,7 +150,7 @@ fn where_nothing_can_be_kept_the_agent_says_so_and_goes_on() {
     let bpffs = Bpffs::new();
     let mode = |mode| fs::Permissions::from_mode(mode);
     let began = |options: &Options| Agent::start(options).began;
-    let at = |folder: &std::path::Path| began(&options(folder.to_owned()));
+    let at = |folder: &Path| began(&options(folder.to_owned()));
     assert_eq!(began(&Options { persist: None, ..options(bpffs.folder()) }), ("not_persistent", "off", 0));
     assert_eq!(began(&Options { rpc: Rpc::Syscalls, ..options(bpffs.folder()) }), ("not_persistent", "mode", 0));
     let disk = std::env::temp_dir().join(format!("fleetscope-disk-{}", std::process::id()));
@@ -148,8 +165,10 @@ fn where_nothing_can_be_kept_the_agent_says_so_and_goes_on() {
     assert_eq!(at(&open.join("pins")), ("not_persistent", "foreign", 0));
     fs::set_permissions(&open, mode(0o1777)).unwrap();
     assert_eq!(at(&open.join("pins")), ("new", "first", 0));
-    std::os::unix::fs::symlink("/sys/fs/bpf", bpffs.root().join("link")).unwrap();
-    assert_eq!(at(&bpffs.root().join("link")), ("not_persistent", "folder", 0));
+    std::os::unix::fs::symlink(open.join("pins"), bpffs.root().join("link")).unwrap();
+    for link in ["link", "link/", "link/."] {
+        assert_eq!(at(&bpffs.root().join(link)), ("not_persistent", "folder", 0), "{link}");
+    }
     assert_eq!(bpffs.pins(), 0);
 }
 

@@ -37,12 +37,15 @@ pub(super) struct PinFolder {
 impl PinFolder {
     /// Checks the folder and locks it; makes it first if it is to. Waits for whoever holds it, but not long.
     pub(super) fn hold(path: &Path, make: bool) -> Result<Self, PersistError> {
+        let failed = |source| PersistError::Folder { verb: "open", folder: path.to_owned(), source };
+        // Without a slash at its end, behind which a symbolic link would be followed.
+        let path: PathBuf = std::path::absolute(path).map_err(failed)?.components().collect();
         let start = Instant::now();
         loop {
-            match Self::attempt(path, make)? {
+            match Self::attempt(&path, make)? {
                 Some(held) => return Ok(held),
                 None if start.elapsed() < PATIENCE => std::thread::sleep(PAUSE),
-                None => return Err(PersistError::Busy { folder: path.to_owned() }),
+                None => return Err(PersistError::Busy { folder: path }),
             }
         }
     }
