@@ -169,6 +169,8 @@ fn where_nothing_can_be_kept_the_agent_says_so_and_goes_on() {
     for link in ["link", "link/", "link/."] {
         assert_eq!(at(&bpffs.root().join(link)), ("not_persistent", "folder", 0), "{link}");
     }
+    fs::set_permissions(bpffs.root(), mode(0o700)).unwrap();
+    assert_eq!(at(bpffs.root()), ("new", "first", 0), "a bpffs of its own");
     assert_eq!(bpffs.pins(), 0);
 }
 

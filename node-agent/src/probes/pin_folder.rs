@@ -56,24 +56,27 @@ impl PinFolder {
         let disk = || PersistError::NotBpffs { folder: path.to_owned() };
         let above = path.parent().ok_or_else(disk)?;
         let above_file = File::open(above).map_err(|source| failed("open the folder above", source))?;
-        // Before anything is made: a folder on a disk would only mislead.
-        if make && !is_bpffs(&above_file) {
-            return Err(disk());
-        }
         let meta = above_file.metadata().map_err(|source| failed("open the folder above", source))?;
         let (me, others_write, sticky) = (rustix::process::geteuid().as_raw(), 0o022, 0o1000);
         if ![0, me].contains(&meta.uid()) || (meta.mode() & others_write != 0 && meta.mode() & sticky == 0) {
             return Err(PersistError::Foreign { folder: above.to_owned() });
         }
-        if make
-            && let Err(source) = DirBuilder::new().mode(0o700).create(path)
-            && source.kind() != io::ErrorKind::AlreadyExists
-        {
-            return Err(failed("make", source));
-        }
         let mut options = OpenOptions::new();
         options.read(true).custom_flags(libc::O_DIRECTORY | libc::O_NOFOLLOW);
-        let file = options.open(path).map_err(|source| failed("open", source))?;
+        let file = match options.open(path) {
+            Err(error) if make && error.kind() == io::ErrorKind::NotFound => {
+                // Before anything is made: a folder on a disk would only mislead.
+                if !is_bpffs(&above_file) {
+                    return Err(disk());
+                }
+                match DirBuilder::new().mode(0o700).create(path) {
+                    Err(source) if source.kind() != io::ErrorKind::AlreadyExists => return Err(failed("make", source)),
+                    _ => options.open(path),
+                }
+            }
+            opened => opened,
+        };
+        let file = file.map_err(|source| failed("open", source))?;
         if !is_bpffs(&file) {
             return Err(disk());
         }
@@ -87,8 +90,7 @@ impl PinFolder {
             Err(fs::TryLockError::Error(source)) => return Err(failed("lock", source)),
         }
         // Else it is a lock on a folder that nobody finds any more.
-        let there = fs::symlink_metadata(path).is_ok_and(|now| (now.dev(), now.ino()) == (meta.dev(), meta.ino()));
-        Ok(there.then(|| Self { path: path.to_owned(), _lock: file }))
+        Ok(leads_to(path, &file).then(|| Self { path: path.to_owned(), _lock: file }))
     }
 
     /// Where a pin of this name is, or is to be.
@@ -146,11 +148,36 @@ pub fn unpin(folder: &Path) -> Result<usize, PersistError> {
     Ok(removed)
 }
 
+/// Whether the path is that of the open file, and no other one has come in its place.
+fn leads_to(path: &Path, file: &File) -> bool {
+    let same = |now: fs::Metadata| file.metadata().map(|meta| (meta.dev(), meta.ino()) == (now.dev(), now.ino()));
+    fs::symlink_metadata(path).and_then(same).unwrap_or(false)
+}
+
 fn is_bpffs(file: &File) -> bool {
     let mut found = std::mem::MaybeUninit::<libc::statfs>::uninit();
     // SAFETY: the kernel fills the structure, which is read only if it says that it did.
     unsafe {
         libc::fstatfs(file.as_raw_fd(), found.as_mut_ptr()) == 0
             && u64::try_from(found.assume_init().f_type).is_ok_and(|kind| kind == BPF_FS_MAGIC)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_folder_that_was_removed_while_it_was_opened_is_told() {
+        let path = std::env::temp_dir().join(format!("fleetscope-pin-folder-{}", std::process::id()));
+        fs::create_dir(&path).expect("it can be made");
+        let file = File::open(&path).expect("it is there");
+        assert!(leads_to(&path, &file));
+        fs::remove_dir(&path).expect("it is there");
+        assert!(!leads_to(&path, &file));
+        fs::create_dir(&path).expect("it can be made");
+        let other = leads_to(&path, &file);
+        fs::remove_dir(&path).expect("it is there");
+        assert!(!other, "another one in its place");
     }
 }
