@@ -4,6 +4,7 @@
 
 mod capabilities;
 mod cli;
+mod conversation;
 mod exactness;
 mod formats;
 mod grpc;

@@ -7,88 +7,18 @@ use std::time::Duration;
 use fleetscope_core::metrics::OTHER;
 use fleetscope_tests::cluster::kubectl;
 use fleetscope_tests::exposition::{self, Sample};
-use fleetscope_tests::pod_peer::PodPeer;
 use fleetscope_tests::wait::{eventually, until};
 use fleetscope_tests::{node_agents, peers, release};
 use serde_json::json;
 
+use crate::conversation::{Calls, Conversation};
 use crate::grpc::{CLIENT, SERVER, counts, image};
 use crate::scene::{FLEET, Scene};
 
 /// The node agents.
 const DAEMON_SET: &str = "daemonset/fleetscope-node-agent";
-/// Connections of each client.
-const CONNECTIONS: usize = 2;
 /// How long the node agents may take to be gone, or to be replaced.
 const LIMIT: Duration = Duration::from_mins(2);
-
-/// Calls by method and status.
-type Calls = BTreeMap<(String, String), u64>;
-
-/// A server and two clients in pods, on two nodes where there are two, whose connections stay open.
-struct Conversation {
-    server: PodPeer,
-    clients: Vec<(PodPeer, Calls)>,
-    target: String,
-    image: String,
-    /// By node, those of both ends.
-    connections: BTreeMap<String, usize>,
-}
-
-// === impl Conversation ===
-
-impl Conversation {
-    async fn open(scene: &Scene, image: String) -> Self {
-        let nodes = scene.cluster.nodes().await.unwrap();
-        let arguments = ["server", "--listen", "0.0.0.0:50051"];
-        let node = Some(&*nodes[0]);
-        let server =
-            PodPeer::start(&scene.cluster, scene.namespace(), "server", &image, &arguments, node).await.unwrap();
-        let target = format!("{}:50051", server.address().await.unwrap());
-        let mut this = Self { server, clients: Vec::new(), target, image, connections: BTreeMap::new() };
-        for number in 0..2 {
-            this.client(scene, &format!("client-{number}"), &nodes[(number + 1) % nodes.len()]).await;
-            *this.connections.entry(nodes[0].clone()).or_default() += CONNECTIONS;
-        }
-        this
-    }
-
-    /// One more client.
-    async fn client(&mut self, scene: &Scene, name: &str, node: &str) {
-        let connections = CONNECTIONS.to_string();
-        let arguments = [
-            ["client", "--hold", "--target", &self.target, "--connections", &connections],
-            ["--kind", "unary,client,server,bidi", "--calls", "68", "--concurrency", "8"],
-            ["--status", "mix", "--messages", "2", "--delay-ms", "3"],
-        ]
-        .concat();
-        let client = PodPeer::start(&scene.cluster, scene.namespace(), name, &self.image, &arguments, Some(node)).await;
-        self.clients.push((client.unwrap(), Calls::new()));
-        *self.connections.entry(node.to_owned()).or_default() += CONNECTIONS;
-    }
-
-    /// Every client makes its calls once more, on the connections that it has.
-    async fn round(&mut self) {
-        for (client, calls) in &mut self.clients {
-            *calls = peers::counts(&client.round().await.unwrap());
-        }
-    }
-
-    /// All calls so far, as both ends say.
-    async fn calls(&mut self) -> Calls {
-        let mut all = Calls::new();
-        for (key, count) in self.clients.iter().flat_map(|(_, calls)| calls) {
-            *all.entry(key.clone()).or_default() += count;
-        }
-        let server = &mut self.server;
-        until(Duration::from_secs(10), "the server's account is the clients'", async || {
-            Ok(peers::counts(&server.account().await?) == all)
-        })
-        .await
-        .unwrap();
-        all
-    }
-}
 
 /// Counts of all node agents that go on from one to the next.
 #[derive(Debug, PartialEq, Eq)]
@@ -155,6 +85,11 @@ fn whole(count: f64) -> u64 {
     #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "counts are whole and small")]
     let whole = count as u64;
     whole
+}
+
+/// How long the calls took that the pod made.
+fn seconds(samples: &[Sample], pod: &str) -> f64 {
+    exposition::sum(samples, &format!("{CLIENT}_sum"), &[("pod", pod)])
 }
 
 /// What is in the first and not in the second.
@@ -271,6 +206,15 @@ async fn calls_without_a_node_agent_are_counted_under_their_names_by_the_next_on
     let first = conversation.calls().await;
     counted(&scene, &first, &first).await;
 
+    // A call that begins before the node agents end, and ends when it does.
+    let mut lasting = conversation.lasting(&scene).await;
+    lasting.begin().unwrap();
+    scene
+        .scraped(Duration::from_secs(20), "both ends of the lasting call are known to begin", |seen| {
+            exposition::sum(seen, "fleetscope_rpc_calls_in_flight", &[]).to_string() == "2"
+        })
+        .await;
+
     let open = conversation.connections.clone();
     let absence = Absence::begin(&scene).await;
     conversation.round().await;
@@ -281,12 +225,16 @@ async fn calls_without_a_node_agent_are_counted_under_their_names_by_the_next_on
     absence.end();
     began(&scene, "restored", "", &open).await;
     conversation.round().await;
+    let account = lasting.finish().await.unwrap();
+    conversation.clients.push((lasting, peers::counts(&account)));
     // The series of the old ones ended with `first`.
     let all = conversation.calls().await;
     let since = less(&all, &first);
     let samples = counted(&scene, &since, &since).await;
     let late = exposition::sum(&samples, &format!("{CLIENT}_count"), &[("pod", "late")]);
     assert_eq!(whole(late), 2 * 4 * 68, "two rounds of the pod that came meanwhile");
+    let (own, took) = (account.values().map(|calls| calls.sum).sum::<f64>(), seconds(&samples, "lasting"));
+    assert!((own - took).abs() < 0.5, "the lasting call took {own} s, not {took}");
     let books = Books { finished: before.finished + 2 * all.values().sum::<u64>(), doubtful: before.doubtful };
     assert_eq!(Books::of(&scene).await, books);
 }

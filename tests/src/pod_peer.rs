@@ -72,18 +72,35 @@ impl PodPeer {
 
     /// A client makes its calls, and says what it has done in all rounds.
     pub async fn round(&mut self) -> Result<Account> {
-        self.ask("go").await
+        self.begin()?;
+        self.finish().await
+    }
+
+    /// A client begins to make its calls.
+    pub fn begin(&mut self) -> Result<()> {
+        self.ask("go")
+    }
+
+    /// Waits for the end of the calls that were begun.
+    pub async fn finish(&mut self) -> Result<Account> {
+        self.heard().await
     }
 
     /// A server says which calls have ended.
     pub async fn account(&mut self) -> Result<Account> {
-        self.ask("account").await
+        self.ask("account")?;
+        self.heard().await
     }
 
-    async fn ask(&mut self, line: &str) -> Result<Account> {
+    fn ask(&mut self, line: &str) -> Result<()> {
         writeln!(self.input, "{line}").with_context(|| format!("failed to tell {} to {line}", self.name))?;
         self.asked += 1;
-        let (log, _) = eventually(LIMIT, &format!("{} has done `{line}`", self.name), async || {
+        Ok(())
+    }
+
+    /// The last of the accounts that it was asked for.
+    async fn heard(&mut self) -> Result<Account> {
+        let (log, _) = eventually(LIMIT, &format!("{} has done what it was told", self.name), async || {
             let log = self.pods.logs(&self.name, &LogParams::default()).await?;
             let said = log.lines().filter(|line| *line == "end").count();
             ensure!(said <= self.asked, "{} said more than it was asked for", self.name);
