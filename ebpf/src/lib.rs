@@ -97,6 +97,8 @@ pub mod program {
     pub const HOOK_RECV: &str = "hook_recv";
     /// `tp_btf/inet_sock_set_state`: as [`HOOK_SEND`]
     pub const HOOK_STATE: &str = "hook_state";
+    /// `tp_btf/cgroup_mkdir`: lets groups inherit their verdict while no agent is there that does, where programs outlive their agent
+    pub const HOOK_MKDIR: &str = "hook_mkdir";
     /// `tp_btf/sys_exit`
     pub const HTTP2_SYSCALL: &str = "http2_syscall";
     /// Called by [`HTTP2_SYSCALL`], and by itself; [`super::chain::SNIFF`]

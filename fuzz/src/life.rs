@@ -22,7 +22,7 @@ const TIMEOUTS: [(&str, u64); 3] = [("50m", 50_000_000), ("200000u", 200_000_000
 /// The code of a reset by a client that does not want an answer any more (RFC 9113 section 7).
 const CANCEL: u32 = 8;
 /// So long and a 64th of its timeout before the end of that, but at most a quarter of it, a call that is reset counts as timed out (`rpc::stream`).
-const SLACK: u64 = 50 * STEP;
+const SLACK: u64 = 100 * STEP;
 /// So long may a server go on behind its client's reset, which it has not read yet. The tracker waits for a second.
 const CROSSING: u64 = 900 * STEP;
 /// The connection.

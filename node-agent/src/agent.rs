@@ -22,7 +22,8 @@ use crate::info::{Capabilities, Cgroups, Info, Limits, Probe, VERSION, check_tex
 use crate::mounts::{Mounts, Paths};
 use crate::probes::capabilities::{self, CapabilityError, Dropped, Held};
 use crate::probes::memory::give_back;
-use crate::probes::persist::{self, PersistError};
+use crate::probes::persist::PersistError;
+use crate::probes::pin_folder;
 use crate::probes::report::chain;
 use crate::probes::{Options, Probes, Rpc};
 use crate::readiness::{Part, Readiness};
@@ -71,7 +72,7 @@ pub fn check(args: Args) -> (bool, String) {
 /// Removes what agents pinned in the folder of `--persist`, and says how much that was.
 pub fn unpin(args: &Args) -> Result<String, PersistError> {
     let Some(folder) = &args.persist else { return Ok("nothing to remove: no --persist was given\n".to_owned()) };
-    let removed = persist::unpin(folder)?;
+    let removed = pin_folder::unpin(folder)?;
     Ok(format!("{removed} pins removed from {}\n", folder.display()))
 }
 

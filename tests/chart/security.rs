@@ -58,6 +58,29 @@ fn node_agent_has_bpf_and_perfmon_and_nothing_of_the_host_but_two_read_only_fold
 
 #[test]
 #[ignore = "needs helm: make test-chart"]
+fn unpin_has_no_capability_and_the_node_agent_behind_it_no_pins() {
+    if !has_helm("chart::unpin_has_no_capability_and_the_node_agent_behind_it_no_pins") {
+        return;
+    }
+    let values = ["-f", "tests/golden/chart/full-values.yaml", "--set", "nodeAgent.unpin=true"];
+    let objects = objects(&template(&values).unwrap()).unwrap();
+    let spec = &object(&objects, "DaemonSet", "-node-agent")["spec"]["template"]["spec"];
+    let (unpin, agent) = (&spec["initContainers"][0], &spec["containers"][0]);
+    let mut context = node_agent_context();
+    context["capabilities"] = json!({"drop": ["ALL"]});
+    assert_eq!(unpin["securityContext"], context);
+    assert_eq!(
+        (&unpin["image"], unpin["args"].clone()),
+        (&agent["image"], json!(["--persist=/sys/fs/bpf/fleetscope", "--unpin"]))
+    );
+    let bpf = json!({"name": "bpf", "mountPath": "/sys/fs/bpf", "mountPropagation": "HostToContainer"});
+    assert_eq!(unpin["volumeMounts"], json!([bpf]));
+    assert!(!agent["volumeMounts"].as_array().unwrap().contains(&bpf), "{agent}");
+    assert!(!agent["args"].to_string().contains("persist"), "{agent}");
+}
+
+#[test]
+#[ignore = "needs helm: make test-chart"]
 fn operator_has_no_capability_and_no_user_of_the_host() {
     if !has_helm("chart::operator_has_no_capability_and_no_user_of_the_host") {
         return;

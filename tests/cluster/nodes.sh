@@ -66,15 +66,15 @@ node_namespaces() {
   fi
 }
 
-# Own /run, /var/lib and /var/log, so that the standard paths hold inside and nothing is left outside. Shared again at
-# the end, or pods with mountPropagation would fail.
+# Own /run, /var/lib and /var/log, so that the standard paths hold inside and nothing is left outside, and an own bpffs, as each node has
+# its own pins. Shared again at the end, or pods with mountPropagation would fail.
 node_mounts() {
   local k=$1 d=$STATE/node-$1
   rm -rf "$d/run" "$d/var/log" "$d/var/lib/kubelet" "$d/var/lib/cni"
   mkdir -p "$d"/{run/netns,run/lock,cni,conf,var/lib/kubelet,var/lib/containerd,var/lib/cni,var/log/pods,var/log/containers}
   in_node "$k" bash -e -c "
     for x in run var/lib var/log; do mount --bind '$d'/\$x /\$x; done
-    mountpoint -q /sys/fs/bpf || mount -t bpf bpf /sys/fs/bpf
+    mount -t bpf bpf /sys/fs/bpf
     mountpoint -q /sys/kernel/tracing || mount -t tracefs tracefs /sys/kernel/tracing
     mountpoint -q /sys/kernel/debug || mount -t debugfs debugfs /sys/kernel/debug
     mount --make-rshared /"

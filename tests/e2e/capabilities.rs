@@ -14,14 +14,14 @@ use rustix::process::{Pid, Signal, kill_process};
 const BPF_AND_PERFMON: &str = "000000c000000000";
 
 /// A process of a pod, as this machine sees it: nodes of the test cluster share its kernel.
-struct Process {
-    pid: i32,
+pub(crate) struct Process {
+    pub(crate) pid: i32,
     command: String,
     status: String,
 }
 
 /// Processes of a pod, found by the pod's uid in their cgroup.
-fn processes(pod_uid: &str) -> Vec<Process> {
+pub(crate) fn processes(pod_uid: &str) -> Vec<Process> {
     let uids = [pod_uid.to_owned(), pod_uid.replace('-', "_")];
     let read = |pid: i32, file: &str| fs::read_to_string(format!("/proc/{pid}/{file}")).ok();
     let pids = fs::read_dir("/proc").unwrap().filter_map(|entry| entry.ok()?.file_name().to_str()?.parse().ok());

@@ -14,8 +14,10 @@ use crate::scene::{FLEET, Scene, lost};
 /// Calls of each kind that each client makes, and their kinds.
 const CALLS: u64 = 340;
 const KINDS: u64 = 4;
-const SERVER: &str = "rpc_server_call_duration_seconds";
-const CLIENT: &str = "rpc_client_call_duration_seconds";
+/// Calls that pods served.
+pub(crate) const SERVER: &str = "rpc_server_call_duration_seconds";
+/// Calls that pods made.
+pub(crate) const CLIENT: &str = "rpc_client_call_duration_seconds";
 
 /// What the pods of a scene say that they did, the clients together.
 struct Truth {
@@ -75,7 +77,7 @@ async fn peer(scene: &Scene, image: &str, name: &str, arguments: &[&str], node: 
 }
 
 /// The peer's image; none where the peer is not built, which is then said.
-fn image(test: &str) -> Option<String> {
+pub(crate) fn image(test: &str) -> Option<String> {
     match peers::image(peers::Language::Go) {
         Ok(image) => Some(image),
         Err(reason) => {
@@ -86,7 +88,7 @@ fn image(test: &str) -> Option<String> {
 }
 
 /// Counts of a histogram by method and status.
-fn counts(samples: &[Sample], metric: &str) -> BTreeMap<(String, String), u64> {
+pub(crate) fn counts(samples: &[Sample], metric: &str) -> BTreeMap<(String, String), u64> {
     let by = exposition::sum_by(samples, &format!("{metric}_count"), &["rpc_method", "rpc_status_code"]);
     #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "counts are whole and small")]
     let whole = |count: f64| count as u64;

@@ -4,6 +4,7 @@
 
 mod capabilities;
 mod cli;
+mod conversation;
 mod exactness;
 mod formats;
 mod grpc;
@@ -13,6 +14,7 @@ mod nodes;
 mod optional_kinds;
 mod overload;
 mod refusals;
+mod rollout;
 mod rules;
 mod scene;
 mod short_lived;

@@ -8,12 +8,13 @@
 //! - `storm`: many at once
 //! - `runqueue`: run-queue latency
 //! - `rpc`: calls of gRPC; `peers`: those of real servers and clients
-//! - `restart`: what outlives an agent
-//! - `group`, `session`, `http2`, `calls`, `bpffs`: the harness; `process.rs` and `socket.rs` are programs of their own, `kernel-process` and `kernel-socket`
+//! - `restart`, `pins`: what outlives an agent
+//! - `group`, `session`, `http2`, `calls`, `bpffs`, `agent`: the harness; `process.rs` and `socket.rs` are programs of their own, `kernel-process` and `kernel-socket`
 //!
 //! Needs root, or `CAP_BPF`, `CAP_PERFMON` and writable cgroups. Tests share nothing but the kernel.
 #![expect(clippy::unwrap_used, reason = "all of it is test code, the functions without #[test] too")]
 
+mod agent;
 mod arguments;
 mod attach;
 mod bpffs;
@@ -24,6 +25,7 @@ mod groups;
 mod http2;
 mod overflow;
 mod peers;
+mod pins;
 mod restart;
 mod rpc;
 mod runqueue;

@@ -6,7 +6,7 @@
 //! - [`node_agents`]: the node agents, and what they serve.
 //! - [`prometheus`]: what Prometheus answers.
 //! - [`workload`]: pods that start a known mix of processes and say what they started.
-//! - [`peers`]: real gRPC servers and clients with their own account of their calls.
+//! - [`peers`]: real gRPC servers and clients with their own account of their calls; [`pod_peer`]: the same in pods.
 //! - [`signed_rank`]: by how much two things differ that were measured in pairs.
 //! - [`exposition`], [`command`], [`wait`], [`skip`]: text format, programs, waiting with a limit, tests that cannot run here.
 
@@ -16,6 +16,7 @@ pub mod exposition;
 pub mod namespace;
 pub mod node_agents;
 pub mod peers;
+pub mod pod_peer;
 pub mod prometheus;
 pub mod release;
 pub mod signed_rank;

@@ -69,7 +69,8 @@ pub const STRIKES_MAX: u8 = 64;
 /// How often a direction that lost its frames is joined again.
 pub const RESYNCS_MAX: u8 = 16;
 
-/// Counts up with every change to what records and the values of maps mean, where their sizes do not show it.
+/// Counts up with every change to what records and the values of maps mean, where their sizes do not show it, and to programs that are pinned: the first
+/// agent's stay.
 const ABI_VERSION: u64 = 1;
 
 /// A number for the layout and meaning of what may outlive an agent: another agent goes on with it only if its own number is the same.

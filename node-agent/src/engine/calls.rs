@@ -68,7 +68,7 @@ impl Calls {
             }
         }
         // What stays in the ring buffer is the next agent's.
-        restart::leave(probes, &self.tracker, self.lost);
+        restart::leave(probes, &self.tracker, self.missed, self.lost);
         result
     }
 

@@ -98,16 +98,16 @@ impl Restart {
     }
 }
 
-/// Leaves the tracker for the agent that comes after this one. To be called when the ring buffer was read for the last time.
-pub fn leave(probes: &mut Probes, tracker: &rpc::Tracker, lost: u64) {
+/// Leaves the tracker for the agent that comes after this one, with [`Left::missed`] and [`Left::lost`] as they were when the ring buffer was read for the
+/// last time.
+pub fn leave(probes: &mut Probes, tracker: &rpc::Tracker, missed: u64, lost: u64) {
     if !probes.persists() {
         return;
     }
-    let left = probes.maps().map(|maps| {
+    if let Some(maps) = probes.maps() {
         let _ = maps.beat(); // no more than a shorter time for the next one
-        maps.missed().map(|missed| Left { missed, lost, bytes: tracker.checkpoint(BYTES_MAX) })
-    });
-    let done = left.transpose().and_then(|left| left.map_or(Ok(()), |left| probes.leave(&left)));
+    }
+    let done = probes.leave(&Left { missed, lost, bytes: tracker.checkpoint(BYTES_MAX) });
     match done {
         Ok(()) => info!(connections = tracker.connections(), "Calls are left for the next agent"),
         Err(error) => warn!(error = chain(&error), "What is known of calls is lost with this agent"),

@@ -39,6 +39,11 @@ pub struct Left {
 #[derive(Debug)]
 pub(super) struct Checkpoint(HashMap<MapData, u32, [u8; PIECE]>);
 
+/// What agents have to agree on to share the map.
+pub(super) fn sizes() -> [u64; 2] {
+    [PIECE as u64, u64::from(PIECES)]
+}
+
 // === impl Checkpoint ===
 
 impl Checkpoint {
@@ -53,9 +58,17 @@ impl Checkpoint {
         Ok(Self(HashMap::try_from(Map::from_map_data(MapData::from_pin(path)?)?)?))
     }
 
-    /// Leaves this, in place of what was there.
+    /// Leaves this, in place of what was there; nothing if it cannot be left whole.
     pub(super) fn put(&mut self, left: &Left) -> Result<(), MapError> {
-        self.remove(HEAD)?;
+        self.clear()?;
+        let done = self.write(left);
+        if done.is_err() {
+            self.clear()?;
+        }
+        done
+    }
+
+    fn write(&mut self, left: &Left) -> Result<(), MapError> {
         for (key, bytes) in (HEAD + 1..).zip(left.bytes.chunks(PIECE)) {
             self.insert(key, bytes)?;
         }
@@ -63,23 +76,37 @@ impl Checkpoint {
         self.insert(HEAD, &head)
     }
 
-    /// Takes what is there; nothing is left then.
+    /// Takes what is there; nothing is left then, whether it could be read or not.
     pub(super) fn take(&mut self) -> Result<Option<Left>, MapError> {
         let head = match self.0.get(&HEAD, 0) {
-            Ok(head) => head,
-            Err(MapError::KeyNotFound) => return Ok(None),
-            Err(error) => return Err(error),
+            Ok(head) => Ok(Some(head)),
+            Err(MapError::KeyNotFound) => Ok(None),
+            Err(error) => Err(error),
         };
+        // What was read once is not there for anybody else, also if this one is interrupted here.
         self.remove(HEAD)?;
+        let left = head.and_then(|head| head.map(|head| self.read(&head)).transpose());
+        self.clear()?;
+        left
+    }
+
+    fn read(&self, head: &[u8; PIECE]) -> Result<Left, MapError> {
         let number = |at: usize| head.as_chunks::<8>().0.get(at).map_or(0, |bytes| u64::from_le_bytes(*bytes));
         let len = usize::try_from(number(2)).unwrap_or(usize::MAX).min(BYTES_MAX);
         let mut bytes = Vec::with_capacity(len);
         for key in (HEAD + 1..).take(len.div_ceil(PIECE)) {
             let piece = self.0.get(&key, 0)?;
             bytes.extend_from_slice(&piece[..PIECE.min(len - bytes.len())]);
-            self.remove(key)?;
         }
-        Ok(Some(Left { missed: number(0), lost: number(1), bytes }))
+        Ok(Left { missed: number(0), lost: number(1), bytes })
+    }
+
+    /// Gives all memory back, the head's first. There may be pieces without a head, of an agent that was killed while it wrote them.
+    fn clear(&mut self) -> Result<(), MapError> {
+        self.remove(HEAD)?;
+        // The keys first: removing while walking would start the walk over each time.
+        let keys = self.0.keys().collect::<Result<Vec<_>, _>>()?;
+        keys.into_iter().try_for_each(|key| self.remove(key))
     }
 
     fn insert(&mut self, key: u32, bytes: &[u8]) -> Result<(), MapError> {

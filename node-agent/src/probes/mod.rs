@@ -9,7 +9,7 @@
 //! - [`checkpoint`]: what an agent leaves for the next one
 //! - [`maps`]: records, verdicts, counters, histograms
 //! - [`memory`]: giving back what loading took
-//! - [`persist`]: what outlives the agent
+//! - [`persist`]: what outlives the agent; [`pin_folder`]: where
 //! - [`programs`]: what each program needs of the kernel
 //! - [`report`]: states, reasons, remedies, and the table of `--check`
 #![expect(unsafe_code, reason = "capset, malloc_trim and descriptors of maps, which have no safe form")]
@@ -20,6 +20,7 @@ pub mod checkpoint;
 pub mod maps;
 pub mod memory;
 pub mod persist;
+pub mod pin_folder;
 pub mod programs;
 pub mod report;
 pub mod stats;
@@ -163,16 +164,16 @@ impl Probes {
                 }
                 match Maps::take(&mut ebpf, options, chain) {
                     Ok(maps) => Self { report, ebpf: Some(ebpf), maps: Some(maps), pins, beginning },
-                    Err(error) => Self::none(&Failure::Maps(error)),
+                    Err(error) => Self::none(options, &Failure::Maps(error)),
                 }
             }
-            Err(failure) => Self::none(&failure),
+            Err(failure) => Self::none(options, &failure),
         }
     }
 
-    fn none(failure: &Failure) -> Self {
+    fn none(options: &Options, failure: &Failure) -> Self {
         let report = PROGRAMS.iter().map(|program| ProbeReport::new(program, failure.state())).collect();
-        Self { report, ebpf: None, maps: None, pins: None, beginning: Beginning::off() }
+        Self { report, ebpf: None, maps: None, pins: None, beginning: Beginning::without_probes(options, failure) }
     }
 
     /// Whether the probes for calls go on where another agent stopped.
@@ -216,8 +217,8 @@ impl Probes {
 
     /// Run time, runs, and runs that the kernel skipped, per attached program; of the programs that could be asked.
     pub fn program_stats(&self) -> Vec<stats::ProgramStats> {
-        let dispatchers = self.pins.iter().flat_map(Pins::dispatchers);
-        self.ebpf.as_ref().map(|ebpf| stats::read(ebpf, dispatchers)).unwrap_or_default()
+        let hooks = self.pins.iter().flat_map(Pins::hooks);
+        self.ebpf.as_ref().map(|ebpf| stats::read(ebpf, hooks)).unwrap_or_default()
     }
 }
 
@@ -282,9 +283,9 @@ fn open(options: &Options, object: &[u8]) -> Result<Opened, Failure> {
         Ok(ebpf) => Ok(Opened { btf, kernel, ebpf, pins, beginning }),
         Err(error) => {
             let Some(pins) = pins else { return Err(Failure::Object(Box::new(error))) };
-            // It may be for the pins.
-            pins.abandon();
+            // It may be for the pins; if it is not, they are of use to another agent.
             let without = open(&Options { persist: None, ..options.clone() }, object)?;
+            pins.abandon();
             let detail = report::chain(&error);
             Ok(Opened { beginning: Beginning { state: "not_persistent", reason: "kernel", detail }, ..without })
         }

@@ -19,21 +19,18 @@ pub struct ProgramStats {
     pub verified_insns: u64,
 }
 
-/// Of every program that is loaded, and of the dispatchers, to which the kernel counts what they call. By `/proc/self/fdinfo`, which needs no capability and has the misses, which aya does not show.
-pub(super) fn read<'a>(
-    ebpf: &Ebpf,
-    dispatchers: impl Iterator<Item = (&'static str, BorrowedFd<'a>)>,
-) -> Vec<ProgramStats> {
+/// Of every program that is loaded, and of the hooks that stay attached, to which the kernel counts what they call. By `/proc/self/fdinfo`, which needs no capability and has the misses, which aya does not show.
+pub(super) fn read<'a>(ebpf: &Ebpf, hooks: impl Iterator<Item = (&'static str, BorrowedFd<'a>)>) -> Vec<ProgramStats> {
     let one = |name: &str, fd: BorrowedFd<'_>| {
         let fd = fd.as_raw_fd();
         let text = std::fs::read_to_string(format!("/proc/self/fdinfo/{fd}")).ok()?;
         Some(parse(name, &text))
     };
-    let dispatchers: Vec<ProgramStats> = dispatchers.filter_map(|(name, program)| one(name, program)).collect();
+    let hooks: Vec<ProgramStats> = hooks.filter_map(|(name, program)| one(name, program)).collect();
     let own = ebpf.programs().filter_map(|(name, program)| one(name, program.fd().ok()?.as_fd()));
-    let own = own.filter(|stats| dispatchers.iter().all(|other| other.program != stats.program));
+    let own = own.filter(|stats| hooks.iter().all(|other| other.program != stats.program));
     let mut all: Vec<ProgramStats> = own.collect();
-    all.extend(dispatchers);
+    all.extend(hooks);
     all.sort_by(|a, b| a.program.cmp(&b.program));
     all
 }

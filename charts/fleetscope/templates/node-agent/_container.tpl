@@ -1,11 +1,16 @@
 {{- /* What the node agent's container and the test's check of the same probes have in common. */ -}}
 
+{{- /* Not empty when the probes for gRPC stay on the node while a node agent is replaced. */ -}}
+{{- define "fleetscope.nodeAgent.persists" -}}
+{{- if and .Values.nodeAgent.persist (not .Values.nodeAgent.unpin) }}true{{ end -}}
+{{- end -}}
+
 {{- define "fleetscope.nodeAgent.args" -}}
 - --log-level={{ .Values.nodeAgent.logLevel }}
 - --log-format={{ .Values.nodeAgent.logFormat }}
 - --runqueue={{ .Values.nodeAgent.runqueue }}
 - --grpc={{ .Values.nodeAgent.grpc }}
-{{- if .Values.nodeAgent.persist }}
+{{- if include "fleetscope.nodeAgent.persists" . }}
 - --persist=/sys/fs/bpf/fleetscope
 {{- end }}
 - --grpc-ring-bytes={{ int64 .Values.nodeAgent.grpcRingBytes }}
@@ -65,11 +70,15 @@ The bpffs, where it is asked for, is the one thing of the host that the agent wr
   mountPath: /host/proc
   mountPropagation: HostToContainer
   readOnly: true
-{{- if .Values.nodeAgent.persist }}
+{{- if include "fleetscope.nodeAgent.persists" . }}
+{{ include "fleetscope.nodeAgent.pinsMount" . }}
+{{- end }}
+{{- end -}}
+
+{{- define "fleetscope.nodeAgent.pinsMount" -}}
 - name: bpf
   mountPath: /sys/fs/bpf
   mountPropagation: HostToContainer
-{{- end }}
 {{- end -}}
 
 {{- define "fleetscope.nodeAgent.volumes" -}}
@@ -81,7 +90,7 @@ The bpffs, where it is asked for, is the one thing of the host that the agent wr
   hostPath:
     path: /proc
     type: Directory
-{{- if .Values.nodeAgent.persist }}
+{{- if or .Values.nodeAgent.persist .Values.nodeAgent.unpin }}
 - name: bpf
   hostPath:
     path: /sys/fs/bpf
