@@ -7,8 +7,10 @@
 //! - [`btf`]: offsets of the running kernel's structures
 //! - [`capabilities`]: what this process may do, and giving up what it no longer needs
 //! - [`checkpoint`]: what an agent leaves for the next one
+//! - `choice`: which way to calls is taken
 //! - [`maps`]: records, verdicts, counters, histograms
 //! - [`memory`]: giving back what loading took
+//! - `options`: how they are loaded
 //! - [`persist`]: what outlives the agent; [`pin_folder`]: where
 //! - [`programs`]: what each program needs of the kernel
 //! - [`report`]: states, reasons, remedies, and the table of `--check`
@@ -17,8 +19,10 @@
 pub mod btf;
 pub mod capabilities;
 pub mod checkpoint;
+mod choice;
 pub mod maps;
 pub mod memory;
+mod options;
 pub mod persist;
 pub mod pin_folder;
 pub mod programs;
@@ -30,15 +34,15 @@ use std::path::PathBuf;
 use aya::maps::{MapData, ProgramArray};
 use aya::programs::{BtfTracePoint, ProgramError};
 use aya::{Ebpf, EbpfLoader, VerifierLogLevel};
-use fleetscope_ebpf::{
-    CGROUPS_MAX, CONNECTIONS_MAX, FRAMES_BYTES, REFUSED_MAX, RING_BYTES, RUNQUEUE_MAX, chain, map, program,
-};
+use fleetscope_ebpf::{CONNECTIONS_MAX, chain, map, program};
 
 use btf::Btf;
 use checkpoint::Left;
+use choice::Choice;
 use maps::{Maps, MapsError};
+pub use options::{Options, Rpc};
 use persist::{Beginning, PersistError, Pins};
-use programs::{MACHINE, Offsets, PROGRAMS, Program, RPC, RUNQUEUE, SOCKETS, SYSCALLS};
+use programs::{MACHINE, Offsets, PROGRAMS, Program, RUNQUEUE, SOCKETS, SYSCALLS};
 use report::{Failure, ProbeReport, State};
 
 /// The object that was embedded when the agent was built; empty when there was none.
@@ -50,68 +54,6 @@ const CHAINED: [(&str, u32); 3] = [
     (program::HTTP2_SYSCALL_LOOP, chain::WALK),
     (program::HTTP2_SYSCALL_WALK, chain::WALK),
 ];
-
-/// How the probes are loaded. [`Default`] is what the agent uses; tests make the maps small.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Options {
-    /// Measure run-queue latency. Off costs nothing: the programs are not loaded.
-    pub runqueue: bool,
-    /// How calls of gRPC are seen.
-    pub rpc: Rpc,
-    /// Bytes of the ring buffer, rounded up to a power of two of pages. Default [`RING_BYTES`].
-    pub ring_bytes: u32,
-    /// As `ring_bytes`, of the ring buffer for HTTP/2. Default [`FRAMES_BYTES`].
-    pub frames_bytes: u32,
-    /// Most records that wait when the ring buffer is full. Default [`REFUSED_MAX`].
-    pub refused_max: u32,
-    /// Most cgroups with a verdict. Default [`CGROUPS_MAX`].
-    pub cgroups_max: u32,
-    /// Most cgroups with a run-queue histogram. Default [`RUNQUEUE_MAX`].
-    pub runqueue_max: u32,
-    /// Percent of a ring buffer from which on records wake its reader. Default 25; 0 wakes it for each.
-    pub wakeup_percent: u32,
-    /// Take `group_dead` from `sched_process_exit` where the kernel passes it. False takes the way of older kernels, for tests.
-    pub group_dead: bool,
-    /// Take `bpf_loop` where the kernel has it. False takes the way of older kernels, for tests.
-    pub bpf_loop: bool,
-    /// A folder of a bpffs in which the probes for calls stay when this agent ends, for the one that comes after it. Default none.
-    pub persist: Option<PathBuf>,
-    /// The kernel's BTF. Default `/sys/kernel/btf/vmlinux`.
-    pub btf: PathBuf,
-}
-
-impl Default for Options {
-    fn default() -> Self {
-        Self {
-            runqueue: true,
-            rpc: Rpc::Auto,
-            ring_bytes: RING_BYTES,
-            frames_bytes: FRAMES_BYTES,
-            refused_max: REFUSED_MAX,
-            cgroups_max: CGROUPS_MAX,
-            runqueue_max: RUNQUEUE_MAX,
-            wakeup_percent: 25,
-            group_dead: true,
-            bpf_loop: true,
-            persist: None,
-            btf: PathBuf::from("/sys/kernel/btf/vmlinux"),
-        }
-    }
-}
-
-/// How calls of gRPC are seen.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub enum Rpc {
-    /// By [`Rpc::Sockets`] where the kernel can, else by [`Rpc::Syscalls`].
-    #[default]
-    Auto,
-    /// Behind each send and receive of a socket: kernel 6.3 and later.
-    Sockets,
-    /// At the end of each system call, which costs every call of every process something.
-    Syscalls,
-    /// Not at all, which costs nothing: the programs are not loaded.
-    Off,
-}
 
 /// The loaded programs. Dropping it detaches and unloads them.
 #[derive(Debug)]
@@ -288,52 +230,6 @@ fn open(options: &Options, object: &[u8]) -> Result<Opened, Failure> {
             pins.abandon();
             let detail = report::chain(&error);
             Ok(Opened { beginning: Beginning { state: "not_persistent", reason: "kernel", detail }, ..without })
-        }
-    }
-}
-
-/// Which way to calls of gRPC is taken.
-struct Choice {
-    taken: Option<&'static str>,
-    /// Why the other one is not; empty when the user chose.
-    why: String,
-    /// The kernel has `bpf_loop`.
-    bpf_loop: bool,
-}
-
-impl Choice {
-    fn new(options: &Options, offsets: &Offsets<'_>) -> Self {
-        let lacks = || {
-            let sockets = PROGRAMS.iter().filter(|program| program.mode == SOCKETS);
-            sockets.map(|program| offsets.check(program)).find_map(Result::err)
-        };
-        let (taken, why) = match options.rpc {
-            Rpc::Off => (None, String::new()),
-            Rpc::Sockets => (Some(SOCKETS), "mode sockets was asked for".to_owned()),
-            Rpc::Syscalls => (Some(SYSCALLS), "mode syscalls was asked for".to_owned()),
-            Rpc::Auto => match lacks() {
-                None => (Some(SOCKETS), "this kernel has the tracepoints of mode sockets, which cost less".to_owned()),
-                Some(missing) => (Some(SYSCALLS), missing.to_string()),
-            },
-        };
-        Self { taken, why, bpf_loop: options.bpf_loop && offsets.has_loop() }
-    }
-
-    /// The state of a program that is not loaded for that.
-    fn passes_over(&self, program: &Program) -> Option<State> {
-        match self.taken {
-            _ if program.probe != RPC => None,
-            None => Some(State::Off),
-            Some(taken) if taken == program.mode => match program.name {
-                program::HTTP2_SYSCALL_LOOP if !self.bpf_loop => {
-                    Some(State::Standby { reason: "this kernel has no bpf_loop".to_owned() })
-                }
-                program::HTTP2_SYSCALL_WALK if self.bpf_loop => {
-                    Some(State::Standby { reason: "this kernel has bpf_loop, which goes further".to_owned() })
-                }
-                _ => None,
-            },
-            Some(_) => Some(State::Standby { reason: self.why.clone() }),
         }
     }
 }
