@@ -83,8 +83,7 @@ unsafe fn observe(socket: u64, ret: i32, flags: u32, way: u8) {
             }
             return;
         }
-        let made = connection.is_null();
-        if made {
+        if connection.is_null() {
             connection = connection_made(socket);
             if connection.is_null() {
                 if let Some(counters) = HTTP2_COUNTERS.get_ptr_mut(0) {
@@ -92,13 +91,15 @@ unsafe fn observe(socket: u64, ret: i32, flags: u32, way: u8) {
                 }
                 return;
             }
-            (*connection).shared.cookie = bpf_get_socket_cookie(socket as *mut _);
         }
         let epoch = epoch();
-        let one = if way == direction::SENT { &raw mut (*connection).sent } else { &raw mut (*connection).received };
-        if made {
+        if (*connection).shared.cookie == 0 {
+            // The other direction's first I/O, on another processor, may be here too, with the same values. Who finds the cookie
+            // finds the rest.
             ((*connection).sent.epoch, (*connection).received.epoch) = (epoch, epoch);
+            (*connection).shared.cookie = bpf_get_socket_cookie(socket as *mut _);
         }
+        let one = if way == direction::SENT { &raw mut (*connection).sent } else { &raw mut (*connection).received };
         // Each direction by itself, as both may be at work at once.
         if (*one).epoch != epoch {
             (*one).epoch = epoch;
