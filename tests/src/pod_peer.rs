@@ -64,10 +64,13 @@ impl PodPeer {
         Ok(Self { name: name.to_owned(), pods, kubectl, input, asked: 0 })
     }
 
-    /// The pod's address.
+    /// The pod's address. Its program may have spoken before the kubelet says it.
     pub async fn address(&self) -> Result<String> {
-        let status = self.pods.get(&self.name).await?.status;
-        status.and_then(|status| status.pod_ip).with_context(|| format!("{} has no address", self.name))
+        let (address, _) = eventually(LIMIT, &format!("{} has an address", self.name), async || {
+            Ok(self.pods.get(&self.name).await?.status.and_then(|status| status.pod_ip))
+        })
+        .await?;
+        Ok(address)
     }
 
     /// A client makes its calls, and says what it has done in all rounds.
