@@ -114,6 +114,16 @@ async fn counted(scene: &Scene, served: &Calls, made: &Calls) -> Vec<Sample> {
     samples
 }
 
+/// A fleet whose pods have made a first round of calls, which the node agents know of.
+async fn talk(scene: &Scene, image: String) -> (Conversation, Calls) {
+    scene.fleet(json!({"unmatched": "Ignore"})).await;
+    let mut conversation = Conversation::open(scene, image).await;
+    conversation.round().await;
+    let first = conversation.calls().await;
+    counted(scene, &first, &first).await;
+    (conversation, first)
+}
+
 /// Every node agent says that it began so.
 async fn began(scene: &Scene, state: &str, reason: &str, connections: &BTreeMap<String, usize>) {
     for agent in node_agents::all(&scene.cluster).await.unwrap() {
@@ -151,13 +161,9 @@ async fn calls_on_open_connections_keep_their_names_over_a_rolling_update_and_no
     let Some(image) = image(test) else { return };
     release::ensure_with(&json!({"nodeAgent": {"persist": true}})).await.unwrap();
     let scene = Scene::open_as_installed("rollout").await;
-    scene.fleet(json!({"unmatched": "Ignore"})).await;
     let (before, old) = (Books::of(&scene).await, node_agents::all(&scene.cluster).await.unwrap());
-    let mut conversation = Conversation::open(&scene, image).await;
-    conversation.round().await;
-    let first = conversation.calls().await;
+    let (mut conversation, first) = talk(&scene, image).await;
     assert_eq!(first.len(), 4 * 17, "four methods, each with every status: {first:?}");
-    counted(&scene, &first, &first).await;
 
     roll(&mut conversation).await;
     let new = node_agents::all(&scene.cluster).await.unwrap();
@@ -199,12 +205,8 @@ async fn calls_without_a_node_agent_are_counted_under_their_names_by_the_next_on
     let Some(image) = image(test) else { return };
     release::ensure_with(&json!({"nodeAgent": {"persist": true}})).await.unwrap();
     let scene = Scene::open_as_installed("absence").await;
-    scene.fleet(json!({"unmatched": "Ignore"})).await;
     let before = Books::of(&scene).await;
-    let mut conversation = Conversation::open(&scene, image).await;
-    conversation.round().await;
-    let first = conversation.calls().await;
-    counted(&scene, &first, &first).await;
+    let (mut conversation, first) = talk(&scene, image).await;
 
     // A call that begins before the node agents end, and ends when it does.
     let mut lasting = conversation.lasting(&scene).await;
@@ -245,11 +247,7 @@ async fn without_persist_a_rolling_update_takes_the_names_of_open_connections() 
     let test = "rollout::without_persist_a_rolling_update_takes_the_names_of_open_connections";
     let Some(image) = image(test) else { return };
     let scene = Scene::open("forgetful").await;
-    scene.fleet(json!({"unmatched": "Ignore"})).await;
-    let mut conversation = Conversation::open(&scene, image).await;
-    conversation.round().await;
-    let first = conversation.calls().await;
-    counted(&scene, &first, &first).await;
+    let (mut conversation, _) = talk(&scene, image).await;
 
     roll(&mut conversation).await;
     began(&scene, "not_persistent", "off", &BTreeMap::new()).await;

@@ -84,15 +84,10 @@ impl PodPeer {
         self.ask("go")
     }
 
-    /// Waits for the end of the calls that were begun.
-    pub async fn finish(&mut self) -> Result<Account> {
-        self.heard().await
-    }
-
     /// A server says which calls have ended.
     pub async fn account(&mut self) -> Result<Account> {
         self.ask("account")?;
-        self.heard().await
+        self.finish().await
     }
 
     fn ask(&mut self, line: &str) -> Result<()> {
@@ -101,8 +96,8 @@ impl PodPeer {
         Ok(())
     }
 
-    /// The last of the accounts that it was asked for.
-    async fn heard(&mut self) -> Result<Account> {
+    /// Waits for the last of the accounts that it was asked for: a client gives one when the calls that were begun have ended.
+    pub async fn finish(&mut self) -> Result<Account> {
         let (log, _) = eventually(LIMIT, &format!("{} has done what it was told", self.name), async || {
             let log = self.pods.logs(&self.name, &LogParams::default()).await?;
             let said = log.lines().filter(|line| *line == "end").count();
