@@ -43,6 +43,8 @@ words! {
         Accepted = "Accepted",
         /// The generated objects are what the spec says.
         Programmed = "Programmed",
+        /// A Prometheus (an Alertmanager) takes what was generated.
+        Selected = "Selected",
         /// Each node with pods of the fleet has a ready node agent.
         NodesReady = "NodesReady",
         /// Something works less well than it could, without making the fleet unready. True is the bad state.
@@ -69,6 +71,12 @@ words! {
         Valid = "Valid",
         /// Accepted is False: the object cannot be read; it was stored under another schema.
         InvalidSpec = "InvalidSpec",
+        /// Accepted is False: an expression is not `PromQL`, or names a placeholder that does not exist.
+        InvalidExpr = "InvalidExpr",
+        /// Accepted is False: a value makes no sense where it stands, such as a threshold that is no bound of a histogram.
+        InvalidValue = "InvalidValue",
+        /// Accepted is False: something that is named does not exist: an alert of the catalogue, a Secret, its key, a fleet.
+        RefNotFound = "RefNotFound",
         /// Programmed is True: the objects are in place.
         Applied = "Applied",
         /// Programmed is True: the spec asks for no object.
@@ -81,6 +89,14 @@ words! {
         NameConflict = "NameConflict",
         /// Programmed is False: the spec asks for a kind that is not installed.
         CrdNotInstalled = "CRDNotInstalled",
+        /// Selected is True.
+        SelectedBy = "SelectedBy",
+        /// Selected is False: no Prometheus (Alertmanager) selects an object; the message names label and remedy.
+        NotSelected = "NotSelected",
+        /// Selected is Unknown: there is no Prometheus (Alertmanager) object in the cluster.
+        NoPrometheus = "NoPrometheus",
+        /// Selected is True: nothing is generated that somebody would have to select.
+        NothingToSelect = "NothingToSelect",
         /// `NodesReady` is True.
         AllNodesCovered = "AllNodesCovered",
         /// `NodesReady` is True: no pod of the fleet is on a node.
@@ -91,6 +107,10 @@ words! {
         AsExpected = "AsExpected",
         /// Degraded is True: an older fleet selects some of the same pods, and has them.
         SelectorOverlap = "SelectorOverlap",
+        /// Degraded is True: an older policy decides the same alerts of some of the same fleets.
+        PolicyOverlap = "PolicyOverlap",
+        /// Degraded is True: a rule is over metrics that nothing emits.
+        UnknownMetric = "UnknownMetric",
     }
 }
 
@@ -207,7 +227,7 @@ mod tests {
     #[test]
     fn words_are_api_and_never_change() {
         let types: Vec<_> = ConditionType::ALL.iter().map(ToString::to_string).collect();
-        assert_eq!(types, ["Ready", "Accepted", "Programmed", "NodesReady", "Degraded"]);
+        assert_eq!(types, ["Ready", "Accepted", "Programmed", "Selected", "NodesReady", "Degraded"]);
         let reasons: Vec<_> = Reason::ALL.iter().map(ToString::to_string).collect();
         assert_eq!(
             reasons,
@@ -220,17 +240,26 @@ mod tests {
                 "NodesNotReady",
                 "Valid",
                 "InvalidSpec",
+                "InvalidExpr",
+                "InvalidValue",
+                "RefNotFound",
                 "Applied",
                 "NotRequested",
                 "PartiallyApplied",
                 "ApplyFailed",
                 "NameConflict",
                 "CRDNotInstalled",
+                "SelectedBy",
+                "NotSelected",
+                "NoPrometheus",
+                "NothingToSelect",
                 "AllNodesCovered",
                 "NoNodes",
                 "AgentsMissing",
                 "AsExpected",
                 "SelectorOverlap",
+                "PolicyOverlap",
+                "UnknownMetric",
             ]
         );
     }

@@ -16,20 +16,40 @@ const LABEL_VALUE: &str = "^(([A-Za-z0-9][-A-Za-z0-9_.]*)?[A-Za-z0-9])?$";
 /// A label key of Kubernetes: an optional DNS prefix and `/`, then the name.
 const LABEL_KEY: &str = "^([a-z0-9]([-a-z0-9.]{0,251}[a-z0-9])?/)?[A-Za-z0-9]([-A-Za-z0-9_.]{0,61}[A-Za-z0-9])?$";
 
-/// `LabelSelector` with bounds, and with the rules that apimachinery checks where it converts one.
+/// Selector of pods.
 pub(super) fn selector(_: &mut SchemaGenerator) -> Schema {
+    selector_of("pod")
+}
+
+/// Selector of fleets, by the labels of their `AgentFleet` objects.
+pub(super) fn fleets(_: &mut SchemaGenerator) -> Schema {
+    selector_of("fleet")
+}
+
+/// Selector of namespaces.
+pub(super) fn namespaces(_: &mut SchemaGenerator) -> Schema {
+    selector_of("namespace")
+}
+
+/// Selector of Services.
+pub(super) fn services(_: &mut SchemaGenerator) -> Schema {
+    selector_of("Service")
+}
+
+/// `LabelSelector` with bounds, and with the rules that apimachinery checks where it converts one.
+fn selector_of(what: &str) -> Schema {
     json_schema!({
         "type": "object",
         "x-kubernetes-map-type": "atomic",
         "properties": {
             "matchLabels": {
-                "description": "Labels that a pod must have, with these values. Default none.",
+                "description": format!("Labels that a {what} must have, with these values. Default none."),
                 "type": "object",
                 "maxProperties": 32,
                 "additionalProperties": { "type": "string", "maxLength": 63, "pattern": LABEL_VALUE },
             },
             "matchExpressions": {
-                "description": "Conditions that a pod's labels must meet, all of them. Default none.",
+                "description": format!("Conditions that the labels of a {what} must meet, all of them. Default none."),
                 "type": "array",
                 "maxItems": 32,
                 "x-kubernetes-list-type": "atomic",
@@ -76,7 +96,7 @@ pub(super) fn conditions(_: &mut SchemaGenerator) -> Schema {
             "required": ["type", "status", "reason", "message", "lastTransitionTime"],
             "properties": {
                 "type": {
-                    "description": "Ready, Accepted, Programmed, NodesReady or Degraded.",
+                    "description": "Ready, Accepted, Programmed, Selected, NodesReady or Degraded.",
                     "type": "string", "maxLength": 316,
                 },
                 "status": { "description": "True, False or Unknown.", "type": "string", "enum": ["True", "False", "Unknown"] },
