@@ -31,11 +31,6 @@ impl Lines {
         serde_saphyr::read::<_, Spanned<Node>>(&mut reader).map(|document| Self(document.ok())).collect()
     }
 
-    /// The item of a list at the top of a document, as the items of a List are.
-    pub(super) fn item(&self, index: usize) -> Option<u64> {
-        self.line(&format!("items[{index}]"))
-    }
-
     /// The line of a path; of a field that is not there, that of the nearest one around it. From 1.
     pub(super) fn line(&self, path: &str) -> Option<u64> {
         let mut node = self.0.as_ref()?;
@@ -164,7 +159,7 @@ items:
         assert_eq!(line("spec.tasks.rules[1].match"), Some(9));
         assert_eq!(line("spec.tasks.rules[7]"), Some(6));
         assert_eq!(line("spec.selector"), Some(4));
-        assert_eq!((documents[1].item(0), documents[1].item(1)), (Some(13), Some(14)));
+        assert_eq!((documents[1].line("items[0].kind"), documents[1].line("items[1]")), (Some(13), Some(14)));
     }
 
     #[test]
