@@ -10,6 +10,8 @@
 //! - [`alerting`]: policies and fleets to rules of Prometheus, and what is wrong with them
 //! - [`api`]: the custom resources: spec, status, CEL rules, defaults, conditions
 //! - [`metrics`]: the one table of metrics: name, type, unit, help, labels, buckets
+//! - [`catalogue`]: alerts and recording rules as data, their expressions, and the cases that prove them
+//! - [`promql`]: which series an expression selects, and which labels its result has
 //! - [`series`]: series under a cap: counters, gauges, histograms; expiry; snapshots
 //! - [`expose`]: content negotiation and the encoders of Prometheus' exposition formats
 //! - [`hpack`]: header blocks of HTTP/2, what gRPC needs of them, also when the connection was joined in mid-life
@@ -25,12 +27,14 @@
 
 pub mod alerting;
 pub mod api;
+pub mod catalogue;
 pub mod cgroup;
 mod checkpoint;
 pub mod expose;
 pub mod hpack;
 pub mod metrics;
 pub mod pods;
+pub mod promql;
 pub mod records;
 pub mod resources;
 pub mod rpc;
