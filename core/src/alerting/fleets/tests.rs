@@ -22,8 +22,8 @@ fn selection(matchers: &str, conditions: &[&str]) -> Option<Selection> {
 #[test]
 fn a_policy_of_a_namespace_names_its_fleets() {
     let fleets = [fleet("agents", "a.b"), fleet("agents", "c")];
-    assert_eq!(of_namespace(true, &fleets).own(), selection("namespace=\"agents\"", &[]));
-    assert_eq!(of_namespace(true, &[]).own(), selection("namespace=\"agents\"", &[]));
+    assert_eq!(of_namespace(true, &fleets).own(), selection("namespace=\"agents\",fleet!=\"\"", &[]));
+    assert_eq!(of_namespace(true, &[]).own(), selection("namespace=\"agents\",fleet!=\"\"", &[]));
     assert_eq!(of_namespace(false, &fleets).own(), selection(r#"namespace="agents",fleet=~"a\\.b|c""#, &[]));
     assert_eq!(of_namespace(false, &fleets[..1]).own(), selection(r#"namespace="agents",fleet="a.b""#, &[]));
     assert_eq!(of_namespace(false, &[]).own(), None);
@@ -35,7 +35,7 @@ fn what_a_policy_yields_is_not_in_its_catalogue_and_not_covered() {
     let mut fleets = [fleet("agents", "a"), fleet("agents", "b")];
     fleets[0].decides = false;
     let reach = of_namespace(true, &fleets);
-    assert_eq!(reach.own(), selection("namespace=\"agents\"", &[]));
+    assert_eq!(reach.own(), selection("namespace=\"agents\",fleet!=\"\"", &[]));
     assert_eq!(reach.catalogue(ALL), selection("namespace=\"agents\",fleet=\"b\"", &[]));
     let labels = texts([("namespace", "agents"), ("fleet", "b"), ("policy", "agents/p")]);
     assert_eq!(reach.covered(), [Rule::record(COVERED, "vector(1)", labels)]);
@@ -48,12 +48,12 @@ fn a_policy_with_many_fleets_records_them() {
     let fleets: Vec<SelectedFleet> = (0..51).map(|i| fleet("agents", &format!("f{i}"))).collect();
     let reach = of_namespace(false, &fleets);
     let member = "and on (namespace, fleet) fleetscope:policy_member:info{policy=\"agents/p\"";
-    assert_eq!(reach.own(), selection("namespace=\"agents\"", &[&format!("{member}}}")]));
-    assert_eq!(reach.catalogue(ALL), selection("namespace=\"agents\"", &[&format!("{member},catalogue=\"true\"}}")]));
+    assert_eq!(reach.own(), selection("namespace=\"agents\",fleet!=\"\"", &[&format!("{member}}}")]));
+    assert_eq!(reach.catalogue(ALL), selection("namespace=\"agents\",fleet!=\"\"", &[&format!("{member},catalogue=\"true\"}}")]));
     assert_eq!(reach.members().len(), 51);
     let labels = texts([("namespace", "agents"), ("fleet", "f0"), ("policy", "agents/p"), ("catalogue", "true")]);
     assert_eq!(reach.members()[0], Rule::record(MEMBER, "vector(1)", labels));
-    assert_eq!(of_namespace(true, &fleets).own(), selection("namespace=\"agents\"", &[]));
+    assert_eq!(of_namespace(true, &fleets).own(), selection("namespace=\"agents\",fleet!=\"\"", &[]));
 }
 
 #[test]
