@@ -37,6 +37,27 @@ fn backquotes_have_no_escapes_and_comments_no_meaning() {
 }
 
 #[test]
+fn what_prometheus_has_only_when_it_is_told_to_is_refused_as_are_numbers_that_it_cannot_hold() {
+    for text in [
+        "info(up)",
+        "max_over_time(up[5m]) * step()",
+        "limitk(3, up)",
+        "sort_by_label(up, \"a\")",
+        "a + fill(0) b",
+        "1e3001",
+        "99999y",
+        "99999999991h30m",
+        "up @ -1e300",
+        "up @ 1e18",
+    ] {
+        assert!(parse(text).is_err(), "{text}");
+    }
+    for text in ["sum(limitk)", "info > 0", "fill", "up @ 1.7e9", "1e300", "up[1y]", "metric_1e3001"] {
+        assert!(parse(text).is_ok(), "{text}: {:?}", parse(text));
+    }
+}
+
+#[test]
 fn what_makes_the_parser_panic_or_takes_its_stack_never_reaches_it() {
     for text in [
         "up[1e300]",
@@ -48,6 +69,10 @@ fn what_makes_the_parser_panic_or_takes_its_stack_never_reaches_it() {
         "up[99999999999]",
         "up{a=\"\\é\"}",
         "up offset 0x7fffffffffffffff",
+        "up offset -inf",
+        "up OFFSET # a comment\nNaN",
+        "up[0]",
+        "up[5m:0s]",
     ] {
         assert!(parse(text).is_err(), "{text}");
     }
