@@ -9,9 +9,11 @@ use kube::CustomResourceExt as _;
 pub mod admission;
 pub mod agent_fleet;
 pub mod conditions;
+pub mod profile;
 mod schema;
 
 pub use agent_fleet::{AgentFleet, AgentFleetSpec, AgentFleetStatus};
+pub use profile::ProfileName;
 pub use schema::MESSAGE_MAX;
 
 /// API group of all kinds.
