@@ -126,16 +126,22 @@ fn section(out: &mut String, profile: &Profile) {
     );
     writeln!(out, "\n{scrape}. Dashboard: `{}`.", profile.dashboard).expect("a String takes all that is written");
     heading(out, "Task rules", "| process | task | group | results, where they are not success and failed |");
-    profile.tasks.iter().for_each(|rule| put(out, &task(rule)));
+    for rule in profile.task_rules() {
+        put(out, &task(rule));
+    }
     if !profile.alerts.is_empty() {
         heading(out, "Alerts", "| alert | what is different | why |");
-        profile.alerts.iter().for_each(|(name, change)| put(out, &alert(name, change)));
+        for (name, change) in &profile.alerts {
+            put(out, &alert(name, change));
+        }
     }
     if !profile.recordings.is_empty() {
         heading(out, "Metrics under the system's names", "| metric | type | source | |");
-        profile.recordings.iter().for_each(|own| put(out, &recording(own)));
+        for own in profile.recordings() {
+            put(out, &recording(own));
+        }
         out.push_str("\nTheir expressions:\n\n```promql\n");
-        for own in &profile.recordings {
+        for own in profile.recordings() {
             writeln!(out, "# {}{}\n{}", own.record, labels(own), own.expr.trim_end())
                 .expect("a String takes all that is written");
         }
@@ -154,6 +160,8 @@ fn main() -> io::Result<()> {
     out.push_str(ABOUT);
     writeln!(out, "- They are evaluated every {INTERVAL}, so that rates over one minute have samples enough.")
         .expect("a String takes all that is written");
-    profiles::all().iter().for_each(|profile| section(&mut out, profile));
+    for profile in profiles::all() {
+        section(&mut out, profile);
+    }
     io::stdout().write_all(out.as_bytes())
 }

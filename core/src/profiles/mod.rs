@@ -41,7 +41,7 @@ pub struct Profile {
     pub description: String,
     /// Task rules, behind the fleet's own.
     pub tasks: Vec<TaskRule>,
-    /// The system's own `/metrics`: what a ScrapePolicy of such a fleet takes where it says nothing. None: it has none.
+    /// The system's own `/metrics`: what a `ScrapePolicy` of such a fleet takes where it says nothing. None: it has none.
     pub scrape: Option<Scrape>,
     /// What is different about alerts of the catalogue, by their names.
     #[serde(default)]
@@ -117,7 +117,7 @@ pub struct Recording {
     /// Labels that all its series have.
     #[serde(default)]
     pub labels: BTreeMap<String, String>,
-    /// PromQL, with `$fleets` inside braces, and of a histogram `$part` behind a name.
+    /// `PromQL`, with `$fleets` inside braces, and of a histogram `$part` behind a name.
     pub expr: String,
     /// What is different from the system's own metric; Markdown.
     pub note: Option<String>,

@@ -1,6 +1,6 @@
 //! A profile's recordings as a group of Prometheus rules, for one fleet.
 //!
-//! In: a profile, and whose series it is about. Out: JSON, as in a rule file and in a PrometheusRule.
+//! In: a profile, and whose series it is about. Out: JSON, as in a rule file and in a `PrometheusRule`.
 //!
 //! A recorded counter keeps every label that tells sources apart (pod, container, instance), and only folds what one source counts
 //! under several names. So it starts over when its source does and ends when its source ends, and `rate()` sees no reset where there
@@ -63,7 +63,7 @@ impl Recording {
     }
 }
 
-/// Text as it stands between double quotes in PromQL.
+/// Text as it stands between double quotes in `PromQL`.
 fn escape(text: &str) -> String {
     text.replace('\\', r"\\").replace('"', "\\\"").replace('\n', r"\n")
 }
