@@ -18,6 +18,7 @@
 //! - [`records`]: bytes of the ring buffer, parsed
 //! - `checkpoint`: state as bytes, for the process that comes after this one
 //! - [`cgroup`]: cgroup paths of container runtimes: which pod, which container
+//! - [`profiles`]: what is known beforehand about a system whose agents a fleet observes: data, and what is made of it
 //! - [`pods`]: what of a Pod is kept, its agents' status, its workload
 //! - [`resources`]: the objects that carry a fleet's scrape configuration, and their names
 //! - [`tasks`]: task rules, exit classification, and the tracker that turns records into series
@@ -33,6 +34,7 @@ pub mod hpack;
 pub mod metrics;
 pub mod pods;
 pub mod promql;
+pub mod profiles;
 pub mod records;
 pub mod resources;
 pub mod rpc;
