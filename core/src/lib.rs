@@ -7,6 +7,7 @@
 //! ```
 //!
 //! # Layout
+//! - [`alertmanager`]: Alertmanager's configuration out of a policy's receivers and routes
 //! - [`api`]: the custom resources: spec, status, CEL rules, defaults, conditions
 //! - [`metrics`]: the one table of metrics: name, type, unit, help, labels, buckets
 //! - [`series`]: series under a cap: counters, gauges, histograms; expiry; snapshots
@@ -22,6 +23,7 @@
 //!
 //! Nothing here reads a clock, a file, a socket, the environment or a random source: they are arguments (`clippy.toml` holds it to that).
 
+pub mod alertmanager;
 pub mod api;
 pub mod cgroup;
 mod checkpoint;

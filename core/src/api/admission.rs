@@ -1,8 +1,8 @@
 //! What the API server checks when an object is applied, offline: unknown fields, types, bounds, patterns, defaults, CEL.
 //!
 //! For `fleetscope render -f` and for tests. In: a CRD and an object as JSON. Out: the object with its defaults, or every
-//! fault with its path. It knows the keywords that our CRDs use; a keyword that it does not know is itself a fault, so a
-//! CRD cannot outgrow it in silence.
+//! fault with its path. It knows the keywords that our CRDs and those of prometheus-operator use; a keyword that it does not
+//! know is itself a fault, so a CRD cannot outgrow it in silence.
 
 use k8s_openapi::apiextensions_apiserver::pkg::apis::apiextensions::v1::CustomResourceDefinition;
 use kube::CustomResourceExt as _;
@@ -99,6 +99,7 @@ fn check(schema: &Value, value: &Value, path: &mut String, root: bool, faults: &
             "maximum" if value.as_f64() > wanted.as_f64() => fault(format!("must be at most {}", number(wanted))),
             "minLength" if length(value) < wanted.as_u64() => fault(format!("must have at least {wanted} characters")),
             "maxLength" if length(value) > wanted.as_u64() => fault(format!("must have at most {wanted} characters")),
+            "minItems" if length(value) < wanted.as_u64() => fault(format!("must have at least {wanted} items")),
             "maxItems" if length(value) > wanted.as_u64() => fault(format!("must have at most {wanted} items")),
             "maxProperties" if length(value) > wanted.as_u64() => fault(format!("must have at most {wanted} keys")),
             "pattern" if !matches(wanted, value) => fault(format!("must match {wanted}")),
@@ -111,6 +112,7 @@ fn check(schema: &Value, value: &Value, path: &mut String, root: bool, faults: &
             | "maximum"
             | "minLength"
             | "maxLength"
+            | "minItems"
             | "maxItems"
             | "maxProperties"
             | "pattern"
@@ -150,6 +152,7 @@ fn check_object(
             });
         }
     }
+    let open = schema.get("x-kubernetes-preserve-unknown-fields") == Some(&Value::Bool(true));
     for (name, value) in fields {
         if root && matches!(name.as_str(), "apiVersion" | "kind" | "metadata") {
             continue;
@@ -157,6 +160,7 @@ fn check_object(
         let inner = schema.get("properties").and_then(|all| all.get(name)).or(schema.get("additionalProperties"));
         within(path, &field(name), |path| match inner {
             Some(inner) => check(inner, value, path, false, faults),
+            None if open => {}
             None => faults.push(Fault { path: path.clone(), message: "unknown field".to_owned() }),
         });
     }

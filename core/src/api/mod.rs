@@ -9,6 +9,7 @@ use kube::CustomResourceExt as _;
 pub mod admission;
 pub mod agent_fleet;
 pub mod conditions;
+pub mod receivers;
 mod schema;
 
 pub use agent_fleet::{AgentFleet, AgentFleetSpec, AgentFleetStatus};
