@@ -3,7 +3,8 @@ use std::collections::BTreeSet;
 use serde_json::{Value, json};
 
 use super::*;
-use crate::api::admission::admit_fleet;
+use crate::api::AgentFleet;
+use crate::api::admission::admit_as;
 
 mod expressions;
 
@@ -52,7 +53,7 @@ fn task_rules_are_such_as_the_api_server_takes() {
             "apiVersion": "fleetscope.io/v1alpha1", "kind": "AgentFleet", "metadata": { "name": "f" },
             "spec": { "selector": {}, "profile": name, "tasks": { "rules": raw["tasks"] } },
         });
-        let read = admit_fleet(&fleet).unwrap_or_else(|refused| panic!("{name}: {:?}", refused.faults));
+        let read = admit_as::<AgentFleet>(&fleet).unwrap_or_else(|refused| panic!("{name}: {:?}", refused.faults));
         assert_eq!((read.spec.profile, read.spec.tasks.rules.as_slice()), (name, get(name).task_rules()));
     }
 }
