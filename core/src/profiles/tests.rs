@@ -128,3 +128,22 @@ fn what_covers_is_named_by_the_checklist_s_rows() {
         assert!(recorded.clone().count() > 0 && recorded.clone().all(|(_, covers)| !covers.is_empty()), "{name}");
     }
 }
+
+#[test]
+fn every_metric_of_the_documents_is_recorded_or_said_to_be_out_of_reach() {
+    let rows = [
+        (ProfileName::SlothRunner, 'S', 9..=22),
+        (ProfileName::GoldenArmada, 'G', 11..=26),
+        (ProfileName::AgentOrchestrator, 'O', 23..=36),
+        (ProfileName::Atoll, 'A', 9..=25),
+        (ProfileName::DevOpsAgent, 'D', 35..=41),
+    ];
+    for (name, prefix, numbers) in rows {
+        let profile = get(name);
+        let recorded = profile.recordings.iter().flat_map(|recording| &recording.covers);
+        let covered: BTreeSet<_> = recorded.chain(profile.not_derivable.iter().flat_map(|gap| &gap.covers)).collect();
+        let missing: Vec<_> =
+            numbers.map(|number| format!("{prefix}{number}")).filter(|row| !covered.contains(row)).collect();
+        assert_eq!(missing, [""; 0], "{name}");
+    }
+}
