@@ -2,6 +2,7 @@
 #![expect(clippy::unwrap_used, reason = "all of it is tests, the functions that they share included")]
 
 mod catalogue;
+mod policies;
 mod profiles;
 
 use std::path::{Path, PathBuf};
