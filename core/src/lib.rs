@@ -7,6 +7,7 @@
 //! ```
 //!
 //! # Layout
+//! - [`alertmanager`]: Alertmanager's configuration out of a policy's receivers and routes
 //! - [`alerting`]: policies and fleets to rules of Prometheus, and what is wrong with them
 //! - [`api`]: the custom resources: spec, status, CEL rules, defaults, conditions
 //! - [`metrics`]: the one table of metrics: name, type, unit, help, labels, buckets
@@ -19,12 +20,14 @@
 //! - [`records`]: bytes of the ring buffer, parsed
 //! - `checkpoint`: state as bytes, for the process that comes after this one
 //! - [`cgroup`]: cgroup paths of container runtimes: which pod, which container
+//! - [`profiles`]: what is known beforehand about a system whose agents a fleet observes: data, and what is made of it
 //! - [`pods`]: what of a Pod is kept, its agents' status, its workload
 //! - [`resources`]: the objects that carry a fleet's scrape configuration, and their names
 //! - [`tasks`]: task rules, exit classification, and the tracker that turns records into series
 //!
 //! Nothing here reads a clock, a file, a socket, the environment or a random source: they are arguments (`clippy.toml` holds it to that).
 
+pub mod alertmanager;
 pub mod alerting;
 pub mod api;
 pub mod catalogue;
@@ -34,6 +37,7 @@ pub mod expose;
 pub mod hpack;
 pub mod metrics;
 pub mod pods;
+pub mod profiles;
 pub mod promql;
 pub mod records;
 pub mod resources;
