@@ -14,9 +14,7 @@ use serde::{Deserialize, Serialize};
 use super::agent_fleet::{LabelValue, ObjectStatus};
 use super::scalars::{Decimal, Expression, PromDuration, Severity, TemplateText};
 use super::schema;
-pub use objective::{
-    CallLatency, CallSuccess, Indicator, Ratio, Role, SloWindow, Slo, TaskLatency, TaskSuccess,
-};
+pub use objective::{CallLatency, CallSuccess, Indicator, Ratio, Role, Slo, SloWindow, TaskLatency, TaskSuccess};
 pub use spending::{Budget, BudgetPeriod, BudgetShare};
 
 /// What is alerted on, and who is told.

@@ -13,10 +13,15 @@ use serde_json::{Map, Value, json};
 use crate::api::AgentFleet;
 use crate::api::agent_fleet::ScrapeOutput;
 
+mod fault;
+mod kinds;
 pub mod names;
 mod pod_monitor;
 mod scrape_config_map;
 mod service_monitor;
+
+pub use fault::Fault;
+pub use kinds::{ChildKind, Installed};
 
 /// Field manager of everything that the operator applies, and the value of `app.kubernetes.io/managed-by`.
 pub const MANAGER: &str = "fleetscope-operator";
@@ -41,57 +46,24 @@ pub struct Site {
     pub monitor_labels: BTreeMap<String, String>,
 }
 
-/// Kind of an object that carries a scrape configuration.
-#[derive(Clone, Copy, Debug, Eq, Hash, Ord, PartialEq, PartialOrd)]
-pub enum ChildKind {
-    /// `monitoring.coreos.com/v1` PodMonitor.
-    PodMonitor,
-    /// `monitoring.coreos.com/v1` ServiceMonitor.
-    ServiceMonitor,
-    /// `v1` ConfigMap.
-    ConfigMap,
+/// An object as it is applied.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Desired {
+    /// Its kind.
+    pub kind: ChildKind,
+    /// Its name.
+    pub name: String,
+    /// Its namespace.
+    pub namespace: String,
+    /// The whole object: apiVersion, kind, metadata with labels and owner, and its fields.
+    pub body: Value,
 }
 
 // === impl ChildKind ===
 
 impl ChildKind {
-    /// All of them, in the order of preference.
-    pub const ALL: [Self; 3] = [Self::PodMonitor, Self::ServiceMonitor, Self::ConfigMap];
-
-    /// The kind's name.
-    pub const fn as_str(self) -> &'static str {
-        match self {
-            Self::PodMonitor => "PodMonitor",
-            Self::ServiceMonitor => "ServiceMonitor",
-            Self::ConfigMap => "ConfigMap",
-        }
-    }
-
-    /// API group, empty for the core group.
-    pub const fn group(self) -> &'static str {
-        match self {
-            Self::PodMonitor | Self::ServiceMonitor => "monitoring.coreos.com",
-            Self::ConfigMap => "",
-        }
-    }
-
-    /// Plural, as in URLs.
-    pub const fn plural(self) -> &'static str {
-        match self {
-            Self::PodMonitor => "podmonitors",
-            Self::ServiceMonitor => "servicemonitors",
-            Self::ConfigMap => "configmaps",
-        }
-    }
-
-    /// Name of the kind's CRD; a built-in kind has none.
-    pub const fn crd(self) -> Option<&'static str> {
-        match self {
-            Self::PodMonitor => Some("podmonitors.monitoring.coreos.com"),
-            Self::ServiceMonitor => Some("servicemonitors.monitoring.coreos.com"),
-            Self::ConfigMap => None,
-        }
-    }
+    /// Kinds that carry a fleet's scrape configuration, in the order of preference.
+    pub const OF_FLEETS: [Self; 3] = [Self::PodMonitor, Self::ServiceMonitor, Self::ConfigMap];
 
     /// The kind that a fleet gets, if any, by what is installed. An explicit kind is given whether installed or not.
     pub fn wanted(fleet: &AgentFleet, mut installed: impl FnMut(Self) -> bool) -> Option<Self> {
@@ -99,7 +71,7 @@ impl ChildKind {
             return None;
         }
         match fleet.spec.scrape.output {
-            ScrapeOutput::Auto => Self::ALL.into_iter().find(|kind| kind.crd().is_none() || installed(*kind)),
+            ScrapeOutput::Auto => Self::OF_FLEETS.into_iter().find(|kind| kind.crd().is_none() || installed(*kind)),
             ScrapeOutput::PodMonitor => Some(Self::PodMonitor),
             ScrapeOutput::ServiceMonitor => Some(Self::ServiceMonitor),
             ScrapeOutput::ConfigMap => Some(Self::ConfigMap),
@@ -113,14 +85,26 @@ pub fn scrape_object(kind: ChildKind, fleet: &AgentFleet, site: &Site) -> Value 
     let fields = match kind {
         ChildKind::PodMonitor => pod_monitor::fields(fleet, site),
         ChildKind::ServiceMonitor => service_monitor::fields(fleet, site),
-        ChildKind::ConfigMap => scrape_config_map::fields(fleet, site),
+        _ => scrape_config_map::fields(fleet, site),
     };
-    let version = if kind.group().is_empty() { "v1".to_owned() } else { format!("{}/v1", kind.group()) };
-    let mut object = json!({ "apiVersion": version, "kind": kind.as_str(), "metadata": metadata(fleet, site) });
+    let mut object =
+        json!({ "apiVersion": kind.api_version(), "kind": kind.as_str(), "metadata": metadata(fleet, site) });
     for (name, value) in fields {
         object[name] = value;
     }
     object
+}
+
+/// All objects of a fleet.
+pub fn desired(fleet: &AgentFleet, site: &Site, installed: Installed) -> Vec<Desired> {
+    let kind = ChildKind::wanted(fleet, |kind| installed.has(kind));
+    let object = |kind| Desired {
+        kind,
+        name: scrape_name(&fleet.name_any()),
+        namespace: namespace(fleet),
+        body: scrape_object(kind, fleet, site),
+    };
+    kind.map(object).into_iter().collect()
 }
 
 /// Name of a fleet's object, of whichever kind.

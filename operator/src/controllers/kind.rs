@@ -1,0 +1,98 @@
+//! What the controllers have in common, and where they differ.
+
+use std::fmt::Debug;
+use std::time::Duration;
+
+use fleetscope_core::api::conditions::Fact;
+use fleetscope_core::api::scalars::SecretKey;
+use fleetscope_core::resources::{Desired, Fault};
+use jiff::Timestamp;
+use k8s_openapi::apimachinery::pkg::apis::meta::v1::Condition;
+use kube::{CustomResourceExt, Resource};
+use serde::Serialize;
+use serde::de::DeserializeOwned;
+
+use super::program::Programmed;
+use crate::context::Context;
+use crate::owner::{OwnerKey, OwnerKind};
+
+/// A kind that the operator acts on.
+pub(crate) trait Kind: Send + Sync + 'static {
+    /// Its objects.
+    type Object: Resource<DynamicType = ()>
+        + CustomResourceExt
+        + Clone
+        + Debug
+        + DeserializeOwned
+        + Send
+        + Sync
+        + 'static;
+    /// Their status.
+    type Status: Clone + Debug + Default + PartialEq + Serialize + Send + Sync + 'static;
+    /// What a decision found out that the status shows.
+    type Seen: Send + Sync;
+
+    /// Which kind.
+    const KIND: OwnerKind;
+    /// An object that did not change itself is looked at again this long after the last time, at the earliest.
+    const PERIOD: Duration = Duration::ZERO;
+
+    /// Notes what others look at, and wakes those whom it concerns. Without an object: it is gone, or cannot be read.
+    fn enter(ctx: &Context, key: &OwnerKey, object: Option<&Self::Object>);
+
+    /// Whether enough is known to decide: who waits is woken up when it is.
+    fn known(ctx: &Context, object: &Self::Object) -> bool;
+
+    /// Whether its spec says suspend.
+    fn suspended(object: &Self::Object) -> bool;
+
+    /// Keys of Secrets that it names, each with the field that does.
+    fn secrets(_object: &Self::Object) -> Vec<(String, SecretKey)> {
+        Vec::new()
+    }
+
+    /// What is wanted for it, or what is wrong with it.
+    fn decide(ctx: &Context, key: &OwnerKey, object: &Self::Object) -> Decision<Self::Seen>;
+
+    /// Notes whether it is accepted, where others look at that.
+    fn accepted(_ctx: &Context, _key: &OwnerKey, _accepted: bool) {}
+
+    /// Its status as it was read.
+    fn status_of(object: &Self::Object) -> Option<Self::Status>;
+
+    /// The conditions of a status.
+    fn conditions(status: &Self::Status) -> &[Condition];
+
+    /// Its next status. None when it is gone meanwhile.
+    fn status(ctx: &Context, key: &OwnerKey, object: &Self::Object, turn: Told<'_, Self>) -> Option<Self::Status>;
+
+    /// The status of an object that cannot be read: what was counted before is not shown as if it held.
+    fn unreadable(conditions: Vec<Condition>, generation: Option<i64>) -> Self::Status;
+}
+
+/// What is wanted for an object.
+#[derive(Debug)]
+pub(crate) struct Decision<S> {
+    /// What is wrong with its spec. With a fault nothing is applied and nothing removed: what was made of the last good spec stays.
+    pub faults: Vec<Fault>,
+    /// The objects that are wanted.
+    pub desired: Vec<Desired>,
+    /// What the status shows.
+    pub seen: S,
+}
+
+/// What a turn tells the status.
+pub(crate) struct Told<'a, K: Kind + ?Sized> {
+    /// The status before.
+    pub before: &'a K::Status,
+    /// The generation that the turn was about.
+    pub generation: Option<i64>,
+    /// `Accepted`, `Programmed`, and `Selected` where something is to be selected.
+    pub facts: Vec<Fact>,
+    /// What became of the objects; none when they were left as they are.
+    pub programmed: Option<Programmed>,
+    /// What the decision found out.
+    pub seen: K::Seen,
+    /// The time.
+    pub now: Timestamp,
+}
