@@ -72,7 +72,7 @@ fn known(ctx: &Context, fleet: &AgentFleet) -> bool {
         ScrapeOutput::PodMonitor => &[ChildKind::PodMonitor],
         ScrapeOutput::ServiceMonitor => &[ChildKind::ServiceMonitor],
         ScrapeOutput::ConfigMap => &[ChildKind::ConfigMap],
-        ScrapeOutput::Auto | ScrapeOutput::None => &ChildKind::ALL,
+        ScrapeOutput::Auto | ScrapeOutput::None => &ChildKind::OF_FLEETS,
     };
     let known =
         |kind: &ChildKind| !matches!(ctx.children.availability(*kind), Availability::Unknown | Availability::Starting);

@@ -5,7 +5,7 @@ use std::collections::BTreeSet;
 use fleetscope_core::api::AgentFleetStatus;
 use fleetscope_core::api::agent_fleet::{AgentsStatus, NodesStatus, ObjectStatus};
 use fleetscope_core::api::conditions::{ConditionType, Fact, Reason, merge, ready};
-use fleetscope_core::pods::{AgentStatus, agent_status, selects};
+use fleetscope_core::pods::{AgentStatus, agent_status, takes};
 use jiff::Timestamp;
 
 use crate::fleets::Fleets;
@@ -38,9 +38,9 @@ pub(super) fn observe(key: &FleetKey, fleets: &Fleets, pods: &Index) -> Option<O
     let ready = pods.node_agents();
     let mut seen = Observed { targets: count(ready.values().sum()), ..Observed::default() };
     let (mut nodes, mut takers) = (BTreeSet::new(), BTreeSet::new());
-    let selected = pods.namespace(&key.namespace).filter(|pod| selects(&own.selector, &pod.labels));
+    let selected = pods.namespace(&key.namespace).filter(|pod| takes(&own.selector, pod));
     for pod in selected {
-        if let Some((name, _)) = elders.iter().find(|(_, elder)| selects(&elder.selector, &pod.labels)) {
+        if let Some((name, _)) = elders.iter().find(|(_, elder)| takes(&elder.selector, pod)) {
             seen.taken += 1;
             takers.insert((*name).to_owned());
             continue;

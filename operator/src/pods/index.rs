@@ -106,8 +106,8 @@ impl Index {
 }
 
 /// What of a pod a fleet's status shows.
-fn facts(pod: &PodView) -> (&BTreeMap<String, String>, &str, AgentStatus) {
-    (&pod.labels, &pod.node, agent_status(pod))
+fn facts(pod: &PodView) -> (&BTreeMap<String, String>, bool, &str, AgentStatus) {
+    (&pod.labels, pod.opted_out, &pod.node, agent_status(pod))
 }
 
 /// Whether a pod is a node agent that answers scrapes.
@@ -160,6 +160,14 @@ mod tests {
         index.handle(Event::Apply(pod("ns", "a", "x")));
         let touched = index.handle(Event::Apply(pod("ns", "a", "y")));
         assert_eq!(touched.pods, [("ns".to_owned(), vec![label("y"), label("x")])]);
+    }
+
+    #[test]
+    fn a_pod_that_asks_to_be_left_out_touches_the_fleets_of_its_labels() {
+        let mut index = Index::new("site");
+        index.handle(Event::Apply(pod("ns", "a", "x")));
+        let touched = index.handle(Event::Apply(PodView { opted_out: true, ..pod("ns", "a", "x") }));
+        assert_eq!(touched.pods, [("ns".to_owned(), vec![label("x")])]);
     }
 
     #[test]
