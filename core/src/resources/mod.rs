@@ -1,8 +1,10 @@
-//! The objects that carry a fleet's scrape configuration, as JSON, with the fields that we own and no others.
+//! The objects that are made of custom resources, as JSON, with the fields that we own and no others.
 //!
-//! In: a fleet and where Fleetscope is installed. Out: one object: a PodMonitor, a ServiceMonitor, or a ConfigMap. The
-//! operator applies it, `fleetscope render` prints it. Each of them selects the *node agents* and asks them for this
-//! fleet's series alone.
+//! In: a custom resource, what it selects, where Fleetscope is installed and which kinds there are. Out: the objects, or what is
+//! wrong with it. The operator applies them, `fleetscope render` prints them.
+//!
+//! A fleet's own object ([`scrape_object`]: a PodMonitor, a ServiceMonitor, or a ConfigMap) selects the *node agents* and asks them
+//! for this fleet's series alone. What the agents expose themselves is scraped by the objects of [`scrape_policy`].
 
 use std::collections::BTreeMap;
 
@@ -13,10 +15,16 @@ use serde_json::{Map, Value, json};
 use crate::api::AgentFleet;
 use crate::api::agent_fleet::ScrapeOutput;
 
+mod fault;
+mod kinds;
 pub mod names;
 mod pod_monitor;
 mod scrape_config_map;
+pub mod scrape_policy;
 mod service_monitor;
+
+pub use fault::Fault;
+pub use kinds::{ChildKind, Installed};
 
 /// Field manager of everything that the operator applies, and the value of `app.kubernetes.io/managed-by`.
 pub const MANAGER: &str = "fleetscope-operator";
@@ -41,57 +49,24 @@ pub struct Site {
     pub monitor_labels: BTreeMap<String, String>,
 }
 
-/// Kind of an object that carries a scrape configuration.
-#[derive(Clone, Copy, Debug, Eq, Hash, Ord, PartialEq, PartialOrd)]
-pub enum ChildKind {
-    /// `monitoring.coreos.com/v1` PodMonitor.
-    PodMonitor,
-    /// `monitoring.coreos.com/v1` ServiceMonitor.
-    ServiceMonitor,
-    /// `v1` ConfigMap.
-    ConfigMap,
+/// An object as it is applied.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Desired {
+    /// Its kind.
+    pub kind: ChildKind,
+    /// Its name.
+    pub name: String,
+    /// Its namespace.
+    pub namespace: String,
+    /// The whole object, owner references included.
+    pub body: Value,
 }
 
 // === impl ChildKind ===
 
 impl ChildKind {
-    /// All of them, in the order of preference.
-    pub const ALL: [Self; 3] = [Self::PodMonitor, Self::ServiceMonitor, Self::ConfigMap];
-
-    /// The kind's name.
-    pub const fn as_str(self) -> &'static str {
-        match self {
-            Self::PodMonitor => "PodMonitor",
-            Self::ServiceMonitor => "ServiceMonitor",
-            Self::ConfigMap => "ConfigMap",
-        }
-    }
-
-    /// API group, empty for the core group.
-    pub const fn group(self) -> &'static str {
-        match self {
-            Self::PodMonitor | Self::ServiceMonitor => "monitoring.coreos.com",
-            Self::ConfigMap => "",
-        }
-    }
-
-    /// Plural, as in URLs.
-    pub const fn plural(self) -> &'static str {
-        match self {
-            Self::PodMonitor => "podmonitors",
-            Self::ServiceMonitor => "servicemonitors",
-            Self::ConfigMap => "configmaps",
-        }
-    }
-
-    /// Name of the kind's CRD; a built-in kind has none.
-    pub const fn crd(self) -> Option<&'static str> {
-        match self {
-            Self::PodMonitor => Some("podmonitors.monitoring.coreos.com"),
-            Self::ServiceMonitor => Some("servicemonitors.monitoring.coreos.com"),
-            Self::ConfigMap => None,
-        }
-    }
+    /// Kinds that carry a fleet's scrape configuration, in the order of preference.
+    pub const OF_FLEETS: [Self; 3] = [Self::PodMonitor, Self::ServiceMonitor, Self::ConfigMap];
 
     /// The kind that a fleet gets, if any, by what is installed. An explicit kind is given whether installed or not.
     pub fn wanted(fleet: &AgentFleet, mut installed: impl FnMut(Self) -> bool) -> Option<Self> {
@@ -99,7 +74,7 @@ impl ChildKind {
             return None;
         }
         match fleet.spec.scrape.output {
-            ScrapeOutput::Auto => Self::ALL.into_iter().find(|kind| kind.crd().is_none() || installed(*kind)),
+            ScrapeOutput::Auto => Self::OF_FLEETS.into_iter().find(|kind| kind.crd().is_none() || installed(*kind)),
             ScrapeOutput::PodMonitor => Some(Self::PodMonitor),
             ScrapeOutput::ServiceMonitor => Some(Self::ServiceMonitor),
             ScrapeOutput::ConfigMap => Some(Self::ConfigMap),
@@ -108,15 +83,15 @@ impl ChildKind {
     }
 }
 
-/// The object of this kind for a fleet. A fleet with a uid owns it; one from a file has none.
+/// The object of this kind for a fleet: a PodMonitor, a ServiceMonitor, or for any other kind the ConfigMap. A fleet with a uid
+/// owns it; one from a file has none.
 pub fn scrape_object(kind: ChildKind, fleet: &AgentFleet, site: &Site) -> Value {
-    let fields = match kind {
-        ChildKind::PodMonitor => pod_monitor::fields(fleet, site),
-        ChildKind::ServiceMonitor => service_monitor::fields(fleet, site),
-        ChildKind::ConfigMap => scrape_config_map::fields(fleet, site),
+    let (kind, fields) = match kind {
+        ChildKind::PodMonitor => (kind, pod_monitor::fields(fleet, site)),
+        ChildKind::ServiceMonitor => (kind, service_monitor::fields(fleet, site)),
+        _ => (ChildKind::ConfigMap, scrape_config_map::fields(fleet, site)),
     };
-    let version = if kind.group().is_empty() { "v1".to_owned() } else { format!("{}/v1", kind.group()) };
-    let mut object = json!({ "apiVersion": version, "kind": kind.as_str(), "metadata": metadata(fleet, site) });
+    let mut object = json!({ "apiVersion": kind.api_version(), "kind": kind.as_str(), "metadata": metadata(fleet, site) });
     for (name, value) in fields {
         object[name] = value;
     }
@@ -152,11 +127,12 @@ fn endpoint(fleet: &AgentFleet) -> Value {
         "honorLabels": true,
         "interval": fleet.spec.scrape.interval,
         "scrapeTimeout": fleet.spec.scrape.scrape_timeout,
-        "relabelings": [{
-            "action": "replace",
-            "sourceLabels": ["__meta_kubernetes_pod_node_name"],
-            "targetLabel": "node",
-        }],
+        // `up` and the scrape's other own series say whose they are; the node agents' series do themselves, and win.
+        "relabelings": [
+            { "action": "replace", "sourceLabels": ["__meta_kubernetes_pod_node_name"], "targetLabel": "node" },
+            { "action": "replace", "targetLabel": "namespace", "replacement": namespace(fleet) },
+            { "action": "replace", "targetLabel": "fleet", "replacement": fleet.name_any() },
+        ],
     })
 }
 
@@ -188,6 +164,13 @@ fn metadata(fleet: &AgentFleet, site: &Site) -> Value {
         metadata["ownerReferences"] = json!([owner]);
     }
     metadata
+}
+
+/// A file of Prometheus as text. Each string is quoted: a fleet may be called `yes` or `1e3`, which YAML would read as something else.
+fn yaml(file: &Value) -> String {
+    let mut quoted = serde_saphyr::SerializerOptions::default();
+    quoted.quote_all = true;
+    serde_saphyr::to_string_with_options(file, quoted).expect("JSON of strings, numbers and lists is YAML")
 }
 
 /// The owner reference of a fleet's children, when it has a uid.
