@@ -10,7 +10,7 @@
 //! ```
 //!
 //! # Layout
-//! - [`args`], [`run`], [`server`], [`metrics`]: the process
+//! - [`args`], [`run`], [`server`], [`metrics`], [`installation`]: the process
 //! - [`controllers`]: what is done about an object
 //! - [`children`], [`pods`], [`fleets`], [`policies`], [`namespaces`], [`secrets`]: what is known
 //! - [`precedence`]: which policy decides which fleet, and whom a change concerns
@@ -30,6 +30,7 @@ pub mod error;
 pub mod fleets;
 pub mod fnv;
 pub mod follow;
+pub mod installation;
 pub mod leader;
 pub mod logging;
 pub mod metrics;

@@ -2,6 +2,7 @@
 //!
 //! One part that ends takes the process with it: half an operator is worse than none, for nobody would restart it.
 
+use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -12,11 +13,13 @@ use tokio::sync::watch;
 use tokio::task::JoinSet;
 
 use crate::args::RunArgs;
+use crate::backoff::Backoffs;
+use crate::clock;
 use crate::context::Context;
-use crate::controllers::{Fleet, control};
+use crate::controllers::{Fleet, Scrape, control};
 use crate::leader::{Elector, Gate, Lost};
 use crate::server::{self, Health, ServerError};
-use crate::{children, namespaces, pods};
+use crate::{children, installation, namespaces, pods};
 
 /// How long reconciles may go on after the signal to stop. Below Kubernetes' 30 s, and below the lease's deadline.
 const DRAIN: Duration = Duration::from_secs(8);
@@ -54,6 +57,7 @@ pub async fn run(args: RunArgs, stop: impl Future<Output = ()>) -> Result<(), Ru
         lease,
         concurrency,
         resync,
+        default_policy,
         log_level: _,
         log_format: _,
         monitor_label: _,
@@ -99,6 +103,11 @@ pub async fn run(args: RunArgs, stop: impl Future<Output = ()>) -> Result<(), Ru
         }
     };
     parts.spawn(election);
+    let installed = install(Arc::clone(&ctx), default_policy, leading.clone());
+    parts.spawn(async move {
+        installed.await;
+        Ok("the policy of the installation")
+    });
     let mut work = tokio::spawn(control_all(Arc::clone(&ctx), concurrency, leading, stopped));
 
     tokio::select! {
@@ -147,11 +156,29 @@ async fn control_all(
             ));)*
         };
     }
-    start!(Fleet);
+    start!(Fleet, Scrape);
     // One that panicked, or ended though nobody asked it to, ends them all.
     while let Some(ended) = controllers.join_next().await {
         if ended.is_err() || !*stopped.borrow() {
             return;
         }
     }
+}
+
+/// Puts the policy of the installation in place when this process leads, and tries until it is.
+async fn install(ctx: Arc<Context>, file: Option<PathBuf>, mut leading: watch::Receiver<bool>) {
+    // Not sent: the process ends.
+    let _ = leading.wait_for(|leading| *leading).await;
+    let mut backoffs = Backoffs::default();
+    while ctx.gate.open(clock::now()) {
+        match installation::install(&ctx.client, file.as_deref()).await {
+            Ok(()) => break,
+            Err(error) => {
+                let wait = backoffs.failed((), clock::random());
+                tracing::warn!(%error, wait_s = wait.as_secs_f32(), "Policy of the installation not in place");
+                tokio::time::sleep(wait).await;
+            }
+        }
+    }
+    std::future::pending().await
 }

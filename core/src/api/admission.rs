@@ -5,12 +5,13 @@
 //! CRD cannot outgrow it in silence.
 
 use k8s_openapi::apiextensions_apiserver::pkg::apis::apiextensions::v1::CustomResourceDefinition;
-use kube::CustomResourceExt as _;
+use kube::CustomResourceExt;
 use kube::core::cel::{Validator, apply_defaults};
 use regex::Regex;
+use serde::de::DeserializeOwned;
 use serde_json::{Map, Value};
 
-use super::{AgentFleet, schema};
+use super::schema;
 
 /// One thing that is wrong with an object.
 #[derive(Clone, Debug, Eq, PartialEq, Ord, PartialOrd)]
@@ -31,11 +32,25 @@ pub struct Refused {
     pub faults: Vec<Fault>,
 }
 
-/// Checks an `AgentFleet` as the API server would, and reads it with its defaults.
-pub fn admit_fleet(object: &Value) -> Result<AgentFleet, Refused> {
-    let object = admit(&schema::finish(AgentFleet::crd()), object)?;
-    serde_json::from_value(object)
-        .map_err(|error| refused("AgentFleet", vec![Fault { path: String::new(), message: error.to_string() }]))
+/// Checks an object of one of our kinds as the API server would, and reads it with its defaults.
+pub fn admit_as<K: CustomResourceExt + DeserializeOwned>(object: &Value) -> Result<K, Refused> {
+    let crd = schema::finish(K::crd());
+    serde_json::from_value(admit(&crd, object)?).map_err(|error| {
+        refused(&crd.spec.names.kind, vec![Fault { path: String::new(), message: error.to_string() }])
+    })
+}
+
+/// Checks an object of whichever of our kinds it says that it is, and gives it back with its defaults.
+pub fn admit_any(object: &Value) -> Result<Value, Refused> {
+    let kind = object.get("kind").and_then(Value::as_str).unwrap_or_default();
+    match super::crds().iter().find(|crd| crd.spec.names.kind == kind) {
+        Some(crd) => admit(crd, object),
+        None => {
+            let kinds: Vec<String> = super::crds().into_iter().map(|crd| crd.spec.names.kind).collect();
+            let message = format!("must be one of {}", kinds.join(", "));
+            Err(refused(kind, vec![Fault { path: "kind".to_owned(), message }]))
+        }
+    }
 }
 
 /// Checks an object against the first version of a CRD and gives it back with its defaults.
@@ -99,19 +114,29 @@ fn check(schema: &Value, value: &Value, path: &mut String, root: bool, faults: &
             "maximum" if value.as_f64() > wanted.as_f64() => fault(format!("must be at most {}", number(wanted))),
             "minLength" if length(value) < wanted.as_u64() => fault(format!("must have at least {wanted} characters")),
             "maxLength" if length(value) > wanted.as_u64() => fault(format!("must have at most {wanted} characters")),
+            "minItems" if length(value) < wanted.as_u64() => fault(format!("must have at least {wanted} items")),
             "maxItems" if length(value) > wanted.as_u64() => fault(format!("must have at most {wanted} items")),
+            "minProperties" if length(value) < wanted.as_u64() => fault(format!("must have at least {wanted} keys")),
             "maxProperties" if length(value) > wanted.as_u64() => fault(format!("must have at most {wanted} keys")),
-            "pattern" if !matches(wanted, value) => fault(format!("must match {wanted}")),
+            // An integer where `x-kubernetes-int-or-string` allows one has no pattern.
+            "pattern" if value.is_string() && !matches(wanted, value) => fault(format!("must match {wanted}")),
             "format" if wanted == "int32" && value.as_i64().is_none_or(|v| i32::try_from(v).is_err()) => {
                 fault("must be a number of 32 bits".to_owned());
             }
+            "anyOf" if !schemas(wanted).any(|schema| fits(schema, value)) => fault("must be one of several forms".to_owned()),
+            "allOf" if !schemas(wanted).all(|schema| fits(schema, value)) => fault("must be of all of several forms".to_owned()),
+            "x-kubernetes-list-type" if wanted == "set" && has_twice(value) => fault("must not have an item twice".to_owned()),
             "type"
             | "enum"
+            | "anyOf"
+            | "allOf"
             | "minimum"
             | "maximum"
             | "minLength"
             | "maxLength"
+            | "minItems"
             | "maxItems"
+            | "minProperties"
             | "maxProperties"
             | "pattern"
             | "format"
@@ -150,6 +175,7 @@ fn check_object(
             });
         }
     }
+    let open = schema.get("x-kubernetes-preserve-unknown-fields") == Some(&Value::Bool(true));
     for (name, value) in fields {
         if root && matches!(name.as_str(), "apiVersion" | "kind" | "metadata") {
             continue;
@@ -157,9 +183,26 @@ fn check_object(
         let inner = schema.get("properties").and_then(|all| all.get(name)).or(schema.get("additionalProperties"));
         within(path, &field(name), |path| match inner {
             Some(inner) => check(inner, value, path, false, faults),
+            None if open => {}
             None => faults.push(Fault { path: path.clone(), message: "unknown field".to_owned() }),
         });
     }
+}
+
+fn schemas(list: &Value) -> impl Iterator<Item = &Value> {
+    list.as_array().into_iter().flatten()
+}
+
+/// Whether a value is as one part of `anyOf` or `allOf` says.
+fn fits(schema: &Value, value: &Value) -> bool {
+    let mut faults = Vec::new();
+    check(schema, value, &mut String::new(), false, &mut faults);
+    faults.is_empty()
+}
+
+fn has_twice(list: &Value) -> bool {
+    let items = list.as_array().map(Vec::as_slice).unwrap_or_default();
+    items.iter().enumerate().any(|(i, item)| items[..i].contains(item))
 }
 
 /// Runs `f` with a longer path.

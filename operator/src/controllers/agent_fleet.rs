@@ -1,7 +1,7 @@
 //! `AgentFleet`: the object that carries its scrape configuration, and what is seen of its pods and their nodes.
 
 use fleetscope_core::api::{AgentFleet, AgentFleetStatus};
-use fleetscope_core::resources::{self, ChildKind, scrape_name};
+use fleetscope_core::resources::{ChildKind, Desired, scrape_name, scrape_object};
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::Condition;
 use kube::ResourceExt as _;
 
@@ -44,7 +44,14 @@ impl Kind for Fleet {
     }
 
     fn decide(ctx: &Context, _: &OwnerKey, fleet: &AgentFleet) -> Decision<()> {
-        let desired = resources::desired(fleet, &ctx.site, ctx.children.installed());
+        let installed = ctx.children.installed();
+        let object = |kind| Desired {
+            kind,
+            name: scrape_name(&fleet.name_any()),
+            namespace: fleet.namespace().unwrap_or_default(),
+            body: scrape_object(kind, fleet, &ctx.site),
+        };
+        let desired = ChildKind::wanted(fleet, |kind| installed.has(kind)).map(object).into_iter().collect();
         Decision { faults: Vec::new(), desired, seen: () }
     }
 

@@ -3,6 +3,7 @@
 use std::fmt::Debug;
 use std::time::Duration;
 
+use fleetscope_core::api::agent_fleet::ObjectStatus;
 use fleetscope_core::api::conditions::Fact;
 use fleetscope_core::api::scalars::SecretKey;
 use fleetscope_core::resources::{Desired, Fault};
@@ -95,4 +96,15 @@ pub(crate) struct Told<'a, K: Kind + ?Sized> {
     pub seen: K::Seen,
     /// The time.
     pub now: Timestamp,
+}
+
+/// A number of things in a status.
+pub(super) fn count(number: usize) -> i32 {
+    i32::try_from(number).unwrap_or(i32::MAX)
+}
+
+/// The objects that a status lists; it has room for 64.
+pub(super) fn listed(mut objects: Vec<ObjectStatus>) -> Vec<ObjectStatus> {
+    objects.truncate(64);
+    objects
 }

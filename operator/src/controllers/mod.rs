@@ -12,9 +12,11 @@ mod compare;
 mod control;
 mod kind;
 mod program;
+mod scrape_policy;
 mod status;
 mod turn;
 
 pub(crate) use agent_fleet::Fleet;
 pub(crate) use control::control;
+pub(crate) use scrape_policy::Scrape;
 pub use turn::STATUS_MANAGER;

@@ -5,7 +5,7 @@ use std::collections::BTreeSet;
 use fleetscope_core::api::AgentFleetStatus;
 use fleetscope_core::api::agent_fleet::{AgentsStatus, NodesStatus, ObjectStatus};
 use fleetscope_core::api::conditions::{ConditionType, Fact, Reason, merge, ready};
-use fleetscope_core::pods::{AgentStatus, selects};
+use fleetscope_core::pods::AgentStatus;
 use jiff::Timestamp;
 
 use crate::fleets::Fleets;
@@ -38,7 +38,7 @@ pub(super) fn observe(key: &OwnerKey, fleets: &Fleets, pods: &Index) -> Option<O
     let ready = pods.node_agents();
     let mut seen = Observed { targets: count(ready.values().sum()), ..Observed::default() };
     let (mut nodes, mut takers) = (BTreeSet::new(), BTreeSet::new());
-    let selected = pods.namespace(&key.namespace).filter(|pod| selects(&own.selector, &pod.labels));
+    let selected = pods.namespace(&key.namespace).filter(|pod| pod.is_of(&own.selector));
     for pod in selected {
         if let Some(holder) = fleets.holder(&key.namespace, &pod.labels).filter(|holder| *holder != key.name) {
             seen.taken += 1;

@@ -3,8 +3,9 @@
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::sync::Arc;
 
-use fleetscope_core::pods::{AgentStatus, PodView, agent_status};
+use fleetscope_core::pods::{AgentStatus, PodView, agent_status, selects};
 use fleetscope_core::resources::NODE_AGENT_LABELS;
+use k8s_openapi::apimachinery::pkg::apis::meta::v1::LabelSelector;
 use kube::runtime::watcher::Event;
 
 type Namespace = BTreeMap<String, Agent>;
@@ -20,6 +21,8 @@ pub struct Agent {
     pub status: AgentStatus,
     /// It ended for good.
     pub over: bool,
+    /// It asks to be in no fleet.
+    pub opted_out: bool,
     /// It answers: it is ready, and not being deleted.
     answers: bool,
 }
@@ -160,13 +163,19 @@ impl Agent {
             node: pod.node.as_str().into(),
             status: agent_status(pod),
             over: matches!(pod.phase.as_str(), "Succeeded" | "Failed"),
+            opted_out: pod.opted_out,
             answers: pod.ready && !pod.deleting,
         }
     }
 
     /// What of a pod a fleet's status shows.
-    fn facts(&self) -> (&BTreeMap<String, String>, &str, AgentStatus, bool) {
-        (&self.labels, &self.node, self.status, self.over)
+    fn facts(&self) -> (&BTreeMap<String, String>, bool, &str, AgentStatus, bool) {
+        (&self.labels, self.opted_out, &self.node, self.status, self.over)
+    }
+
+    /// Whether a fleet with this selector takes it.
+    pub fn is_of(&self, selector: &LabelSelector) -> bool {
+        !self.opted_out && selects(selector, &self.labels)
     }
 
     /// Whether it is a node agent that answers scrapes, if it is where those are.
@@ -222,6 +231,15 @@ mod tests {
         index.handle(Event::Apply(pod("ns", "a", "x")));
         let touched = index.handle(Event::Apply(pod("ns", "a", "y")));
         assert_eq!(touched.pods, [("ns".to_owned(), vec![label("y"), label("x")])]);
+    }
+
+    #[test]
+    fn a_pod_that_asks_to_be_left_out_touches_the_fleets_of_its_labels() {
+        let mut index = Index::new("site");
+        index.handle(Event::Apply(pod("ns", "a", "x")));
+        let out = PodView { opted_out: true, ..pod("ns", "a", "x") };
+        assert_eq!(index.handle(Event::Apply(out)).pods, [("ns".to_owned(), vec![label("x")])]);
+        assert!(index.namespace("ns").all(|pod| !pod.is_of(&LabelSelector::default())));
     }
 
     #[test]

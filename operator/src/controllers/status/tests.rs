@@ -68,6 +68,16 @@ fn words(status: &AgentFleetStatus) -> Vec<String> {
 }
 
 #[test]
+fn a_pod_that_asks_to_be_left_out_is_no_agent_and_no_overlap() {
+    let Event::Apply(view) = pod("a", "x", "n1") else { unreachable!("it is one") };
+    let events = vec![Event::Apply(PodView { opted_out: true, ..view }), pod("b", "x", "n1")];
+    let (fleets, pods) = world(&[("f", claim(1, Some("x"))), ("g", claim(2, Some("x")))], events);
+    let elder = observe(&key("f"), &fleets, &pods).unwrap();
+    let younger = observe(&key("g"), &fleets, &pods).unwrap();
+    assert_eq!((elder.agents.total, younger.agents.total, younger.taken), (1, 0, 1));
+}
+
+#[test]
 fn a_fleet_counts_its_pods_their_nodes_and_the_node_agents() {
     let events = vec![
         pod("a", "x", "n1"),
