@@ -16,7 +16,7 @@ use crate::args::RunArgs;
 use crate::backoff::Backoffs;
 use crate::clock;
 use crate::context::Context;
-use crate::controllers::{Fleet, Scrape, control};
+use crate::controllers::{Fleet, Scrape, control, signalled};
 use crate::leader::{Elector, Gate, Lost};
 use crate::server::{self, Health, ServerError};
 use crate::{children, installation, namespaces, pods};
@@ -133,11 +133,6 @@ pub async fn run(args: RunArgs, stop: impl Future<Output = ()>) -> Result<(), Ru
     Ok(())
 }
 
-async fn signalled(mut stopped: watch::Receiver<bool>) {
-    // The sender goes away when the process ends: the same.
-    let _ = stopped.wait_for(|stopped| *stopped).await;
-}
-
 /// All controllers, until `stopped`, or until one of them ends by itself.
 async fn control_all(
     ctx: Arc<Context>,
@@ -148,12 +143,7 @@ async fn control_all(
     let mut controllers = JoinSet::new();
     macro_rules! start {
         ($($kind:ty),*) => {
-            $(controllers.spawn(control::<$kind>(
-                Arc::clone(&ctx),
-                concurrency,
-                leading.clone(),
-                signalled(stopped.clone()),
-            ));)*
+            $(controllers.spawn(control::<$kind>(Arc::clone(&ctx), concurrency, leading.clone(), stopped.clone()));)*
         };
     }
     start!(Fleet, Scrape);

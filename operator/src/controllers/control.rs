@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use futures::{Future, StreamExt as _, stream};
+use futures::{StreamExt as _, stream};
 use kube::runtime::controller::{self, Action};
 use kube::runtime::reflector::{self, ObjectRef};
 use kube::runtime::watcher::{self, Event};
@@ -19,12 +19,12 @@ use crate::owner::OwnerKey;
 /// Objects per page of a list: a policy may have a thousand rules.
 const PAGE: u32 = 250;
 
-/// The controller of a kind, until `stop`. While the kind is not installed there is nothing to do, and nobody waits.
+/// The controller of a kind, until `stopped`. While the kind is not installed there is nothing to do, and nobody waits.
 pub(crate) async fn control<K: Kind>(
     ctx: Arc<Context>,
     concurrency: u16,
     mut leading: watch::Receiver<bool>,
-    stop: impl Future<Output = ()> + Send + Sync + 'static,
+    stopped: watch::Receiver<bool>,
 ) {
     let turns = Arc::new(Turns::<K>::new(Arc::clone(&ctx)));
     let (reader, writer) = reflector::store::<Guarded<K>>();
@@ -44,14 +44,15 @@ pub(crate) async fn control<K: Kind>(
         Some((if K::KIND.namespaced() { object.within(&key.namespace) } else { object }, ctx))
     });
     let forget = Arc::clone(&turns);
-    Controller::for_stream(objects, reader)
+    let idle = idle::<K>(ctx, stopped.clone());
+    let work = Controller::for_stream(objects, reader)
         .with_config(controller::Config::default().concurrency(concurrency))
         .reconcile_on(requeued)
         .reconcile_all_on(stream::once(async move {
             // Not sent: the process ends.
             let _ = leading.wait_for(|leading| *leading).await;
         }))
-        .graceful_shutdown_on(stop)
+        .graceful_shutdown_on(signalled(stopped))
         .run(reconcile::<K>, |_, never, _| -> Action { match *never {} }, turns)
         .for_each(move |result| {
             // An error of the watch was counted where it arose.
@@ -59,8 +60,25 @@ pub(crate) async fn control<K: Kind>(
                 forget.forget(&OwnerKey::new(K::KIND, gone.namespace.unwrap_or_default(), gone.name));
             }
             std::future::ready(())
-        })
-        .await;
+        });
+    tokio::select! {
+        () = work => {}
+        () = idle => {}
+    }
+}
+
+/// Ends at the signal to stop if the objects were never listed: kube's controller waits for the list, and nothing runs.
+async fn idle<K: Kind>(ctx: Arc<Context>, stopped: watch::Receiver<bool>) {
+    signalled(stopped).await;
+    if ctx.listed(K::KIND) {
+        std::future::pending::<()>().await;
+    }
+}
+
+/// Ends when the process is to stop.
+pub(crate) async fn signalled(mut stopped: watch::Receiver<bool>) {
+    // The sender goes away when the process ends: the same.
+    let _ = stopped.wait_for(|stopped| *stopped).await;
 }
 
 /// What the watch shows. A kind that is not installed has no objects.

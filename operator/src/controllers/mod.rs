@@ -17,6 +17,6 @@ mod status;
 mod turn;
 
 pub(crate) use agent_fleet::Fleet;
-pub(crate) use control::control;
+pub(crate) use control::{control, signalled};
 pub(crate) use scrape_policy::Scrape;
 pub use turn::STATUS_MANAGER;
