@@ -9,6 +9,8 @@
 //! # Layout
 //! - [`api`]: the custom resources: spec, status, CEL rules, defaults, conditions
 //! - [`metrics`]: the one table of metrics: name, type, unit, help, labels, buckets
+//! - [`catalogue`]: alerts and recording rules as data, their expressions, and the cases that prove them
+//! - [`promql`]: which series an expression selects, and which labels its result has
 //! - [`series`]: series under a cap: counters, gauges, histograms; expiry; snapshots
 //! - [`expose`]: content negotiation and the encoders of Prometheus' exposition formats
 //! - [`hpack`]: header blocks of HTTP/2, what gRPC needs of them, also when the connection was joined in mid-life
@@ -16,6 +18,7 @@
 //! - [`records`]: bytes of the ring buffer, parsed
 //! - `checkpoint`: state as bytes, for the process that comes after this one
 //! - [`cgroup`]: cgroup paths of container runtimes: which pod, which container
+//! - [`profiles`]: what is known beforehand about a system whose agents a fleet observes: data, and what is made of it
 //! - [`pods`]: what of a Pod is kept, its agents' status, its workload
 //! - [`resources`]: the objects that carry a fleet's scrape configuration, and their names
 //! - [`tasks`]: task rules, exit classification, and the tracker that turns records into series
@@ -23,12 +26,15 @@
 //! Nothing here reads a clock, a file, a socket, the environment or a random source: they are arguments (`clippy.toml` holds it to that).
 
 pub mod api;
+pub mod catalogue;
 pub mod cgroup;
 mod checkpoint;
 pub mod expose;
 pub mod hpack;
 pub mod metrics;
 pub mod pods;
+pub mod promql;
+pub mod profiles;
 pub mod records;
 pub mod resources;
 pub mod rpc;

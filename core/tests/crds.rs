@@ -165,6 +165,7 @@ fn every_rule_says_what_is_wrong() {
 #[test]
 fn every_bound_is_enforced() {
     for (path, value) in [
+        ("/profile", json!("generic")),
         ("/tasks/maxUnmatched", json!(-1)),
         ("/tasks/maxUnmatched", json!(10_001)),
         ("/tasks/maxUnmatched", json!("1")),

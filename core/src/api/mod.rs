@@ -14,6 +14,7 @@ pub mod cluster_alert_policy;
 pub mod conditions;
 pub mod model_price_list;
 pub mod scalars;
+pub mod profile;
 mod schema;
 pub mod scrape_policy;
 
@@ -21,6 +22,7 @@ pub use agent_fleet::{AgentFleet, AgentFleetSpec, AgentFleetStatus};
 pub use alert_policy::{AlertPolicy, AlertPolicySpec};
 pub use cluster_alert_policy::{ClusterAlertPolicy, ClusterAlertPolicySpec};
 pub use model_price_list::{ModelPriceList, ModelPriceListSpec, ModelPriceListStatus};
+pub use profile::ProfileName;
 pub use schema::MESSAGE_MAX;
 pub use scrape_policy::{ScrapePolicy, ScrapePolicySpec, ScrapePolicyStatus};
 

@@ -1,0 +1,27 @@
+//! Generated rules in Prometheus' own hands: `promtool` parses them, and evaluates them over series that are made up.
+#![expect(clippy::unwrap_used, reason = "all of it is tests, the functions that they share included")]
+
+mod profiles;
+
+use std::path::{Path, PathBuf};
+
+use fleetscope_tests::{command, skip};
+
+/// Whether promtool is there; if not, the test `name` is skipped.
+fn has_promtool(name: &str) -> bool {
+    let there = command::exists("promtool");
+    if !there {
+        skip::skip(name, "promtool is not on PATH: make setup, then make test-rules");
+    }
+    there
+}
+
+/// An empty folder of this name, for what promtool reads.
+fn folder(name: &str) -> PathBuf {
+    let folder = Path::new(env!("CARGO_TARGET_TMPDIR")).join("rules").join(name);
+    if folder.exists() {
+        std::fs::remove_dir_all(&folder).unwrap();
+    }
+    std::fs::create_dir_all(&folder).unwrap();
+    folder
+}
