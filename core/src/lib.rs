@@ -7,6 +7,7 @@
 //! ```
 //!
 //! # Layout
+//! - [`alerting`]: policies and fleets to rules of Prometheus, and what is wrong with them
 //! - [`api`]: the custom resources: spec, status, CEL rules, defaults, conditions
 //! - [`metrics`]: the one table of metrics: name, type, unit, help, labels, buckets
 //! - [`catalogue`]: alerts and recording rules as data, their expressions, and the cases that prove them
@@ -25,6 +26,7 @@
 //!
 //! Nothing here reads a clock, a file, a socket, the environment or a random source: they are arguments (`clippy.toml` holds it to that).
 
+pub mod alerting;
 pub mod api;
 pub mod catalogue;
 pub mod cgroup;

@@ -91,7 +91,8 @@ pub fn scrape_object(kind: ChildKind, fleet: &AgentFleet, site: &Site) -> Value 
         ChildKind::ServiceMonitor => (kind, service_monitor::fields(fleet, site)),
         _ => (ChildKind::ConfigMap, scrape_config_map::fields(fleet, site)),
     };
-    let mut object = json!({ "apiVersion": kind.api_version(), "kind": kind.as_str(), "metadata": metadata(fleet, site) });
+    let mut object =
+        json!({ "apiVersion": kind.api_version(), "kind": kind.as_str(), "metadata": metadata(fleet, site) });
     for (name, value) in fields {
         object[name] = value;
     }
@@ -114,7 +115,7 @@ fn params(fleet: &AgentFleet) -> Value {
 }
 
 /// A fleet from a file may leave its namespace to kubectl's default.
-fn namespace(fleet: &AgentFleet) -> String {
+pub(crate) fn namespace(fleet: &AgentFleet) -> String {
     fleet.namespace().unwrap_or_else(|| "default".to_owned())
 }
 
