@@ -16,9 +16,10 @@ use crate::owner::{OwnerKey, OwnerKind};
 use crate::pods::Index;
 use crate::precedence::Claims;
 use crate::requeue::Requeue;
+use crate::workloads::Workloads;
 
-/// All that the controllers and the watches share. Its locks are held for a look-up, never across an await; who needs both takes
-/// `claims` before `pods`.
+/// All that the controllers and the watches share. Its locks are held for a look-up, never across an await; who needs several takes
+/// `claims` before `pods` and `workloads`.
 pub struct Context {
     /// The API server.
     pub client: Client,
@@ -36,6 +37,8 @@ pub struct Context {
     pub pods: Mutex<Index>,
     /// The fleets, policies and namespaces of the cluster.
     pub claims: Mutex<Claims>,
+    /// Who selects what the operator makes.
+    pub workloads: Mutex<Workloads>,
     /// Objects that something else than themselves changed for.
     pub requeue: Requeue,
     /// Own metrics.
@@ -68,6 +71,7 @@ impl Context {
             turns: Semaphore::new(usize::from(concurrency)),
             children: Children::default(),
             claims: Mutex::default(),
+            workloads: Mutex::default(),
             requeue: Requeue::default(),
             metrics: Metrics::default(),
             listed: Default::default(),
@@ -99,6 +103,7 @@ impl Context {
         OwnerKind::ALL.into_iter().all(|kind| self.listed(kind))
             && self.children.known()
             && lock(&self.claims).namespaces.known()
+            && lock(&self.workloads).known()
             && lock(&self.pods).synced()
     }
 }

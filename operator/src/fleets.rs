@@ -3,7 +3,7 @@
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 
-use fleetscope_core::api::AgentFleet;
+use fleetscope_core::api::{AgentFleet, ProfileName};
 use fleetscope_core::pods::selects;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::LabelSelector;
 use kube::ResourceExt as _;
@@ -21,6 +21,10 @@ pub struct Claim {
     pub selector: LabelSelector,
     /// The fleet's own labels, by which policies select it.
     pub labels: BTreeMap<String, String>,
+    /// Which system its agents belong to.
+    pub profile: ProfileName,
+    /// Bounds of the histograms of its gRPC calls, where it has its own; else empty.
+    pub call_bounds: Vec<f64>,
 }
 
 /// The fleets of all namespaces.
@@ -57,6 +61,8 @@ impl Claim {
             created: fleet.creation_timestamp().map_or(0, |time| time.0.as_second()),
             selector: fleet.spec.selector.clone(),
             labels: fleet.labels().clone(),
+            profile: fleet.spec.profile,
+            call_bounds: fleet.spec.grpc.buckets.clone(),
         }
     }
 

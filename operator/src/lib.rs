@@ -5,14 +5,14 @@
 //!      |                          ^           |                           ^
 //!      +-> Claims (precedence) -> Requeue     +-> status, Events          Children (digests)
 //! watch per kind of children ------^---------------------------------------^
-//! watches of pods, namespaces -----^
+//! watches of pods, namespaces, workloads
 //! Elector -> Gate: asked before each write
 //! ```
 //!
 //! # Layout
 //! - [`args`], [`run`], [`server`], [`metrics`], [`installation`]: the process
 //! - [`controllers`]: what is done about an object
-//! - [`children`], [`pods`], [`fleets`], [`policies`], [`namespaces`], [`secrets`]: what is known
+//! - [`children`], [`pods`], [`fleets`], [`policies`], [`namespaces`], [`workloads`], [`secrets`]: what is known
 //! - [`precedence`]: which policy decides which fleet, and whom a change concerns
 //! - [`follow`]: a kind that may come and go
 //! - [`leader`]: who may write
@@ -44,3 +44,4 @@ pub mod run;
 pub mod secrets;
 pub mod server;
 pub mod throttle;
+pub mod workloads;

@@ -35,7 +35,6 @@ pub struct PolicyClaim {
 #[derive(Debug, Default)]
 pub struct Policies {
     by_namespace: HashMap<String, BTreeMap<OwnerKey, PolicyClaim>>,
-    listed: [bool; OwnerKind::ALL.len()],
 }
 
 /// What a change of a policy was about.
@@ -124,16 +123,6 @@ impl Policies {
     pub fn accepted(&mut self, key: &OwnerKey, accepted: bool) -> Option<PolicyChange> {
         let claim = PolicyClaim { accepted, ..self.get(key)?.clone() };
         self.set(key, Some(claim))
-    }
-
-    /// All policies of a kind are known now.
-    pub fn list(&mut self, kind: OwnerKind) {
-        self.listed[kind as usize] = true;
-    }
-
-    /// Whether all policies that decide alerts are known.
-    pub fn synced(&self) -> bool {
-        [OwnerKind::AlertPolicy, OwnerKind::ClusterAlertPolicy].into_iter().all(|kind| self.listed[kind as usize])
     }
 
     /// A policy.

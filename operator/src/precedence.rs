@@ -39,8 +39,9 @@ pub struct Fleet<'a> {
 /// A policy's share of the fleets.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct Share<'a> {
-    /// Those that it selects.
-    pub selected: Vec<Fleet<'a>>,
+    /// Those that it selects; true, where its catalogue rules are about the fleet: it decides, or would if there were no policy of the
+    /// fleet's namespace, which its rules look for themselves.
+    pub selected: Vec<(Fleet<'a>, bool)>,
     /// Those of them whose catalogue alerts it decides.
     pub decided: Vec<Fleet<'a>>,
     /// Those whose catalogue alerts another policy decides, by that one.
@@ -65,32 +66,43 @@ impl Claims {
         namespaces.into_iter().flat_map(of).collect()
     }
 
-    /// A policy's share. None of a policy that there is not.
-    pub fn share(&self, key: &OwnerKey) -> Option<Share<'_>> {
-        let claim = self.policies.get(key)?;
-        let mut share = Share { selected: self.selected(key, claim), ..Share::default() };
-        if !claim.decides() {
-            return Some(share);
-        }
-        for fleet in &share.selected {
-            match self.decider(*fleet) {
-                _ if claim.enforced => share.decided.push(*fleet),
-                Some(decider) if decider != key => share.yielded.entry(decider).or_default().push(*fleet),
-                _ => share.decided.push(*fleet),
+    /// The share of a policy for which this is claimed.
+    pub fn share<'a>(&'a self, key: &OwnerKey, claim: &PolicyClaim) -> Share<'a> {
+        let mut share = Share::default();
+        for fleet in self.selected(key, claim) {
+            let elder = self.elder(key, claim, fleet);
+            let leads = claim.decides() && (claim.enforced || elder.is_none());
+            share.selected.push((fleet, leads));
+            if !claim.decides() {
+                continue;
+            }
+            let local = (!key.kind.namespaced()).then(|| self.oldest(OwnerKind::AlertPolicy, fleet, None)).flatten();
+            match local.or(elder) {
+                Some((other, _)) if !claim.enforced => share.yielded.entry(other).or_default().push(fleet),
+                _ => share.decided.push(fleet),
             }
         }
-        Some(share)
+        share
     }
 
-    /// The policy that decides a fleet's catalogue alerts, those left out that are enforced.
-    pub fn decider(&self, fleet: Fleet<'_>) -> Option<&OwnerKey> {
-        let oldest = |kind, namespace| {
-            let policies = self.policies.of(kind, namespace);
-            let deciding =
-                policies.filter(|(key, claim)| claim.decides() && !claim.enforced && self.takes(key, claim, fleet));
-            deciding.min_by_key(|(key, claim)| (claim.created, *key)).map(|(key, _)| key)
-        };
-        oldest(OwnerKind::AlertPolicy, fleet.namespace).or_else(|| oldest(OwnerKind::ClusterAlertPolicy, ""))
+    /// The policy of the same kind that comes before this one for a fleet.
+    fn elder(&self, key: &OwnerKey, claim: &PolicyClaim, fleet: Fleet<'_>) -> Option<(&OwnerKey, &PolicyClaim)> {
+        let oldest = self.oldest(key.kind, fleet, Some(key))?;
+        ((oldest.1.created, oldest.0) < (claim.created, key)).then_some(oldest)
+    }
+
+    /// Of the policies of a kind that may decide a fleet's catalogue alerts the oldest, `without` left out.
+    fn oldest(
+        &self,
+        kind: OwnerKind,
+        fleet: Fleet<'_>,
+        without: Option<&OwnerKey>,
+    ) -> Option<(&OwnerKey, &PolicyClaim)> {
+        let policies = self.policies.of(kind, if kind.namespaced() { fleet.namespace } else { "" });
+        let deciding = policies.filter(|(key, claim)| {
+            Some(*key) != without && claim.decides() && !claim.enforced && self.takes(key, claim, fleet)
+        });
+        deciding.min_by_key(|(key, claim)| (claim.created, *key))
     }
 
     fn takes(&self, key: &OwnerKey, claim: &PolicyClaim, fleet: Fleet<'_>) -> bool {

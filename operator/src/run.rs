@@ -7,6 +7,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use fleetscope_core::resources::{ChildKind, Site};
+use fleetscope_core::selected::WorkloadKind;
 use futures::Future;
 use kube::Client;
 use tokio::sync::watch;
@@ -16,10 +17,10 @@ use crate::args::RunArgs;
 use crate::backoff::Backoffs;
 use crate::clock;
 use crate::context::Context;
-use crate::controllers::{Fleet, Scrape, control, signalled};
+use crate::controllers::{Alerts, ClusterAlerts, Fleet, Prices, Scrape, control, signalled};
 use crate::leader::{Elector, Gate, Lost};
 use crate::server::{self, Health, ServerError};
-use crate::{children, installation, namespaces, pods};
+use crate::{children, installation, namespaces, pods, workloads};
 
 /// How long reconciles may go on after the signal to stop. Below Kubernetes' 30 s, and below the lease's deadline.
 const DRAIN: Duration = Duration::from_secs(8);
@@ -80,6 +81,13 @@ pub async fn run(args: RunArgs, stop: impl Future<Output = ()>) -> Result<(), Ru
         parts.spawn(async move {
             watch.await;
             Ok("the watch of children")
+        });
+    }
+    for kind in WorkloadKind::ALL {
+        let watch = workloads::watch(Arc::clone(&ctx), kind);
+        parts.spawn(async move {
+            watch.await;
+            Ok("the watch of workloads")
         });
     }
     let (pods, namespaces) = (pods::watch(Arc::clone(&ctx)), namespaces::watch(Arc::clone(&ctx)));
@@ -146,7 +154,7 @@ async fn control_all(
             $(controllers.spawn(control::<$kind>(Arc::clone(&ctx), concurrency, leading.clone(), stopped.clone()));)*
         };
     }
-    start!(Fleet, Scrape);
+    start!(Fleet, Scrape, Alerts, ClusterAlerts, Prices);
     // One that panicked, or ended though nobody asked it to, ends them all.
     while let Some(ended) = controllers.join_next().await {
         if ended.is_err() || !*stopped.borrow() {

@@ -22,6 +22,7 @@
 use std::collections::BTreeSet;
 
 pub mod budget;
+pub mod built_in;
 mod catalogue_rules;
 mod checker;
 mod effective;

@@ -6,6 +6,7 @@ use k8s_openapi::apimachinery::pkg::apis::meta::v1::OwnerReference;
 use kube::ResourceExt as _;
 use kube::core::DynamicObject;
 use kube::runtime::watcher::Event;
+use serde_json::Value;
 
 use super::digest;
 use crate::owner::{OwnerKey, OwnerKind};
@@ -26,6 +27,8 @@ pub struct Child {
     pub deleting: bool,
     /// Digest of our fields in it.
     pub digest: u64,
+    /// `status.bindings`, where prometheus-operator writes who takes it, without times; as text, for it is read rarely.
+    pub bindings: Option<Box<str>>,
     /// Its controller, if that is of our kinds: also one that was made again under the same name has to look at it.
     owner: Option<OwnerKey>,
     /// The digest of what is desired with which it was compared in full, and was as desired.
@@ -54,15 +57,32 @@ impl Child {
             controller: controller.map(|owner| owner.uid.clone()),
             deleting: object.metadata.deletion_timestamp.is_some(),
             digest: digest::of_object(object),
+            bindings: bindings(object),
             owner: controller.and_then(|owner| owner_key(object, owner)),
             compared: None,
         }
+    }
+
+    /// What of it its owner looks at.
+    fn facts(&self) -> (&str, Option<&str>, bool, u64, Option<&str>) {
+        (&self.uid, self.controller.as_deref(), self.deleting, self.digest, self.bindings.as_deref())
     }
 
     /// Whether the owner with this uid controls it, and our fields in it are those of the desired object with this digest.
     pub fn is(&self, uid: &str, desired: u64) -> bool {
         self.controller.as_deref() == Some(uid) && (self.digest == desired || self.compared == Some(desired))
     }
+}
+
+fn bindings(object: &DynamicObject) -> Option<Box<str>> {
+    let mut bindings = object.data.pointer("/status/bindings")?.clone();
+    for condition in bindings.as_array_mut()?.iter_mut().filter_map(|binding| binding.get_mut("conditions")?.as_array_mut())
+    {
+        for condition in condition.iter_mut().filter_map(Value::as_object_mut) {
+            condition.remove("lastTransitionTime");
+        }
+    }
+    Some(bindings.to_string().into())
 }
 
 fn owner_key(object: &DynamicObject, owner: &OwnerReference) -> Option<OwnerKey> {
@@ -141,8 +161,7 @@ impl Store {
         if own {
             self.written.remove(&place);
         }
-        let facts = |child: &Child| (child.uid.clone(), child.controller.clone(), child.deleting, child.digest);
-        let same = before.as_ref().map(facts) == Some(facts(&child));
+        let same = before.as_ref().is_some_and(|before| before.facts() == child.facts());
         let concerned = owners(child.owner.clone(), before.and_then(|before| before.owner));
         self.by_place.insert(place, child);
         if own || same { Vec::new() } else { concerned }
@@ -270,6 +289,24 @@ mod tests {
         assert_eq!(store.handle(Event::Apply(object("m", "f", 4))), [key("f")]);
         store.handle(Event::Delete(object("m", "f", 4)));
         assert!(store.written.is_empty());
+    }
+
+    #[test]
+    fn who_takes_an_object_is_news_and_when_is_not() {
+        let mut store = Store::default();
+        let bound = |accepted: &str, time: i32| {
+            let mut object = object("m", "f", 1);
+            object.data["status"] = json!({ "bindings": [{
+                "resource": "prometheuses", "conditions": [{ "status": accepted, "lastTransitionTime": time }],
+            }] });
+            object
+        };
+        store.handle(Event::Apply(object("m", "f", 1)));
+        assert_eq!(store.handle(Event::Apply(bound("True", 1))), [key("f")]);
+        assert_eq!(store.handle(Event::Apply(bound("True", 2))), []);
+        assert_eq!(store.handle(Event::Apply(bound("False", 2))), [key("f")]);
+        let kept = store.get(&at("m")).unwrap().bindings.clone().unwrap();
+        assert_eq!(&*kept, r#"[{"conditions":[{"status":"False"}],"resource":"prometheuses"}]"#);
     }
 
     #[test]

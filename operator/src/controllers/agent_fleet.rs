@@ -1,7 +1,10 @@
-//! `AgentFleet`: the object that carries its scrape configuration, and what is seen of its pods and their nodes.
+//! `AgentFleet`: the objects that carry its scrape configuration and its recordings, and what is seen of its pods and their nodes.
 
+use fleetscope_core::alerting::{built_in, recordings};
 use fleetscope_core::api::{AgentFleet, AgentFleetStatus};
-use fleetscope_core::resources::{ChildKind, Desired, scrape_name, scrape_object};
+use fleetscope_core::catalogue;
+use fleetscope_core::profiles;
+use fleetscope_core::resources::{ChildKind, Desired, Site, scrape_name, scrape_object};
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::Condition;
 use kube::ResourceExt as _;
 
@@ -43,7 +46,7 @@ impl Kind for Fleet {
         fleet.spec.suspend
     }
 
-    fn decide(ctx: &Context, _: &OwnerKey, fleet: &AgentFleet) -> Decision<()> {
+    fn decide(ctx: &Context, key: &OwnerKey, fleet: &AgentFleet) -> Decision<()> {
         let installed = ctx.children.installed();
         let object = |kind| Desired {
             kind,
@@ -51,8 +54,22 @@ impl Kind for Fleet {
             namespace: fleet.namespace().unwrap_or_default(),
             body: scrape_object(kind, fleet, &ctx.site),
         };
-        let desired = ChildKind::wanted(fleet, |kind| installed.has(kind)).map(object).into_iter().collect();
+        let scrape = ChildKind::wanted(fleet, |kind| installed.has(kind)).map(object);
+        let profile = profiles::get(fleet.spec.profile);
+        let compat = built_in::recordings_of(profile, &key.namespace, &key.name);
+        let rows = catalogue::recordings();
+        let recordings = recordings::desired(fleet, profile.name.as_str(), rows, compat, &ctx.site, installed);
+        let desired = scrape.into_iter().chain(recordings).collect();
         Decision { faults: Vec::new(), desired, seen: () }
+    }
+
+    fn label_field(fleet: &AgentFleet) -> String {
+        format!("spec.scrape.labels of AgentFleet {}", fleet.name_any())
+    }
+
+    fn beyond_namespace(site: &Site, wanted: &Desired) -> bool {
+        // A monitor's targets are the node agents.
+        wanted.kind != ChildKind::PrometheusRule && wanted.namespace != site.namespace
     }
 
     fn status_of(fleet: &AgentFleet) -> Option<AgentFleetStatus> {

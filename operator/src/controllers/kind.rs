@@ -6,7 +6,7 @@ use std::time::Duration;
 use fleetscope_core::api::agent_fleet::ObjectStatus;
 use fleetscope_core::api::conditions::Fact;
 use fleetscope_core::api::scalars::SecretKey;
-use fleetscope_core::resources::{Desired, Fault};
+use fleetscope_core::resources::{Desired, Fault, Site};
 use jiff::Timestamp;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::Condition;
 use kube::{CustomResourceExt, Resource};
@@ -16,6 +16,9 @@ use serde::de::DeserializeOwned;
 use super::program::Programmed;
 use crate::context::Context;
 use crate::owner::{OwnerKey, OwnerKind};
+
+/// Entries of a list in a message, at most.
+const NAMED: usize = 5;
 
 /// A kind that the operator acts on.
 pub(crate) trait Kind: Send + Sync + 'static {
@@ -54,6 +57,12 @@ pub(crate) trait Kind: Send + Sync + 'static {
 
     /// What is wanted for it, or what is wrong with it.
     fn decide(ctx: &Context, key: &OwnerKey, object: &Self::Object) -> Decision<Self::Seen>;
+
+    /// Where a user can give labels to what is made of it, as in `spec.scrape.labels of AgentFleet review`.
+    fn label_field(object: &Self::Object) -> String;
+
+    /// Whether an object is about more than its own namespace: targets that are elsewhere, rules or receivers for all namespaces.
+    fn beyond_namespace(site: &Site, wanted: &Desired) -> bool;
 
     /// Notes whether it is accepted, where others look at that.
     fn accepted(_ctx: &Context, _key: &OwnerKey, _accepted: bool) {}
@@ -107,4 +116,11 @@ pub(super) fn count(number: usize) -> i32 {
 pub(super) fn listed(mut objects: Vec<ObjectStatus>) -> Vec<ObjectStatus> {
     objects.truncate(64);
     objects
+}
+
+/// A list in a message: the first few, and how many more there are.
+pub(super) fn cut(texts: &[String], separator: &str) -> String {
+    let more = texts.len().saturating_sub(NAMED);
+    let shown = texts[..texts.len() - more].join(separator);
+    if more == 0 { shown } else { format!("{shown} and {more} more") }
 }

@@ -13,15 +13,13 @@ use kube::{Api, ResourceExt as _};
 use serde_json::{Value, json};
 
 use super::compare;
+use super::kind::cut;
 use crate::children::{Availability, Child, Place, api_resource, of_desired};
 use crate::clock;
 use crate::context::Context;
 use crate::error::Error;
 use crate::metrics::Write;
 use crate::owner::OwnerKey;
-
-/// Objects (errors) in a message, at most.
-const NAMED: usize = 5;
 
 /// Who wants objects.
 #[derive(Clone, Copy, Debug)]
@@ -72,12 +70,12 @@ fn fact(owner: Owner<'_>, objects: &[ObjectStatus], errors: &[Error]) -> Fact {
     let told = |reason, message| Fact::new(ConditionType::Programmed, errors.is_empty(), reason, message);
     let names = |objects: &[ObjectStatus]| {
         let named: Vec<String> = objects.iter().map(|object| format!("{} {}", object.kind, object.name)).collect();
-        cut(&named)
+        cut(&named, ", ")
     };
     if !errors.is_empty() {
         let texts: Vec<String> = errors.iter().map(ToString::to_string).collect();
         let place = if objects.is_empty() { String::new() } else { format!("; in place: {}", names(objects)) };
-        return told(worst(errors, objects.is_empty()), format!("{}{place}", cut(&texts)));
+        return told(worst(errors, objects.is_empty()), format!("{}{place}", cut(&texts, ", ")));
     }
     match objects {
         [] if owner.suspended => told(Reason::Suspended, "it is suspended: it has no object".to_owned()),
@@ -92,12 +90,6 @@ fn worst(errors: &[Error], none_in_place: bool) -> Reason {
     let reasons: Vec<Reason> = errors.iter().map(Error::reason).collect();
     let lasting = [Reason::NameConflict, Reason::CrdNotInstalled].into_iter().find(|reason| reasons.contains(reason));
     lasting.unwrap_or(if none_in_place { Reason::ApplyFailed } else { Reason::PartiallyApplied })
-}
-
-fn cut(texts: &[String]) -> String {
-    let more = texts.len().saturating_sub(NAMED);
-    let shown = texts[..texts.len() - more].join(", ");
-    if more == 0 { shown } else { format!("{shown} and {more} more") }
 }
 
 fn place(object: &Desired) -> Place {

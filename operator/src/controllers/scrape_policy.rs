@@ -3,13 +3,18 @@
 use fleetscope_core::api::conditions::{merge, policy_ready};
 use fleetscope_core::api::scalars::SecretKey;
 use fleetscope_core::api::{ScrapePolicy, ScrapePolicyStatus};
-use fleetscope_core::resources::scrape_policy::{self, FleetRef};
+use fleetscope_core::profiles;
+use fleetscope_core::resources::{Desired, Site};
+use fleetscope_core::resources::scrape_policy::{self, FleetRef, Port};
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::Condition;
+
+use kube::ResourceExt as _;
 
 use super::kind::{Decision, Kind, Told, count, listed};
 use crate::context::{Context, lock};
 use crate::owner::{OwnerKey, OwnerKind};
 use crate::policies::PolicyClaim;
+use crate::precedence::Fleet;
 
 /// The controller of `ScrapePolicy`.
 pub(crate) struct Scrape;
@@ -54,6 +59,14 @@ impl Kind for Scrape {
             Ok(desired) => Decision { faults: Vec::new(), desired, seen },
             Err(faults) => Decision { faults, desired: Vec::new(), seen },
         }
+    }
+
+    fn label_field(policy: &ScrapePolicy) -> String {
+        format!("spec.objectLabels of ScrapePolicy {}", policy.name_any())
+    }
+
+    fn beyond_namespace(_: &Site, _: &Desired) -> bool {
+        false
     }
 
     fn status_of(policy: &ScrapePolicy) -> Option<ScrapePolicyStatus> {
@@ -104,10 +117,14 @@ fn counted(number: usize, what: &str) -> String {
 fn fleets(ctx: &Context, key: &OwnerKey) -> Vec<FleetRef> {
     let claims = lock(&ctx.claims);
     let Some(claim) = claims.policies.get(key) else { return Vec::new() };
-    let fleet = |fleet: crate::precedence::Fleet<'_>| FleetRef {
-        name: fleet.name.to_owned(),
-        selector: fleet.claim.selector.clone(),
-        ..FleetRef::default()
+    let fleet = |fleet: Fleet<'_>| {
+        let scrape = profiles::get(fleet.claim.profile).scrape.as_ref();
+        FleetRef {
+            name: fleet.name.to_owned(),
+            selector: fleet.claim.selector.clone(),
+            port: scrape.map(|scrape| Port::Number(scrape.port.into())),
+            path: scrape.map(|scrape| scrape.path.clone()),
+        }
     };
     claims.selected(key, claim).into_iter().map(fleet).collect()
 }

@@ -20,6 +20,7 @@ use serde_json::json;
 use super::announce::announce;
 use super::kind::{Kind, Told};
 use super::program::{self, Owner};
+use super::selected;
 use crate::backoff::Backoffs;
 use crate::clock;
 use crate::context::{Context, lock};
@@ -224,7 +225,7 @@ async fn turn<K: Kind>(guarded: &Guarded<K>, key: &OwnerKey, turns: &Turns<K>) -
         Ok(object) => object,
         Err(invalid) => return unreadable(invalid, key, turns).await,
     };
-    if !K::known(ctx, object) {
+    if !K::known(ctx, object) || !lock(&ctx.workloads).known() {
         return Ok(Turn::Done);
     }
     let (secrets, mut later) = look_for_secrets(object, key, turns).await?;
@@ -237,13 +238,17 @@ async fn turn<K: Kind>(guarded: &Guarded<K>, key: &OwnerKey, turns: &Turns<K>) -
     let programmed = if accepted { Some(program::program(ctx, owner, decision.desired).await?) } else { None };
     let before = last_status(object, key, turns);
     let retry = programmed.as_ref().is_some_and(|programmed| programmed.retry);
+    let mut facts = vec![
+        accepted_fact(&faults, secrets.unread),
+        programmed.as_ref().map_or_else(kept, |programmed| programmed.fact.clone()),
+    ];
+    if accepted {
+        facts.push(selected::fact(ctx, selectable));
+    }
     let told = Told {
         before: &before,
         generation: object.meta().generation,
-        facts: vec![
-            accepted_fact(&faults, secrets.unread),
-            programmed.as_ref().map_or_else(kept, |programmed| programmed.fact.clone()),
-        ],
+        facts,
         programmed,
         seen: decision.seen,
         now: Timestamp::now(),

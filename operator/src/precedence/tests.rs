@@ -55,9 +55,15 @@ fn names<'a>(fleets: &[Fleet<'a>]) -> Names<'a> {
 
 /// Decided fleets, and yielded ones with the name of the policy that has them.
 fn share<'a>(claims: &'a Claims, key: &OwnerKey) -> (Names<'a>, Vec<(&'a str, Names<'a>)>) {
-    let share = claims.share(key).unwrap();
+    let share = claims.share(key, claims.policies.get(key).unwrap());
     let yielded = share.yielded.iter().map(|(key, fleets)| (key.name.as_str(), names(fleets))).collect();
     (names(&share.decided), yielded)
+}
+
+/// Selected fleets, and whether the policy's catalogue rules are about them.
+fn rules<'a>(claims: &'a Claims, key: &OwnerKey) -> Vec<(&'a str, bool)> {
+    let share = claims.share(key, claims.policies.get(key).unwrap());
+    share.selected.iter().map(|(fleet, leads)| (fleet.name, *leads)).collect()
 }
 
 #[test]
@@ -65,7 +71,6 @@ fn a_policy_decides_the_fleets_of_its_namespace_that_it_selects() {
     let claims = claims(&[(alerts("one", "p"), policy(1, "a")), (alerts("two", "q"), policy(1, ""))]);
     assert_eq!(share(&claims, &alerts("one", "p")), (vec!["a1"], vec![]));
     assert_eq!(share(&claims, &alerts("two", "q")), (vec!["a2"], vec![]));
-    assert_eq!(claims.share(&alerts("one", "none")), None);
 }
 
 #[test]
@@ -90,7 +95,7 @@ fn one_that_is_suspended_not_accepted_or_without_the_catalogue_decides_nothing_a
         let claims = claims(&[(alerts("one", "idle"), idle), (alerts("one", "p"), policy(2, ""))]);
         assert_eq!(share(&claims, &alerts("one", "p")), (vec!["a1", "b1"], vec![]));
         assert_eq!(share(&claims, &alerts("one", "idle")), (vec![], vec![]));
-        assert_eq!(names(&claims.share(&alerts("one", "idle")).unwrap().selected), ["a1", "b1"]);
+        assert_eq!(rules(&claims, &alerts("one", "idle")), [("a1", false), ("b1", false)]);
     }
 }
 
@@ -107,6 +112,17 @@ fn a_policy_of_the_namespace_takes_the_place_of_a_cluster_wide_one_unless_that_i
     assert_eq!(share(&claims, &cluster("all")), (vec!["b1", "a2"], vec![("p", vec!["a1"])]));
     assert_eq!(share(&claims, &cluster("younger")), (vec![], vec![("p", vec!["a1"]), ("all", vec!["a2"])]));
     assert_eq!(share(&claims, &cluster("enforced")), (vec!["a1", "b1", "a2"], vec![]));
+    // Whether the policy of the namespace is loaded, the rules of the cluster-wide one see for themselves.
+    assert_eq!(rules(&claims, &cluster("all")), [("a1", true), ("b1", true), ("a2", true)]);
+    assert_eq!(rules(&claims, &cluster("younger")), [("a1", false), ("a2", false)]);
+}
+
+#[test]
+fn a_policy_that_is_accepted_only_now_has_its_share_before_it_is_noted() {
+    let refused = PolicyClaim { accepted: false, ..policy(1, "") };
+    let claims = claims(&[(alerts("one", "p"), refused.clone()), (alerts("one", "younger"), policy(2, "a"))]);
+    let now = PolicyClaim { accepted: true, ..refused };
+    assert_eq!(names(&claims.share(&alerts("one", "p"), &now).decided), ["a1", "b1"]);
 }
 
 #[test]
