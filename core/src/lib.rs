@@ -8,6 +8,7 @@
 //!
 //! # Layout
 //! - [`alerting`]: policies and fleets to rules of Prometheus, and what is wrong with them
+//! - [`alertmanager`]: Alertmanager's configuration out of a policy's receivers and routes
 //! - [`api`]: the custom resources: spec, status, CEL rules, defaults, conditions
 //! - [`metrics`]: the one table of metrics: name, type, unit, help, labels, buckets
 //! - [`catalogue`]: alerts and recording rules as data, their expressions, and the cases that prove them
@@ -27,6 +28,7 @@
 //! Nothing here reads a clock, a file, a socket, the environment or a random source: they are arguments (`clippy.toml` holds it to that).
 
 pub mod alerting;
+pub mod alertmanager;
 pub mod api;
 pub mod catalogue;
 pub mod cgroup;
@@ -35,8 +37,8 @@ pub mod expose;
 pub mod hpack;
 pub mod metrics;
 pub mod pods;
-pub mod promql;
 pub mod profiles;
+pub mod promql;
 pub mod records;
 pub mod resources;
 pub mod rpc;

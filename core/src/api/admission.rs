@@ -1,8 +1,8 @@
 //! What the API server checks when an object is applied, offline: unknown fields, types, bounds, patterns, defaults, CEL.
 //!
 //! For `fleetscope render -f` and for tests. In: a CRD and an object as JSON. Out: the object with its defaults, or every
-//! fault with its path. It knows the keywords that our CRDs use; a keyword that it does not know is itself a fault, so a
-//! CRD cannot outgrow it in silence.
+//! fault with its path. It knows the keywords that our CRDs and those of prometheus-operator use; a keyword that it does not
+//! know is itself a fault, so a CRD cannot outgrow it in silence.
 
 use k8s_openapi::apiextensions_apiserver::pkg::apis::apiextensions::v1::CustomResourceDefinition;
 use kube::CustomResourceExt;
@@ -35,9 +35,8 @@ pub struct Refused {
 /// Checks an object of one of our kinds as the API server would, and reads it with its defaults.
 pub fn admit_as<K: CustomResourceExt + DeserializeOwned>(object: &Value) -> Result<K, Refused> {
     let crd = schema::finish(K::crd());
-    serde_json::from_value(admit(&crd, object)?).map_err(|error| {
-        refused(&crd.spec.names.kind, vec![Fault { path: String::new(), message: error.to_string() }])
-    })
+    serde_json::from_value(admit(&crd, object)?)
+        .map_err(|error| refused(&crd.spec.names.kind, vec![Fault { path: String::new(), message: error.to_string() }]))
 }
 
 /// Checks an object of whichever of our kinds it says that it is, and gives it back with its defaults.

@@ -13,8 +13,9 @@ pub mod alerting;
 pub mod cluster_alert_policy;
 pub mod conditions;
 pub mod model_price_list;
-pub mod scalars;
 pub mod profile;
+pub mod receivers;
+pub mod scalars;
 mod schema;
 pub mod scrape_policy;
 
