@@ -1,6 +1,7 @@
 //! Generated rules in Prometheus' own hands: `promtool` parses them, and evaluates them over series that are made up.
 #![expect(clippy::unwrap_used, reason = "all of it is tests, the functions that they share included")]
 
+mod policies;
 mod profiles;
 
 use std::path::{Path, PathBuf};

@@ -80,6 +80,9 @@ impl<'a> Checker<'a> {
             [("fleets", fleets.matchers.as_str())].into_iter().chain(others.iter().copied()).collect();
         let filled = scan::fill(text, &values)?;
         let parsed = expression::parse(&filled)?;
+        if !expression::is_of_a_rule(&parsed) {
+            return Err(ExpressionError::NoVector);
+        }
         for metric in expression::metrics(&parsed) {
             if !self.recorded.contains(metric.as_str()) && !self.known.emits(&metric) {
                 self.warn(&format!("{path}: nothing emits the metric {metric}"));

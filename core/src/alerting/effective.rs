@@ -9,7 +9,8 @@ use super::input::Audience;
 use super::nearest::nearest;
 use super::promql::number;
 use super::rule::Texts;
-use super::{AlertRow, ProfileAlerts};
+use super::ProfileAlerts;
+use crate::catalogue::{self, Alert};
 use crate::api::alerting::{AlertOverride, CatalogueSpec};
 use crate::api::conditions::Reason;
 use crate::api::scalars::{Decimal, PromDuration, Severity};
@@ -21,7 +22,7 @@ pub(super) const OWN_LABELS: [&str; 9] =
 /// An alert of the catalogue as it is written.
 #[derive(Clone, Debug)]
 pub(super) struct Instance<'a> {
-    pub(super) row: &'a AlertRow<'a>,
+    pub(super) row: &'a Alert,
     /// The profile whose fleets it is for; none: those of all profiles that do not change the alert.
     pub(super) profile: Option<&'a str>,
     /// The profiles that do change it, if it is for those of all others.
@@ -45,7 +46,7 @@ pub(super) struct Values {
 
 /// The instances of a policy's catalogue alerts. `profiles` are those of its fleets.
 pub(super) fn instances<'a>(
-    rows: &'a [AlertRow<'a>],
+    rows: &'a [Alert],
     profiles: &'a [ProfileAlerts<'a>],
     audience: Audience,
     spec: &'a CatalogueSpec,
@@ -71,7 +72,7 @@ pub(super) fn instances<'a>(
 
 /// One alert under one override: for fleets of profiles that change it, and for all others.
 fn of_row<'a>(
-    row: &'a AlertRow<'a>,
+    row: &'a Alert,
     over: Option<&'a AlertOverride>,
     path: &str,
     profiles: &'a [ProfileAlerts<'a>],
@@ -103,20 +104,20 @@ fn of_row<'a>(
     if let Some(values) = common {
         instances.push(Instance { row, profile: None, except, values, labels, annotations, runbook_url });
     }
-    for key in spec.labels.keys().filter(|key| row.by.contains(&key.as_str())) {
+    for key in spec.labels.keys().filter(|key| row.by.contains(key)) {
         refuse_label(&format!("spec.catalogue.labels.{key}"), key, checker);
     }
     for key in over.iter().flat_map(|over| over.labels.keys()) {
-        if row.by.contains(&key.as_str()) || OWN_LABELS.contains(&key.as_str()) {
+        if row.by.contains(key) || OWN_LABELS.contains(&key.as_str()) {
             refuse_label(&format!("{path}.labels.{key}"), key, checker);
         }
     }
 }
 
 /// The values for fleets of a profile; None if there the alert is off.
-fn effective(row: &AlertRow<'_>, profile: Option<&ProfileAlerts<'_>>, over: Option<&AlertOverride>) -> Option<Values> {
-    let of_profile = profile.and_then(|profile| profile.alerts.get(row.name));
-    let by_default = of_profile.and_then(|alert| alert.enabled).unwrap_or(row.on);
+fn effective(row: &Alert, profile: Option<&ProfileAlerts<'_>>, over: Option<&AlertOverride>) -> Option<Values> {
+    let of_profile = profile.and_then(|profile| profile.alerts.get(row.name.as_str()));
+    let by_default = of_profile.and_then(|alert| alert.enabled).unwrap_or(row.default_enabled);
     let on = over.map_or(by_default, |over| over.enabled.unwrap_or(by_default || says_something(over)));
     if !on {
         return None;
@@ -135,17 +136,29 @@ fn effective(row: &AlertRow<'_>, profile: Option<&ProfileAlerts<'_>>, over: Opti
         severity: over
             .and_then(|over| over.severity)
             .or_else(|| of_profile.and_then(|alert| alert.severity))
-            .unwrap_or(row.severity),
-        hold: text(duration(|over| &over.hold), of_profile.and_then(|alert| alert.hold.as_ref()), row.hold),
-        keep_firing_for: text(duration(|over| &over.keep_firing_for), None, row.keep_firing_for),
-        window: row.window.map(|window| text(duration(|over| &over.window), None, window)),
+            .unwrap_or_else(|| severity(row.severity)),
+        hold: text(duration(|over| &over.hold), of_profile.and_then(|alert| alert.hold.as_ref()), &row.hold),
+        keep_firing_for: text(duration(|over| &over.keep_firing_for), None, &row.keep_firing_for),
+        window: row.window.as_ref().map(|window| text(duration(|over| &over.window), None, window)),
         threshold: decimal(
             |over| &over.threshold,
             of_profile.and_then(|alert| alert.threshold.as_ref()),
-            row.threshold.as_ref().map(|threshold| threshold.value),
+            row.threshold.as_ref().map(|threshold| threshold.value.as_str()),
         ),
-        minimum: decimal(|over| &over.minimum, of_profile.and_then(|alert| alert.minimum.as_ref()), row.minimum),
+        minimum: decimal(
+            |over| &over.minimum,
+            of_profile.and_then(|alert| alert.minimum.as_ref()),
+            row.minimum.as_ref().map(|minimum| minimum.value.as_str()),
+        ),
     })
+}
+
+fn severity(of_row: catalogue::Severity) -> Severity {
+    match of_row {
+        catalogue::Severity::Critical => Severity::Critical,
+        catalogue::Severity::Warning => Severity::Warning,
+        catalogue::Severity::Info => Severity::Info,
+    }
 }
 
 /// Whether an override says anything but whether the alert is on.
@@ -154,11 +167,11 @@ fn says_something(over: &AlertOverride) -> bool {
     *over != nothing
 }
 
-fn check_overrides(rows: &[AlertRow<'_>], audience: Audience, spec: &CatalogueSpec, checker: &mut Checker<'_>) {
+fn check_overrides(rows: &[Alert], audience: Audience, spec: &CatalogueSpec, checker: &mut Checker<'_>) {
     for (i, over) in spec.overrides.iter().enumerate() {
         let path = format!("spec.catalogue.overrides[{i}]");
         let Some(row) = rows.iter().find(|row| row.name == over.alert) else {
-            let remedy = match nearest(&over.alert, rows.iter().map(|row| row.name)) {
+            let remedy = match nearest(&over.alert, rows.iter().map(|row| row.name.as_str())) {
                 Some(near) => format!("did you mean {near}? docs/alerts.md lists all"),
                 None => "docs/alerts.md lists all alerts".to_owned(),
             };
@@ -171,8 +184,10 @@ fn check_overrides(rows: &[AlertRow<'_>], audience: Audience, spec: &CatalogueSp
             checker.value(format!("{path}.alert"), message, "override it in a ClusterAlertPolicy");
         }
         check_values(row, over, &path, checker);
-        for (name, text) in over.labels.iter().chain(&over.annotations) {
-            checker.template(&format!("{path}: {name}"), &text.0);
+        for (list, texts) in [("labels", &over.labels), ("annotations", &over.annotations)] {
+            for (name, text) in texts {
+                checker.template(&format!("{path}.{list}.{name}"), &text.0);
+            }
         }
     }
     for (name, text) in &spec.labels {
@@ -180,7 +195,7 @@ fn check_overrides(rows: &[AlertRow<'_>], audience: Audience, spec: &CatalogueSp
     }
 }
 
-fn check_values(row: &AlertRow<'_>, over: &AlertOverride, path: &str, checker: &mut Checker<'_>) {
+fn check_values(row: &Alert, over: &AlertOverride, path: &str, checker: &mut Checker<'_>) {
     if let Some(threshold) = &over.threshold {
         match &row.threshold {
             None => checker.value(
@@ -192,7 +207,7 @@ fn check_values(row: &AlertRow<'_>, over: &AlertOverride, path: &str, checker: &
                 let (least, most) = (bounds.min.parse().unwrap_or(f64::MIN), bounds.max.parse().unwrap_or(f64::MAX));
                 if !(least..=most).contains(&threshold.value()) {
                     let message =
-                        format!("{} is not from {} to {} ({})", threshold.0, bounds.min, bounds.max, bounds.unit);
+                        format!("{} is not from {} to {}", threshold.0, bounds.min, bounds.max);
                     checker.value(format!("{path}.threshold"), message, "set a value within these bounds");
                 }
             }

@@ -6,6 +6,7 @@
 use std::collections::BTreeSet;
 
 use promql_parser::label::{MatchOp, Matcher};
+use promql_parser::parser::value::ValueType;
 use promql_parser::parser::{self, BinaryExpr, Call, Expr, ParenExpr, VectorSelector};
 
 use super::scan::{self, ExpressionError};
@@ -20,6 +21,11 @@ pub(super) fn parse(text: &str) -> Result<Expr, ExpressionError> {
     let pieces = scan::pieces(text)?;
     scan::limits(&pieces)?;
     parser::parse(&scan::without_backquotes(&pieces)).map_err(|message| ExpressionError::Syntax { message })
+}
+
+/// Whether a rule can have it: its result is a vector, or a number.
+pub(super) fn is_of_a_rule(expr: &Expr) -> bool {
+    matches!(expr.value_type(), ValueType::Vector | ValueType::Scalar)
 }
 
 /// The metrics that an expression names, those of patterns left out.

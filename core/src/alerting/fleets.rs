@@ -7,13 +7,12 @@
 
 use super::promql::{one_of, quote};
 use super::rule::{Rule, texts};
+use crate::catalogue::{FLEET_INFO, Fleets};
 
 /// Recorded for each fleet of a policy that does not name them.
 pub const MEMBER: &str = "fleetscope:policy_member:info";
 /// Recorded for each fleet whose catalogue alerts a policy of its namespace decides.
 pub const COVERED: &str = "fleetscope:alert_policy:info";
-/// Recorded for each fleet, with its profile.
-pub const FLEET_INFO: &str = "fleet:info:one";
 
 /// Most fleets that are named in matchers, and most bytes that this may take.
 const NAMED: usize = 50;
@@ -134,14 +133,12 @@ impl Reach<'_> {
                 return Some(selection);
             }
             if is_short(&fleets) {
-                let namespace = quote(namespace);
+                let namespace = namespace.to_owned();
                 selection.matchers = match fleets[..] {
-                    [fleet] => format!("namespace={namespace},fleet={}", quote(&fleet.name)),
-                    _ => format!(
-                        "namespace={namespace},fleet=~{}",
-                        quote(&one_of(fleets.iter().map(|f| f.name.as_str())))
-                    ),
-                };
+                    [fleet] => Fleets::One { namespace, fleet: fleet.name.clone() },
+                    _ => Fleets::Some { namespace, fleets: fleets.iter().map(|fleet| fleet.name.clone()).collect() },
+                }
+                .to_string();
                 return Some(selection);
             }
         }
@@ -159,7 +156,8 @@ impl Reach<'_> {
     }
 
     fn everywhere(&self) -> String {
-        self.namespace.map_or_else(|| "fleet!=\"\"".to_owned(), |namespace| format!("namespace={}", quote(namespace)))
+let all = self.namespace.map(|namespace| Fleets::Namespace { namespace: namespace.to_owned() });
+        all.unwrap_or(Fleets::All).to_string()
     }
 
     /// Whether its fleets are told by recorded series.

@@ -1,4 +1,4 @@
-//! What rules are made of: a policy, and the catalogue in the form in which it is read here.
+//! What rules are made of: a policy, its fleets, the catalogue, and what profiles change of it.
 
 use std::collections::BTreeMap;
 
@@ -10,6 +10,7 @@ use super::object::{self, POLICY_LABEL};
 use crate::api::alerting::Alerting;
 use crate::api::scalars::Severity;
 use crate::api::{AlertPolicy, ClusterAlertPolicy};
+use crate::catalogue::{Alert, AlertScope};
 use crate::resources::Site;
 
 /// Which metrics there are.
@@ -22,52 +23,6 @@ impl<F: Fn(&str) -> bool> Known for F {
     fn emits(&self, metric: &str) -> bool {
         self(metric)
     }
-}
-
-/// An alert of the catalogue.
-#[derive(Clone, Copy, Debug)]
-pub struct AlertRow<'a> {
-    /// Its name.
-    pub name: &'a str,
-    /// It is about fleets, not about Fleetscope itself.
-    pub of_fleets: bool,
-    /// Rule group.
-    pub area: &'a str,
-    /// How urgent it is.
-    pub severity: Severity,
-    /// How long it must hold.
-    pub hold: &'a str,
-    /// How long it goes on.
-    pub keep_firing_for: &'a str,
-    /// Value of `$window`, if it has that.
-    pub window: Option<&'a str>,
-    /// What it compares with, if it does.
-    pub threshold: Option<Threshold<'a>>,
-    /// Value of `$minimum`, if it has that.
-    pub minimum: Option<&'a str>,
-    /// Labels of its result beside `namespace` and `fleet`.
-    pub by: &'a [&'a str],
-    /// The expression, with placeholders.
-    pub expr: &'a str,
-    /// One sentence, with templates.
-    pub summary: &'a str,
-    /// More, with templates.
-    pub description: &'a str,
-    /// Whether it is on by default.
-    pub on: bool,
-}
-
-/// What an alert compares with.
-#[derive(Clone, Copy, Debug)]
-pub struct Threshold<'a> {
-    /// Value of `$threshold`, as decimal text.
-    pub value: &'a str,
-    /// The least that makes sense.
-    pub min: &'a str,
-    /// The most that makes sense.
-    pub max: &'a str,
-    /// Its unit.
-    pub unit: &'a str,
 }
 
 /// What a profile changes of the catalogue's alerts, by their names.
@@ -111,7 +66,7 @@ pub struct PolicyInput<'a> {
     /// The fleets that it selects.
     pub fleets: &'a [SelectedFleet],
     /// The catalogue.
-    pub alerts: &'a [AlertRow<'a>],
+    pub alerts: &'a [Alert],
     /// What profiles change of it.
     pub profiles: &'a [ProfileAlerts<'a>],
     /// Which metrics there are.
@@ -128,12 +83,12 @@ pub(super) struct Audience {
 // === impl Audience ===
 
 impl Audience {
-    pub(super) fn hears(self, row: &AlertRow<'_>) -> bool {
-        row.of_fleets || self.cluster && self.self_alerts
+    pub(super) fn hears(self, row: &Alert) -> bool {
+        row.scope == AlertScope::Fleet || (self.cluster && self.self_alerts)
     }
 
-    pub(super) fn may_hear(self, row: &AlertRow<'_>) -> bool {
-        row.of_fleets || self.cluster
+    pub(super) fn may_hear(self, row: &Alert) -> bool {
+        row.scope == AlertScope::Fleet || self.cluster
     }
 }
 

@@ -44,13 +44,14 @@ mod template;
 mod told;
 
 use crate::api::alerting::Alerting;
+use crate::catalogue::{Fleets, RUNBOOKS};
 use crate::resources::{Desired, Fault, Installed, Site};
 use checker::Checker;
 pub use fleets::SelectedFleet;
 use fleets::{Reach, Selection};
 use group::Area;
 pub use group::{GROUP_BYTES, OBJECT_BYTES, RULES_PER_GROUP};
-pub use input::{AlertRow, Known, Policy, PolicyInput, ProfileAlert, ProfileAlerts, Threshold};
+pub use input::{Known, Policy, PolicyInput, ProfileAlert, ProfileAlerts};
 pub use object::{POLICY_LABEL, RULES};
 use rule::texts;
 pub use rule::{Group, Rule, Texts};
@@ -58,8 +59,6 @@ use told::Told;
 
 /// Value of the label `source` of everything that is made here.
 pub const SOURCE: &str = "fleetscope";
-/// Folder of the runbook pages, unless a policy says otherwise.
-pub const RUNBOOKS: &str = "https://github.com/fleetscope/fleetscope/blob/main/docs/runbooks";
 /// Recorded for each policy: its `metadata.generation`, so that a dashboard can mark when it changed.
 pub const GENERATION: &str = "fleetscope:policy_generation:info";
 
@@ -121,7 +120,7 @@ pub fn groups(input: &PolicyInput<'_>) -> Result<(Vec<Group>, Vec<String>), Vec<
     // Without fleets expressions are looked at all the same: a policy is right or wrong before its fleets are there.
     let own = reach.own();
     let fleets =
-        own.clone().unwrap_or_else(|| Selection { matchers: "fleet!=\"\"".to_owned(), conditions: Vec::new() });
+        own.clone().unwrap_or_else(|| Selection { matchers: Fleets::All.to_string(), conditions: Vec::new() });
     let mut said = vec![Area {
         name: "rules".to_owned(),
         seconds: None,

@@ -34,8 +34,11 @@ pub(super) fn rules(own: &[OwnRule], fleets: &Selection, told: &Told<'_>, checke
 }
 
 fn of(path: &str, own: &OwnRule, fleets: &Selection, told: &Told<'_>, checker: &mut Checker<'_>) -> Option<Rule> {
-    for (name, text) in own.labels.iter().chain(&own.annotations).filter(|_| own.alert.is_some()) {
-        checker.template(&format!("{path}: {name}"), &text.0);
+    for (list, texts) in [("labels", &own.labels), ("annotations", &own.annotations)] {
+        // Labels of recordings are no templates.
+        for (name, text) in texts.iter().filter(|_| own.alert.is_some()) {
+            checker.template(&format!("{path}.{list}.{name}"), &text.0);
+        }
     }
     let expr = checker.expression(&format!("{path}.expr"), &own.expr.0, fleets, &[]);
     let mut labels: Texts = own.labels.iter().map(|(name, value)| (name.clone(), value.0.clone())).collect();

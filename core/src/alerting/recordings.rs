@@ -4,49 +4,37 @@
 
 use kube::ResourceExt as _;
 
-use super::fleets::FLEET_INFO;
 use super::group::{Area, groups};
 use super::object::{Owner, kind, objects};
-use super::promql::quote;
 use super::rule::{Group, Rule, Texts, texts};
-use super::scan;
 use crate::api::AgentFleet;
 use crate::api::agent_fleet::ScrapeOutput;
 use crate::api::alerting::RuleOutput;
+use crate::catalogue::{FLEET_INFO, Fleets, Recording};
 use crate::resources::{self, Desired, FLEET_LABEL, Installed, Site};
 
 /// Time between two evaluations.
 const INTERVAL: &str = "30s";
-
-/// A recording rule of the catalogue.
-#[derive(Clone, Copy, Debug)]
-pub struct RecordingRow<'a> {
-    /// Name of the series.
-    pub record: &'a str,
-    /// Rule group.
-    pub area: &'a str,
-    /// The expression, with `$fleets`.
-    pub expr: &'a str,
-}
 
 /// The groups of a fleet's recordings. `compat` are the rules of its profile.
 pub fn fleet_recordings(
     namespace: &str,
     fleet: &str,
     profile: &str,
-    rows: &[RecordingRow<'_>],
+    rows: &[Recording],
     compat: Vec<Rule>,
 ) -> Vec<Group> {
-    let matchers = format!("namespace={},fleet={}", quote(namespace), quote(fleet));
+    let one = Fleets::One { namespace: namespace.to_owned(), fleet: fleet.to_owned() }.to_string();
     let info = texts([("namespace", namespace), ("fleet", fleet), ("profile", profile)]);
     let mut areas = vec![Area::ordered("info", None, vec![Rule::record(FLEET_INFO, "vector(1)", info)])];
     for row in rows {
         // A row of the catalogue always fills in: its own tests hold it to that.
-        let Ok(expr) = scan::fill(row.expr.trim(), &[("fleets", &matchers)]) else { continue };
-        let rule = Rule::record(row.record, expr, Texts::new());
-        match areas.iter_mut().find(|area| area.name == row.area) {
+        let Ok(expr) = row.expression(&one) else { continue };
+        let rule = Rule::record(&row.record, expr, Texts::new());
+        let name = row.area.as_str();
+        match areas.iter_mut().find(|area| area.name == name) {
             Some(area) => area.lists.iter_mut().for_each(|list| list.push(rule.clone())),
-            None => areas.push(Area::ordered(row.area, None, vec![rule])),
+            None => areas.push(Area::ordered(name, None, vec![rule])),
         }
     }
     areas.push(Area::loose(format!("profile/{profile}"), compat));
@@ -57,7 +45,7 @@ pub fn fleet_recordings(
 pub fn desired(
     fleet: &AgentFleet,
     profile: &str,
-    rows: &[RecordingRow<'_>],
+    rows: &[Recording],
     compat: Vec<Rule>,
     site: &Site,
     installed: Installed,

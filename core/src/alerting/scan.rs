@@ -66,6 +66,9 @@ pub(super) enum ExpressionError {
         "failed to fill in $fleets: it stands for label matchers, so its place is inside of braces: metric{{$fleets}}"
     )]
     OutsideBraces,
+    /// A range or a string.
+    #[error("failed to make a rule of PromQL: the result is a range or a string, not a vector")]
+    NoVector,
     /// What the parser says.
     #[error("failed to parse PromQL: {message}")]
     Syntax {

@@ -235,6 +235,7 @@ async fn turn<K: Kind>(guarded: &Guarded<K>, key: &OwnerKey, turns: &Turns<K>) -
     K::accepted(ctx, key, accepted);
     let uid = object.meta().uid.clone().unwrap_or_default();
     let owner = Owner { key, uid: &uid, suspended: K::suspended(object) };
+    let selectable = if accepted { selected::children::<K>(ctx, object, &decision.desired) } else { Vec::new() };
     let programmed = if accepted { Some(program::program(ctx, owner, decision.desired).await?) } else { None };
     let before = last_status(object, key, turns);
     let retry = programmed.as_ref().is_some_and(|programmed| programmed.retry);
