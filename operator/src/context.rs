@@ -7,12 +7,12 @@ use std::time::Duration;
 use fleetscope_core::resources::{MANAGER, Site};
 use kube::Client;
 use kube::runtime::events::{Recorder, Reporter};
-use tokio::sync::Semaphore;
+use tokio::sync::{Semaphore, watch};
 
 use crate::children::Children;
 use crate::leader::Gate;
 use crate::metrics::Metrics;
-use crate::owner::{OwnerKey, OwnerKind};
+use crate::owner::OwnerKind;
 use crate::pods::Index;
 use crate::precedence::Claims;
 use crate::requeue::Requeue;
@@ -45,6 +45,7 @@ pub struct Context {
     pub metrics: Metrics,
     /// Writes Events. One for all: it counts repetitions.
     pub recorder: Recorder,
+    everybody: watch::Sender<u64>,
     listed: [AtomicBool; OwnerKind::ALL.len()],
 }
 
@@ -74,18 +75,19 @@ impl Context {
             workloads: Mutex::default(),
             requeue: Requeue::default(),
             metrics: Metrics::default(),
+            everybody: watch::Sender::new(0),
             listed: Default::default(),
         }
     }
 
-    /// Wakes all objects: something changed that each of them may look at.
+    /// Wakes all objects of all kinds: something changed that each of them may look at.
     pub fn requeue_all(&self) {
-        let claims = lock(&self.claims);
-        let policies: Vec<OwnerKey> = claims.policies.all().cloned().collect();
-        let fleets = claims.fleets.all();
-        drop(claims);
-        self.requeue.push(fleets);
-        self.requeue.push(policies);
+        self.everybody.send_modify(|times| *times += 1);
+    }
+
+    /// Changes each time that all objects are to look again.
+    pub fn everybody(&self) -> watch::Receiver<u64> {
+        self.everybody.subscribe()
     }
 
     /// All objects of a kind were listed, or the kind is not installed. True for the first time.

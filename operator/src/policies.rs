@@ -135,9 +135,4 @@ impl Policies {
         let policies = self.by_namespace.get(namespace).into_iter().flatten();
         policies.filter(move |(key, _)| key.kind == kind)
     }
-
-    /// All policies.
-    pub fn all(&self) -> impl Iterator<Item = &OwnerKey> {
-        self.by_namespace.values().flat_map(BTreeMap::keys)
-    }
 }

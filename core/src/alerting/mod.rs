@@ -36,6 +36,7 @@ mod nearest;
 mod object;
 mod own;
 mod promql;
+pub mod receivers;
 pub mod recordings;
 mod rule;
 mod scan;

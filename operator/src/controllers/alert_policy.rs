@@ -1,10 +1,11 @@
-//! `AlertPolicy`: the rules for fleets of its namespace.
+//! `AlertPolicy`: the rules and receivers for fleets of its namespace.
 
 use std::time::Duration;
 
 use fleetscope_core::alerting::Policy;
 use fleetscope_core::api::AlertPolicy;
 use fleetscope_core::api::alerting::PolicyStatus;
+use fleetscope_core::api::scalars::SecretKey;
 use fleetscope_core::resources::{Desired, Site};
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::Condition;
 
@@ -38,6 +39,10 @@ impl Kind for Alerts {
 
     fn suspended(policy: &AlertPolicy) -> bool {
         policy.spec.alerting.suspend
+    }
+
+    fn secrets(policy: &AlertPolicy) -> Vec<(String, SecretKey)> {
+        alerts::secret_keys(Policy::Namespaced(policy))
     }
 
     fn decide(ctx: &Context, key: &OwnerKey, policy: &AlertPolicy) -> Decision<Made> {

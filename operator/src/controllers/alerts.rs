@@ -1,6 +1,8 @@
 //! What `AlertPolicy` and `ClusterAlertPolicy` have in common: their share of the fleets, what is made of them, and their status.
 
-use fleetscope_core::alerting::{self, Policy, PolicyInput, SelectedFleet, built_in};
+use fleetscope_core::alerting::{self, Policy, PolicyInput, SelectedFleet, built_in, receivers};
+use fleetscope_core::api::receivers::secrets;
+use fleetscope_core::api::scalars::SecretKey;
 use fleetscope_core::api::alerting::PolicyStatus;
 use fleetscope_core::api::conditions::{ConditionType, Fact, Reason, merge, policy_ready};
 use fleetscope_core::catalogue;
@@ -24,6 +26,7 @@ const UNKNOWN_METRIC: &str = "nothing emits the metric";
 pub(crate) struct Made {
     alerts: usize,
     recordings: usize,
+    receivers: usize,
     warnings: Vec<String>,
 }
 
@@ -73,7 +76,13 @@ pub(super) fn known(ctx: &Context) -> bool {
     kinds.into_iter().all(|kind| ctx.listed(kind)) && ctx.children.known()
 }
 
-/// The rules of a policy.
+/// Keys of Secrets that a policy's receivers name.
+pub(super) fn secret_keys(policy: Policy<'_>) -> Vec<(String, SecretKey)> {
+    let keys = secrets(&policy.alerting().routing.receivers);
+    keys.into_iter().map(|key| ("spec.receivers".to_owned(), key)).collect()
+}
+
+/// The rules and receivers of a policy.
 pub(super) fn decide(ctx: &Context, key: &OwnerKey, policy: Policy<'_>) -> Decision<Made> {
     let fleets = selected(&lock(&ctx.claims), key);
     let input = PolicyInput {
@@ -83,10 +92,15 @@ pub(super) fn decide(ctx: &Context, key: &OwnerKey, policy: Policy<'_>) -> Decis
         profiles: built_in::profiles(),
         known: &built_in::emits,
     };
-    match alerting::desired(&input, &ctx.site, ctx.children.installed()) {
+    let installed = ctx.children.installed();
+    match alerting::desired(&input, &ctx.site, installed) {
         Ok(made) => {
-            let seen = Made { alerts: made.alerts, recordings: made.recordings, warnings: made.warnings };
-            Decision { faults: Vec::new(), desired: made.objects, seen }
+            let receivers = receivers::desired(policy, &ctx.site, installed);
+            let of_policy = receivers.as_ref().map_or(0, |_| policy.alerting().routing.receivers.len());
+            let alerting::Rendered { mut objects, alerts, recordings, warnings } = made;
+            objects.extend(receivers);
+            let seen = Made { alerts, recordings, receivers: of_policy, warnings };
+            Decision { faults: Vec::new(), desired: objects, seen }
         }
         Err(faults) => Decision { faults, desired: Vec::new(), seen: Made::default() },
     }
@@ -170,6 +184,7 @@ fn status_of(
     PolicyStatus {
         alerts: Some(count(made.alerts)),
         recordings: Some(count(made.recordings)),
+        receivers: Some(count(made.receivers)),
         warnings: warnings.map(|text| text[..text.floor_char_boundary(WARNING_BYTES)].to_owned()).collect(),
         objects: listed(programmed.objects),
         ..next
@@ -210,7 +225,8 @@ mod tests {
     }
 
     fn made() -> Made {
-        Made { alerts: 5, recordings: 7, warnings: vec!["spec.rules[0]: nothing emits the metric x".to_owned()] }
+        let warnings = vec!["spec.rules[0]: nothing emits the metric x".to_owned()];
+        Made { alerts: 5, recordings: 7, receivers: 1, warnings }
     }
 
     fn words(status: &PolicyStatus) -> Vec<String> {

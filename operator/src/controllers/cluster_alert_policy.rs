@@ -1,10 +1,11 @@
-//! `ClusterAlertPolicy`: the rules for fleets of all namespaces.
+//! `ClusterAlertPolicy`: the rules and receivers for fleets of all namespaces.
 
 use std::time::Duration;
 
 use fleetscope_core::alerting::Policy;
 use fleetscope_core::api::ClusterAlertPolicy;
 use fleetscope_core::api::alerting::PolicyStatus;
+use fleetscope_core::api::scalars::SecretKey;
 use fleetscope_core::resources::{Desired, Site};
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::Condition;
 
@@ -38,6 +39,10 @@ impl Kind for ClusterAlerts {
 
     fn suspended(policy: &ClusterAlertPolicy) -> bool {
         policy.spec.alerting.suspend
+    }
+
+    fn secrets(policy: &ClusterAlertPolicy) -> Vec<(String, SecretKey)> {
+        alerts::secret_keys(Policy::Cluster(policy))
     }
 
     fn decide(ctx: &Context, key: &OwnerKey, policy: &ClusterAlertPolicy) -> Decision<Made> {

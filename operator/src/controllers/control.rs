@@ -43,6 +43,10 @@ pub(crate) async fn control<K: Kind>(
         let object = ObjectRef::new(&key.name);
         Some((if K::KIND.namespaced() { object.within(&key.namespace) } else { object }, ctx))
     });
+    let everybody = stream::unfold(ctx.everybody(), |mut everybody| async move {
+        everybody.changed().await.ok()?;
+        Some(((), everybody))
+    });
     let forget = Arc::clone(&turns);
     let idle = idle::<K>(ctx, stopped.clone());
     let work = Controller::for_stream(objects, reader)
@@ -52,6 +56,7 @@ pub(crate) async fn control<K: Kind>(
             // Not sent: the process ends.
             let _ = leading.wait_for(|leading| *leading).await;
         }))
+        .reconcile_all_on(everybody)
         .graceful_shutdown_on(signalled(stopped))
         .run(reconcile::<K>, |_, never, _| -> Action { match *never {} }, turns)
         .for_each(move |result| {
