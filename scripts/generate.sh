@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# Writes the files that come out of the sources: the CRDs, the chart's copy of them, the table of metrics.
+# Writes the files that come out of the sources: the CRDs, the chart's copy of them, the table of metrics, the reference of the custom resources.
 #   scripts/generate.sh [--check]       --check writes nothing and fails where a file differs
 set -euo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")/.."
@@ -7,11 +7,12 @@ out=$(mktemp -d)
 trap 'rm -rf "$out"' EXIT
 cargo run --quiet --locked -p fleetscope-operator -- crds --out-dir "$out/crds"
 cargo run --quiet --locked -p fleetscope-core --example metrics >"$out/metrics.md"
+cargo run --quiet --locked -p fleetscope-core --example reference >"$out/reference.md"
 if [ "${1:-}" = --check ]; then
   rc=0
   diff -r "$out/crds" crds || rc=1
   diff -r "$out/crds" charts/fleetscope/files/crds || rc=1
-  diff "$out/metrics.md" docs/metrics.md || rc=1
+  for f in metrics reference; do diff "$out/$f.md" "docs/$f.md" || rc=1; done
   [ $rc = 0 ] || echo "generate: the files above are not what the sources say; to repair: make generate" >&2
   exit $rc
 fi
@@ -20,4 +21,4 @@ for d in crds charts/fleetscope/files/crds; do
   rm -f "$d"/*.yaml
   cp "$out"/crds/*.yaml "$d/"
 done
-cp "$out/metrics.md" docs/metrics.md
+cp "$out"/{metrics,reference}.md docs/

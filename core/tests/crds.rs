@@ -5,7 +5,7 @@
 use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 
-use fleetscope_core::api::admission::{Fault, admit_fleet};
+use fleetscope_core::api::admission::{Fault, admit_any, admit_as};
 use fleetscope_core::api::agent_fleet::GrpcSpec;
 use fleetscope_core::api::{AgentFleet, AgentFleetSpec, GENERATED, crd_file, crd_yaml, crds};
 use k8s_openapi::apiextensions_apiserver::pkg::apis::apiextensions::v1::CustomResourceDefinition;
@@ -45,12 +45,16 @@ fn rule() -> Value {
 
 /// Each fault as `path: message`.
 fn faults(object: &Value) -> Vec<String> {
-    let faults = admit_fleet(object).err().map(|refused| refused.faults).unwrap_or_default();
+    let faults = admit_any(object).err().map(|refused| refused.faults).unwrap_or_default();
     faults.iter().map(|Fault { path, message }| format!("{path}: {message}")).collect()
 }
 
-fn schema() -> Value {
-    serde_json::to_value(crds()[0].spec.versions[0].schema.as_ref().unwrap().open_api_v3_schema.as_ref()).unwrap()
+/// The schema of each kind.
+fn schemas() -> Vec<(String, Value)> {
+    let schema = |crd: &CustomResourceDefinition| {
+        serde_json::to_value(crd.spec.versions[0].schema.as_ref().unwrap().open_api_v3_schema.as_ref()).unwrap()
+    };
+    crds().iter().map(|crd| (crd.spec.names.kind.clone(), schema(crd))).collect()
 }
 
 #[test]
@@ -89,14 +93,14 @@ fn samples_are_accepted_and_illegal_ones_refused() {
 
 #[test]
 fn defaults_of_the_schema_are_those_of_the_types() {
-    let read = admit_fleet(&fleet(&json!({ "selector": {} }))).unwrap();
+    let read = admit_as::<AgentFleet>(&fleet(&json!({ "selector": {} }))).unwrap();
     assert_eq!(read.spec, AgentFleetSpec::default());
     // A nested object that says one thing gets the rest.
-    let read = admit_fleet(&fleet(&json!({ "selector": {}, "scrape": { "interval": "1m" } }))).unwrap();
+    let read = admit_as::<AgentFleet>(&fleet(&json!({ "selector": {}, "scrape": { "interval": "1m" } }))).unwrap();
     assert_eq!(read.spec.scrape.scrape_timeout, "10s");
-    let read = admit_fleet(&fleet(&json!({ "selector": {}, "tasks": { "rules": [rule()] } }))).unwrap();
+    let read = admit_as::<AgentFleet>(&fleet(&json!({ "selector": {}, "tasks": { "rules": [rule()] } }))).unwrap();
     assert_eq!((read.spec.tasks.rules[0].group.as_str(), read.spec.tasks.max_unmatched), ("default", 100));
-    let read = admit_fleet(&fleet(&json!({ "selector": {}, "grpc": { "nativeHistograms": true } }))).unwrap();
+    let read = admit_as::<AgentFleet>(&fleet(&json!({ "selector": {}, "grpc": { "nativeHistograms": true } }))).unwrap();
     assert_eq!(read.spec.grpc, GrpcSpec { native_histograms: true, ..GrpcSpec::default() });
 }
 
@@ -104,8 +108,8 @@ fn defaults_of_the_schema_are_those_of_the_types() {
 fn a_fleet_that_was_read_is_written_as_it_was() {
     let path = root("tests/samples/everything.yaml");
     let object: Value = serde_saphyr::from_str(&read(&path)).unwrap();
-    let read: AgentFleet = admit_fleet(&object).unwrap();
-    let again = admit_fleet(&serde_json::to_value(&read).unwrap()).unwrap();
+    let read: AgentFleet = admit_as::<AgentFleet>(&object).unwrap();
+    let again = admit_as::<AgentFleet>(&serde_json::to_value(&read).unwrap()).unwrap();
     assert_eq!(again, read);
 }
 
@@ -211,8 +215,9 @@ fn walk(schema: &Value, path: &str, look: &mut impl FnMut(&Value, &str)) {
 
 #[test]
 fn every_field_has_docs_and_bounds_and_none_accepts_null() {
-    for part in ["spec", "status"] {
-        walk(&schema()["properties"][part], part, &mut |schema, path| {
+    for (kind, part) in schemas().iter().flat_map(|kind| [(kind, "spec"), (kind, "status")]) {
+        let (kind, schema) = kind;
+        walk(&schema["properties"][part], &format!("{kind} {part}"), &mut |schema, path| {
             assert_eq!(schema.get("nullable"), None, "{path}");
             let bounded = match schema["type"].as_str() {
                 Some("integer") => {
@@ -236,13 +241,19 @@ fn every_field_has_docs_and_bounds_and_none_accepts_null() {
 
 #[test]
 fn every_rule_compiles() {
-    let mut rules = 0;
-    walk(&schema(), "", &mut |schema, path| {
-        let compiled = compile_schema(schema);
-        assert!(!compiled.has_errors(), "{path}: {:?}", compiled.compilation_errors());
-        rules += schema["x-kubernetes-validations"].as_array().map_or(0, Vec::len);
-    });
-    assert_eq!(rules, 10);
+    let mut rules = Vec::new();
+    for (kind, schema) in schemas() {
+        let mut count = 0;
+        walk(&schema, &kind, &mut |schema, path| {
+            let compiled = compile_schema(schema);
+            assert!(!compiled.has_errors(), "{path}: {:?}", compiled.compilation_errors());
+            count += schema["x-kubernetes-validations"].as_array().map_or(0, Vec::len);
+        });
+        rules.push((kind, count));
+    }
+    // A rule that is added has its case above or in policies.rs.
+    let wanted = ["AgentFleet", "AlertPolicy", "ClusterAlertPolicy", "ModelPriceList", "ScrapePolicy"].map(str::to_owned);
+    assert_eq!(rules, wanted.into_iter().zip([10, 18, 19, 1, 21]).collect::<Vec<_>>());
 }
 
 #[test]
@@ -250,7 +261,10 @@ fn an_object_of_another_kind_is_refused() {
     let other = json!({ "apiVersion": "v1", "kind": "ConfigMap", "metadata": {}, "spec": { "selector": {} } });
     assert_eq!(
         faults(&other),
-        ["apiVersion: must be fleetscope.io/v1alpha1", "kind: must be AgentFleet", "metadata.name: required"]
+        ["kind: must be one of AgentFleet, AlertPolicy, ClusterAlertPolicy, ModelPriceList, ScrapePolicy"]
     );
-    assert_eq!(faults(&Value::Null).len(), 4);
+    let faults = admit_as::<AgentFleet>(&other).unwrap_err().faults;
+    let paths: Vec<&str> = faults.iter().map(|fault| fault.path.as_str()).collect();
+    assert_eq!(paths, ["apiVersion", "kind", "metadata.name"]);
+    assert_eq!(admit_as::<AgentFleet>(&Value::Null).unwrap_err().faults.len(), 4);
 }

@@ -5,12 +5,13 @@
 //! CRD cannot outgrow it in silence.
 
 use k8s_openapi::apiextensions_apiserver::pkg::apis::apiextensions::v1::CustomResourceDefinition;
-use kube::CustomResourceExt as _;
+use kube::CustomResourceExt;
 use kube::core::cel::{Validator, apply_defaults};
 use regex::Regex;
+use serde::de::DeserializeOwned;
 use serde_json::{Map, Value};
 
-use super::{AgentFleet, schema};
+use super::schema;
 
 /// One thing that is wrong with an object.
 #[derive(Clone, Debug, Eq, PartialEq, Ord, PartialOrd)]
@@ -31,11 +32,25 @@ pub struct Refused {
     pub faults: Vec<Fault>,
 }
 
-/// Checks an `AgentFleet` as the API server would, and reads it with its defaults.
-pub fn admit_fleet(object: &Value) -> Result<AgentFleet, Refused> {
-    let object = admit(&schema::finish(AgentFleet::crd()), object)?;
-    serde_json::from_value(object)
-        .map_err(|error| refused("AgentFleet", vec![Fault { path: String::new(), message: error.to_string() }]))
+/// Checks an object of one of our kinds as the API server would, and reads it with its defaults.
+pub fn admit_as<K: CustomResourceExt + DeserializeOwned>(object: &Value) -> Result<K, Refused> {
+    let crd = schema::finish(K::crd());
+    serde_json::from_value(admit(&crd, object)?).map_err(|error| {
+        refused(&crd.spec.names.kind, vec![Fault { path: String::new(), message: error.to_string() }])
+    })
+}
+
+/// Checks an object of whichever of our kinds it says that it is, and gives it back with its defaults.
+pub fn admit_any(object: &Value) -> Result<Value, Refused> {
+    let kind = object.get("kind").and_then(Value::as_str).unwrap_or_default();
+    match super::crds().iter().find(|crd| crd.spec.names.kind == kind) {
+        Some(crd) => admit(crd, object),
+        None => {
+            let kinds: Vec<String> = super::crds().into_iter().map(|crd| crd.spec.names.kind).collect();
+            let message = format!("must be one of {}", kinds.join(", "));
+            Err(refused(kind, vec![Fault { path: "kind".to_owned(), message }]))
+        }
+    }
 }
 
 /// Checks an object against the first version of a CRD and gives it back with its defaults.

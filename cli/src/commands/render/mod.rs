@@ -11,7 +11,8 @@ use std::io::{self, Read};
 use std::path::PathBuf;
 
 use clap::{Args, ValueEnum};
-use fleetscope_core::api::admission::admit_fleet;
+use fleetscope_core::api::AgentFleet;
+use fleetscope_core::api::admission::admit_as;
 use fleetscope_core::api::agent_fleet::ScrapeOutput;
 use fleetscope_core::resources::{ChildKind, Site, scrape_object};
 use kube::ResourceExt as _;
@@ -154,7 +155,7 @@ fn fleet(
     scope: &ScopeArgs,
     faults: &mut Vec<Problem>,
     skipped: &mut BTreeMap<String, usize>,
-) -> Option<(String, fleetscope_core::api::AgentFleet)> {
+) -> Option<(String, AgentFleet)> {
     let Document { place, mut object } = document;
     match object.get("kind").and_then(Value::as_str) {
         Some("AgentFleet") => {}
@@ -190,7 +191,7 @@ fn fleet(
             ));
         }
     }
-    match admit_fleet(&object) {
+    match admit_as::<AgentFleet>(&object) {
         Ok(fleet) => (faults.len() == before).then_some((place, fleet)),
         Err(refused) => {
             let title = format!("{place} (AgentFleet {namespace}/{name})");

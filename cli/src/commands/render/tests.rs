@@ -51,7 +51,7 @@ fn every_kind_can_be_asked_for_and_json_is_one_list() {
 #[test]
 fn the_objects_are_those_of_the_operator() {
     let object: Value = serde_saphyr::from_str(&rendered("--system-namespace obs", FLEET).text).unwrap();
-    let fleet = admit_fleet(&serde_saphyr::from_str(FLEET).unwrap()).unwrap();
+    let fleet = admit_as::<AgentFleet>(&serde_saphyr::from_str(FLEET).unwrap()).unwrap();
     let site = Site { namespace: "obs".to_owned(), ..Site::default() };
     assert_eq!(object, scrape_object(ChildKind::PodMonitor, &fleet, &site));
 }

@@ -6,6 +6,8 @@ use std::path::{Path, PathBuf};
 
 use serde_json::Value;
 
+use super::lines::Lines;
+use super::place::Place;
 use crate::exit::Problem;
 
 /// Most bytes of one file: a thousand times the largest fleet that an API server stores would fit.
@@ -16,8 +18,8 @@ const ENDINGS: [&str; 3] = ["yaml", "yml", "json"];
 /// One object and where it stands.
 #[derive(Debug)]
 pub(super) struct Document {
-    /// For people: `fleet.yaml: document 2`.
-    pub(super) place: String,
+    /// Where it is.
+    pub(super) place: Place,
     /// Not checked yet.
     pub(super) object: Value,
 }
@@ -89,13 +91,14 @@ fn add(name: &str, bytes: Result<Vec<u8>, SourceError>, documents: &mut Vec<Docu
             return;
         }
     };
+    let mut lines = Lines::of(&bytes).into_iter();
     let mut reader = bytes.as_slice();
-    for (i, object) in serde_saphyr::read::<_, Value>(&mut reader).enumerate() {
-        let place = format!("{name}: document {}", i + 1);
+    for object in serde_saphyr::read::<_, Value>(&mut reader) {
+        let place = Place::new(name, lines.next().unwrap_or_default());
         match object {
             Ok(object) => expand(place, object, documents),
             Err(error) => faults.push(Problem::new(
-                format!("{place}: failed to read YAML: {}", error.without_snippet()),
+                format!("{name}: failed to read YAML: {}", error.without_snippet()),
                 "correct the YAML; indentation is by blanks, and texts with `: ` or `#` need quotes",
             )),
         }
@@ -103,12 +106,12 @@ fn add(name: &str, bytes: Result<Vec<u8>, SourceError>, documents: &mut Vec<Docu
 }
 
 /// The items of a List, as `kubectl get -o yaml` prints one, or the object itself.
-fn expand(place: String, mut object: Value, documents: &mut Vec<Document>) {
+fn expand(place: Place, mut object: Value, documents: &mut Vec<Document>) {
     let is_list = object.get("kind").and_then(Value::as_str).is_some_and(|kind| kind.ends_with("List"));
     match object.get_mut("items").map(Value::take) {
         Some(Value::Array(items)) if is_list => {
             let items = items.into_iter().enumerate();
-            documents.extend(items.map(|(i, object)| Document { place: format!("{place}, item {}", i + 1), object }));
+            documents.extend(items.map(|(i, object)| Document { place: place.item(i), object }));
         }
         Some(other) => {
             object["items"] = other;

@@ -1,23 +1,28 @@
 //! What to do about a fault, told from the CRD's own schema: its descriptions and its fields, without a cluster.
 
+use std::collections::BTreeMap;
 use std::sync::LazyLock;
 
 use fleetscope_core::api::admission::Fault;
 use fleetscope_core::api::crds;
+use k8s_openapi::apiextensions_apiserver::pkg::apis::apiextensions::v1::CustomResourceDefinition;
 use serde_json::Value;
 
 use crate::exit::Problem;
 
-/// The schema of `AgentFleet` as JSON.
-static SCHEMA: LazyLock<Value> = LazyLock::new(|| {
-    let crds = crds();
-    let crd = crds.iter().find(|crd| crd.spec.names.kind == "AgentFleet").expect("crds() lists AgentFleet");
-    let schema = crd.spec.versions[0].schema.as_ref().and_then(|s| s.open_api_v3_schema.as_ref());
-    serde_json::to_value(schema).expect("a schema of strings, numbers and maps is JSON")
+/// The schemas of our kinds as JSON.
+static SCHEMAS: LazyLock<BTreeMap<String, Value>> = LazyLock::new(|| {
+    let schema = |crd: CustomResourceDefinition| {
+        let schema = crd.spec.versions[0].schema.as_ref().and_then(|s| s.open_api_v3_schema.as_ref());
+        let schema = serde_json::to_value(schema).expect("a schema of strings, numbers and maps is JSON");
+        (crd.spec.names.kind, schema)
+    };
+    crds().into_iter().map(schema).collect()
 });
 
-/// A fault as a problem with its remedy.
-pub(super) fn problem(title: &str, fault: &Fault) -> Problem {
+/// A fault of an object of a kind as a problem with its remedy.
+pub(super) fn problem(kind: &str, title: &str, fault: &Fault) -> Problem {
+    let schema_at = |path: &str| schema_at(kind, path);
     let path = fault.path.trim_start_matches('.');
     let text = if path.is_empty() {
         format!("{title}: {}", fault.message)
@@ -25,7 +30,7 @@ pub(super) fn problem(title: &str, fault: &Fault) -> Problem {
         format!("{title}: {path}: {}", fault.message)
     };
     let remedy = match (parent(path), schema_at(path)) {
-        ("", None) if path.is_empty() || path == "spec" => "set spec, with a selector".to_owned(),
+        ("", None) if path.is_empty() || path == "spec" => "set spec".to_owned(),
         ("metadata" | "", None) => format!("set {path} as every object of Kubernetes has it"),
         (parent, None) => {
             let fields = schema_at(parent).map(fields).unwrap_or_default();
@@ -51,8 +56,8 @@ fn fields(schema: &Value) -> String {
 }
 
 /// The schema of a path such as `spec.tasks.rules[0].name`.
-fn schema_at(path: &str) -> Option<&'static Value> {
-    let mut schema: &'static Value = &SCHEMA;
+fn schema_at(kind: &str, path: &str) -> Option<&'static Value> {
+    let mut schema: &'static Value = SCHEMAS.get(kind)?;
     for part in path.split('.').filter(|part| !part.is_empty()) {
         let name = part.split('[').next().unwrap_or(part);
         schema =
