@@ -16,8 +16,11 @@
 //! - [`records`]: bytes of the ring buffer, parsed
 //! - `checkpoint`: state as bytes, for the process that comes after this one
 //! - [`cgroup`]: cgroup paths of container runtimes: which pod, which container
+//! - `glob`: patterns with `*`
 //! - [`pods`]: what of a Pod is kept, its agents' status, its workload
-//! - [`resources`]: the objects that carry a fleet's scrape configuration, and their names
+//! - [`prices`]: what tokens of LLMs cost, by the cluster's price lists
+//! - [`resources`]: the objects that are made of custom resources, and their names
+//! - [`selected`]: whether a Prometheus or an Alertmanager takes them, and if not, why
 //! - [`tasks`]: task rules, exit classification, and the tracker that turns records into series
 //!
 //! Nothing here reads a clock, a file, a socket, the environment or a random source: they are arguments (`clippy.toml` holds it to that).
@@ -26,12 +29,15 @@ pub mod api;
 pub mod cgroup;
 mod checkpoint;
 pub mod expose;
+mod glob;
 pub mod hpack;
 pub mod metrics;
 pub mod pods;
+pub mod prices;
 pub mod records;
 pub mod resources;
 pub mod rpc;
+pub mod selected;
 pub mod series;
 mod slab;
 pub mod tasks;
