@@ -53,6 +53,8 @@ pub struct FleetRef {
     pub name: String,
     /// Its pods.
     pub selector: LabelSelector,
+    /// Selectors of older fleets that take some of the same pods: those are theirs. Fleets that share no pod need not be named.
+    pub elders: Vec<LabelSelector>,
     /// Where its profile says that metrics are.
     pub port: Option<Port>,
     /// The path that its profile says.

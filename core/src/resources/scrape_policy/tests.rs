@@ -3,6 +3,9 @@
 mod faults;
 mod targets;
 
+use std::collections::BTreeSet;
+use std::sync::LazyLock;
+
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::LabelSelectorRequirement;
 use proptest::prelude::*;
 
@@ -75,15 +78,16 @@ fn a_policy_that_says_little_gives_a_monitor_for_each_fleet_and_a_scrape_config_
 
 #[test]
 fn every_setting_is_in_each_form() {
-    for (output, golden) in [
-        ("PodMonitor", include_str!("testdata/everything-pod-monitor.yaml")),
-        ("ServiceMonitor", include_str!("testdata/everything-service-monitor.yaml")),
-        ("ScrapeConfig", include_str!("testdata/everything-scrape-config.yaml")),
-        ("ConfigMap", include_str!("testdata/everything-config-map.yaml")),
-    ] {
-        let policy = policy(EVERYTHING, &json!({ "output": output }));
-        assert_eq!(rendered(&policy, Installed::default()), golden, "{output}");
-    }
+    let forms = ["PodMonitor", "ServiceMonitor", "ScrapeConfig", "ConfigMap"];
+    let golden = [
+        include_str!("testdata/everything-pod-monitor.yaml"),
+        include_str!("testdata/everything-service-monitor.yaml"),
+        include_str!("testdata/everything-scrape-config.yaml"),
+        include_str!("testdata/everything-config-map.yaml"),
+    ];
+    // An explicit form is given whether its kind is installed or not.
+    let made = forms.map(|form| rendered(&policy(EVERYTHING, &json!({ "output": form })), Installed::default()));
+    assert_eq!(made, golden);
 }
 
 #[test]
@@ -187,12 +191,13 @@ proptest! {
         policy_name in "[a-z0-9]([-a-z0-9.]{0,251}[a-z0-9])?",
         names in proptest::collection::btree_set("[a-z0-9]([-a-z0-9.]{0,251}[a-z0-9])?|yes|1e3", 1..6),
     ) {
-        let mut policy = policy(MINIMAL, &json!({ "output": "ConfigMap" }));
+        static BARE: LazyLock<ScrapePolicy> = LazyLock::new(|| policy(MINIMAL, &json!({ "output": "ConfigMap" })));
+        let mut policy = BARE.clone();
         policy.metadata.name = Some(policy_name.clone());
         policy.spec.static_targets.clear();
         let fleets: Vec<FleetRef> = names.iter().map(|name| FleetRef { name: name.clone(), ..FleetRef::default() }).collect();
         let objects = desired(&policy, &fleets, &site(), Installed::all()).unwrap();
-        let made: std::collections::BTreeSet<&String> = objects.iter().map(|object| &object.name).collect();
+        let made: BTreeSet<&String> = objects.iter().map(|object| &object.name).collect();
         prop_assert_eq!(made.len(), names.len());
         for (object, name) in objects.iter().zip(&names) {
             let file: Value = serde_saphyr::from_str(object.body["data"][SCRAPE_CONFIGS].as_str().unwrap()).unwrap();
