@@ -20,7 +20,10 @@ const POLICIES: [&str; 2] = [
 const FORMS: [&str; 5] = ["Auto", "PodMonitor", "ServiceMonitor", "ScrapeConfig", "ConfigMap"];
 
 fn site() -> Site {
-    Site { namespace: "fleetscope-system".to_owned(), monitor_labels: BTreeMap::from([("a".to_owned(), "b".to_owned())]) }
+    Site {
+        namespace: "fleetscope-system".to_owned(),
+        monitor_labels: BTreeMap::from([("a".to_owned(), "b".to_owned())]),
+    }
 }
 
 fn fleets() -> Result<[FleetRef; 2]> {
@@ -33,7 +36,8 @@ fn fleets() -> Result<[FleetRef; 2]> {
             { "key": "debug", "operator": "DoesNotExist" },
         ],
     });
-    let review = FleetRef { name: "review".to_owned(), selector: serde_json::from_value(selector)?, ..FleetRef::default() };
+    let review =
+        FleetRef { name: "review".to_owned(), selector: serde_json::from_value(selector)?, ..FleetRef::default() };
     let (port, path) = (Some(Port::Number(9090)), Some("/prom".to_owned()));
     Ok([review, FleetRef { name: "edge".to_owned(), port, path, ..FleetRef::default() }])
 }
@@ -95,7 +99,10 @@ fn monitors_are_as_prometheus_operators_definitions_have_them() -> Result<()> {
     let mut checked = BTreeMap::new();
     for kind in [ChildKind::PodMonitor, ChildKind::ServiceMonitor, ChildKind::ScrapeConfig] {
         let Some(file) = definition(kind.plural()) else {
-            skip::skip("rules::scrape", "prometheus-operator's definitions are not beside a folder of PATH: make setup, then make test-rules");
+            skip::skip(
+                "rules::scrape",
+                "prometheus-operator's definitions are not beside a folder of PATH: make setup, then make test-rules",
+            );
             return Ok(());
         };
         let text = std::fs::read_to_string(&file).with_context(|| file.display().to_string())?;
@@ -106,7 +113,8 @@ fn monitors_are_as_prometheus_operators_definitions_have_them() -> Result<()> {
             *checked.entry(kind.as_str()).or_insert(0) += 1;
         }
         // What is not in the definition is told, so the check can fail.
-        let mut wrong = objects()?.into_iter().find(|object| object["kind"] == kind.as_str()).context("there is one")?;
+        let mut wrong =
+            objects()?.into_iter().find(|object| object["kind"] == kind.as_str()).context("there is one")?;
         wrong["spec"]["sampelLimit"] = json!(1);
         let told = admit(&definition, &wrong).unwrap_err().faults;
         assert_eq!(told.iter().map(|fault| fault.path.as_str()).collect::<Vec<_>>(), ["spec.sampelLimit"]);
@@ -135,7 +143,11 @@ fn plain_scrape_configuration_is_accepted_by_promtool() -> Result<()> {
         checked += 1;
     }
     std::fs::write(folder.join("wrong.yml"), "scrape_configs: [{job_name: a, sampel_limit: 1}]")?;
-    let wrong = command::run_with("promtool", &["check", "config", "--syntax-only", &folder.join("wrong.yml").to_string_lossy()], "")?;
+    let wrong = command::run_with(
+        "promtool",
+        &["check", "config", "--syntax-only", &folder.join("wrong.yml").to_string_lossy()],
+        "",
+    )?;
     assert_ne!(wrong.code, 0, "promtool tells what it does not know");
     std::fs::remove_dir_all(&folder)?;
     assert!(checked >= 12, "{checked} files");

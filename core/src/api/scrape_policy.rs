@@ -207,7 +207,13 @@ pub struct PodTargets {
 #[serde(rename_all = "camelCase")]
 pub struct StaticTargets {
     /// Each `host:port`. Required.
-    #[schemars(length(min = 1, max = 256), inner(length(min = 3, max = 300), regex(pattern = r"^(\[[0-9a-fA-F:.]+\]|[A-Za-z0-9]([-A-Za-z0-9.]*[A-Za-z0-9])?):[0-9]{1,5}$")))]
+    #[schemars(
+        length(min = 1, max = 256),
+        inner(
+            length(min = 3, max = 300),
+            regex(pattern = r"^(\[[0-9a-fA-F:.]+\]|[A-Za-z0-9]([-A-Za-z0-9.]*[A-Za-z0-9])?):[0-9]{1,5}$")
+        )
+    )]
     pub targets: Vec<String>,
     /// The fleet that they are shown as, the label `fleet` of their series. Required.
     #[schemars(length(min = 1, max = 253), regex(pattern = r"^[a-z0-9]([-a-z0-9.]*[a-z0-9])?$"))]

@@ -21,10 +21,15 @@ pub fn check(spec: &ModelPriceListSpec) -> Vec<Fault> {
         if let Some((from, Some(until))) = period(price)
             && from >= until
         {
-            faults.push(Fault::value(path("until"), "is not after from, so that the prices never hold", "exchange them"));
+            faults.push(Fault::value(
+                path("until"),
+                "is not after from, so that the prices never hold",
+                "exchange them",
+            ));
         }
         // The first of those before is told of: 1,000 equal entries give 999 faults, not half a million.
-        if let Some((other, before)) = spec.models[..i].iter().enumerate().find(|(_, before)| ambiguous(before, price)) {
+        if let Some((other, before)) = spec.models[..i].iter().enumerate().find(|(_, before)| ambiguous(before, price))
+        {
             let message = format!(
                 "neither it nor spec.models[{other}] is the more specific one: {} and {} match a same call from the same day on",
                 shown(before),

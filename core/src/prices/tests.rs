@@ -49,10 +49,7 @@ fn every_kind_of_token_has_its_price_or_that_of_the_kind_it_is_counted_with() {
     assert_eq!(prices(json!({ "input": "3", "output": "15" })), ["3", "15", "3", "3", "15"]);
     let all = json!({ "input": "3", "output": "15", "cacheRead": "0.3", "cacheWrite": "3.75", "reasoning": "60" });
     assert_eq!(prices(all), ["3", "15", "0.3", "3.75", "60"]);
-    assert_eq!(
-        Category::ALL.map(Category::as_str),
-        ["input", "output", "cache_read", "cache_write", "reasoning"]
-    );
+    assert_eq!(Category::ALL.map(Category::as_str), ["input", "output", "cache_read", "cache_write", "reasoning"]);
 }
 
 #[test]
@@ -94,7 +91,8 @@ fn of_several_lists_the_more_specific_entry_counts_and_then_the_first_by_name() 
 
 #[test]
 fn a_date_that_is_none_is_a_fault_and_never_in_force() {
-    let models = json!([with(entry("*", "m", "1"), "from", "2026-02-30"), with(entry("*", "n", "1"), "until", "2026-13-01")]);
+    let models =
+        json!([with(entry("*", "m", "1"), "from", "2026-02-30"), with(entry("*", "n", "1"), "until", "2026-13-01")]);
     assert_eq!(
         faults(&models),
         [
@@ -124,7 +122,10 @@ fn two_entries_of_which_none_is_the_more_specific_one_are_a_fault() {
         )
     };
     assert_eq!(faults(&json!([entry("p", "m", "1"), entry("p", "m", "2")])), [says("p/m", "p/m")]);
-    assert_eq!(faults(&json!([entry("*", "gpt-*-a", "1"), entry("*", "gpt-a-*", "2")])), [says("*/gpt-*-a", "*/gpt-a-*")]);
+    assert_eq!(
+        faults(&json!([entry("*", "gpt-*-a", "1"), entry("*", "gpt-a-*", "2")])),
+        [says("*/gpt-*-a", "*/gpt-a-*")]
+    );
     let begun = |day: &str| with(entry("p", "m", "1"), "from", day);
     for fine in [
         json!([entry("p", "m", "1"), entry("q", "m", "2")]),

@@ -91,7 +91,8 @@ pub fn scrape_object(kind: ChildKind, fleet: &AgentFleet, site: &Site) -> Value 
         ChildKind::ServiceMonitor => (kind, service_monitor::fields(fleet, site)),
         _ => (ChildKind::ConfigMap, scrape_config_map::fields(fleet, site)),
     };
-    let mut object = json!({ "apiVersion": kind.api_version(), "kind": kind.as_str(), "metadata": metadata(fleet, site) });
+    let mut object =
+        json!({ "apiVersion": kind.api_version(), "kind": kind.as_str(), "metadata": metadata(fleet, site) });
     for (name, value) in fields {
         object[name] = value;
     }

@@ -127,7 +127,8 @@ pub fn condition(children: &[Child], workloads: &[Workload]) -> Fact {
     }
     if let Some(child) = alone.first() {
         let who = if child.kind == ChildKind::AlertmanagerConfig { "Alertmanager" } else { "Prometheus" };
-        let message = format!("there is no {who} of prometheus-operator in the cluster that could take {}", child.title());
+        let message =
+            format!("there is no {who} of prometheus-operator in the cluster that could take {}", child.title());
         return Fact::new(kind, Status::Unknown, Reason::NoPrometheus, message);
     }
     if by.is_empty() {

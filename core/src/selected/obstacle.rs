@@ -76,14 +76,21 @@ impl Obstacle {
             Self::Object { unmet, .. } => format!("takes {kind}s with {}, and this one {}", unmet.wants(), unmet.has()),
             Self::OwnNamespace { .. } => format!("takes {kind}s of its own namespace {} only", workload.namespace),
             Self::Namespace { unmet, .. } => {
-                format!("takes {kind}s of namespaces with {}, and namespace {} {}", unmet.wants(), child.namespace, unmet.has())
+                format!(
+                    "takes {kind}s of namespaces with {}, and namespace {} {}",
+                    unmet.wants(),
+                    child.namespace,
+                    unmet.has()
+                )
             }
             Self::DaemonSet => format!("is an agent on each node (spec.mode: DaemonSet), which takes no {kind}"),
             Self::IgnoresNamespaces => format!(
                 "looks for targets in the {kind}'s own namespace only (spec.ignoreNamespaceSelectors), and these are elsewhere"
             ),
             Self::EnforcesNamespace => {
-                format!("limits rules to series of their own namespace (spec.enforcedNamespaceLabel), and this {kind} is for all")
+                format!(
+                    "limits rules to series of their own namespace (spec.enforcedNamespaceLabel), and this {kind} is for all"
+                )
             }
             Self::OnNamespace { strategy } => format!(
                 "gives the receivers of an {kind} the alerts of its own namespace only (spec.alertmanagerConfigMatcherStrategy: {strategy}), and this one is for all"

@@ -18,7 +18,9 @@ pub(super) fn obstacle(child: &Child, workload: &Workload) -> Option<Obstacle> {
             Some(Obstacle::IgnoresNamespaces)
         }
         // It would evaluate the rules over series of the rules' own namespace only.
-        ChildKind::PrometheusRule if child.beyond_namespace && enforces(child, spec) => Some(Obstacle::EnforcesNamespace),
+        ChildKind::PrometheusRule if child.beyond_namespace && enforces(child, spec) => {
+            Some(Obstacle::EnforcesNamespace)
+        }
         _ => None,
     }
 }

@@ -151,7 +151,8 @@ fn all_that_is_missing_is_told_together_and_the_nearest_of_several_is_told_of() 
         why(&monitor(&[]), &[far.clone(), near.clone()]),
         "PodMonitor agents/review-scrape is not selected: Prometheus monitoring/kps takes PodMonitors with label release=kps, and this one has no label release, and takes PodMonitors with label team=x, and this one has no label team; remedy: helm upgrade fleetscope CHART --reuse-values --set-string monitoring.labels.release=kps, or release: kps in spec.scrape.labels of AgentFleet review; and helm upgrade fleetscope CHART --reuse-values --set-string monitoring.labels.team=x, or team: x in spec.scrape.labels of AgentFleet review (1 other does not select it either)"
     );
-    let agent = workload("PrometheusAgent", "agent", &json!({ "podMonitorSelector": {}, "podMonitorNamespaceSelector": {} }));
+    let agent =
+        workload("PrometheusAgent", "agent", &json!({ "podMonitorSelector": {}, "podMonitorNamespaceSelector": {} }));
     assert_eq!(judge(&monitor(&[]), &[far, near, agent]), by(&["PrometheusAgent monitoring/agent"]));
 }
 
@@ -204,7 +205,9 @@ fn receivers_for_all_namespaces_need_a_strategy_that_shows_them_all_alerts() {
     for (strategy, named) in [(Value::Null, "OnNamespace"), (except, "OnNamespaceExceptForAlertmanagerNamespace")] {
         assert_eq!(
             why(&receivers(true), &alertmanager("monitoring", &strategy)),
-            format!("AlertmanagerConfig fleetscope-system/policy-receivers is not selected: Alertmanager monitoring/main gives the receivers of an AlertmanagerConfig the alerts of its own namespace only (spec.alertmanagerConfigMatcherStrategy: {named}), and this one is for all; remedy: kubectl -n monitoring patch alertmanager main --type merge -p '{{\"spec\":{{\"alertmanagerConfigMatcherStrategy\":{{\"type\":\"None\"}}}}}}'")
+            format!(
+                "AlertmanagerConfig fleetscope-system/policy-receivers is not selected: Alertmanager monitoring/main gives the receivers of an AlertmanagerConfig the alerts of its own namespace only (spec.alertmanagerConfigMatcherStrategy: {named}), and this one is for all; remedy: kubectl -n monitoring patch alertmanager main --type merge -p '{{\"spec\":{{\"alertmanagerConfigMatcherStrategy\":{{\"type\":\"None\"}}}}}}'"
+            )
         );
     }
 }
@@ -264,14 +267,20 @@ fn the_condition_is_about_all_objects_together() {
     assert_eq!(fact(&[plain.clone()], &kps), (Status::True, Reason::NothingToSelect, nothing.to_owned()));
     let taken = (Status::True, Reason::SelectedBy, "selected by Prometheus monitoring/kps".to_owned());
     assert_eq!(fact(&[plain, monitor(&[]), monitor(&[])], &kps), taken);
-    let alone = "there is no Prometheus of prometheus-operator in the cluster that could take PodMonitor agents/review-scrape";
+    let alone =
+        "there is no Prometheus of prometheus-operator in the cluster that could take PodMonitor agents/review-scrape";
     assert_eq!(fact(&[monitor(&[])], &[]), (Status::Unknown, Reason::NoPrometheus, alone.to_owned()));
     let alone = "there is no Alertmanager of prometheus-operator in the cluster that could take AlertmanagerConfig agents/policy-receivers";
     let both = [monitor(&[]), receivers(false)];
     assert_eq!(fact(&both, &kps), (Status::Unknown, Reason::NoPrometheus, alone.to_owned()));
     let (status, reason, message) = fact(&[receivers(false), rules(false), rules(false)], &kps);
     assert_eq!((status, reason), (Status::False, Reason::NotSelected));
-    assert!(message.starts_with("PrometheusRule agents/policy-alerts is not selected: Prometheus monitoring/kps takes no PrometheusRule, "), "{message}");
+    assert!(
+        message.starts_with(
+            "PrometheusRule agents/policy-alerts is not selected: Prometheus monitoring/kps takes no PrometheusRule, "
+        ),
+        "{message}"
+    );
     assert!(message.ends_with("; 1 more object is not selected"), "{message}");
 }
 

@@ -28,9 +28,7 @@ use serde_json::{Map, Value, json};
 pub use auth::{Reference, SECRETS, secrets};
 pub use relabel::{METRICS_PATH, METRICS_PORT};
 
-use super::{
-    ChildKind, Desired, FLEET_LABEL, Fault, Installed, MANAGED_BY, MANAGER, SCRAPE_CONFIGS, Site, names,
-};
+use super::{ChildKind, Desired, FLEET_LABEL, Fault, Installed, MANAGED_BY, MANAGER, SCRAPE_CONFIGS, Site, names};
 use crate::api::scrape_policy::ScrapePolicyOutput;
 use crate::api::{ScrapePolicy, ScrapePolicySpec};
 

@@ -31,7 +31,12 @@ pub(super) enum Discovery {
 }
 
 /// Of a fleet's pods.
-pub(super) fn pods(spec: &ScrapePolicySpec, fleet: &FleetRef, namespace: &str, discovery: Discovery) -> Vec<Relabeling> {
+pub(super) fn pods(
+    spec: &ScrapePolicySpec,
+    fleet: &FleetRef,
+    namespace: &str,
+    discovery: Discovery,
+) -> Vec<Relabeling> {
     let mut steps = Vec::new();
     if discovery == Discovery::ServiceMonitor {
         steps.push(keep(&["__meta_kubernetes_pod_name"], ".+"));

@@ -134,7 +134,10 @@ fn a_limit_of_zero_is_no_field() {
 fn native_histograms_are_asked_for_in_the_format_that_has_them() {
     let fields = settings::answer(&policy(MINIMAL, &json!({ "nativeHistograms": true })).spec);
     assert_eq!(fields["scrapeProtocols"][0], "PrometheusProto");
-    assert_eq!((fields["scrapeProtocols"].as_array().map(Vec::len), &fields["scrapeClassicHistograms"]), (Some(5), &json!(true)));
+    assert_eq!(
+        (fields["scrapeProtocols"].as_array().map(Vec::len), &fields["scrapeClassicHistograms"]),
+        (Some(5), &json!(true))
+    );
 }
 
 #[test]
@@ -161,7 +164,10 @@ fn every_key_of_a_secret_is_told_with_its_field() {
     let key = |name: &str| json!({ "name": "s", "key": name });
     let told = |changes: &Value| -> Vec<String> {
         let policy = policy(MINIMAL, changes);
-        secrets(&policy.spec).iter().map(|told| format!("{} {}/{}", told.path, told.secret.name, told.secret.key)).collect()
+        secrets(&policy.spec)
+            .iter()
+            .map(|told| format!("{} {}/{}", told.path, told.secret.name, told.secret.key))
+            .collect()
     };
     assert_eq!(told(&json!({})), [""; 0]);
     let basic = json!({ "basicAuth": { "username": key("u"), "password": key("p") }, "tls": { "ca": key("ca") } });

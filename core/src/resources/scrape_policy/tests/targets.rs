@@ -85,7 +85,11 @@ fn relabeled(mut target: Labels, steps: &[Relabeling]) -> Option<Labels> {
                 let mut new = String::new();
                 groups.expand(step.replacement.as_deref().unwrap_or("$1"), &mut new);
                 let name = step.target_label.clone().unwrap();
-                if new.is_empty() { target.remove(&name) } else { target.insert(name, new) };
+                if new.is_empty() {
+                    target.remove(&name)
+                } else {
+                    target.insert(name, new)
+                };
             }
             other => panic!("{other:?} is none of ours"),
         }
@@ -134,7 +138,8 @@ fn any() -> FleetRef {
 
 #[test]
 fn a_named_port_is_scraped_where_it_is_declared() {
-    let two = pod(&[], &[("agent", &[("grpc", 50_051), ("metrics", 8_080)]), ("proxy", &[]), ("other", &[("metrics", 9)])]);
+    let two =
+        pod(&[], &[("agent", &[("grpc", 50_051), ("metrics", 8_080)]), ("proxy", &[]), ("other", &[("metrics", 9)])]);
     for discovery in ALL {
         let targets = scraped(&two, &any(), discovery, &MINIMAL_POLICY);
         assert_eq!(shown(&targets), ["10.0.0.9:8080 /metrics agent agents f", "10.0.0.9:9 /metrics other agents f"]);
@@ -205,7 +210,8 @@ fn a_pod_that_an_older_fleet_has_is_scraped_as_the_older_ones() {
         ..LabelSelector::default()
     };
     let younger = FleetRef { elders: vec![elder], ..any() };
-    for (app, stage, scraped_here) in [("a", "live", false), ("a", "test", true), ("c", "live", true), ("b", "", false)] {
+    for (app, stage, scraped_here) in [("a", "live", false), ("a", "test", true), ("c", "live", true), ("b", "", false)]
+    {
         let mut pod = pod(&[], &[("agent", &[("metrics", 8)])]);
         pod.labels = [("app", app), ("stage", stage)].map(|(key, value)| (key.to_owned(), value.to_owned())).into();
         for discovery in ALL {
@@ -220,7 +226,8 @@ fn a_pod_that_an_older_fleet_has_is_scraped_as_the_older_ones() {
 fn values_with_a_dollar_and_labels_of_pods_arrive_as_they_are() {
     let mut pod = pod(&[], &[("agent", &[("metrics", 8)])]);
     pod.labels.insert("app.kubernetes.io/version".to_owned(), "1.2".to_owned());
-    let changes = json!({ "targetLabels": { "price": "$5 ${1}" }, "podTargetLabels": ["app.kubernetes.io/version", "none"] });
+    let changes =
+        json!({ "targetLabels": { "price": "$5 ${1}" }, "podTargetLabels": ["app.kubernetes.io/version", "none"] });
     let targets = scraped(&pod, &any(), Discovery::Pods, &policy(MINIMAL, &changes));
     let target = targets.first().unwrap();
     assert_eq!((target["price"].as_str(), target["app_kubernetes_io_version"].as_str()), ("$5 ${1}", "1.2"));
@@ -252,7 +259,8 @@ fn nothing_that_a_user_relabels_hides_whose_a_target_is() {
             { "action": "replace", "sourceLabels": ["fleet"], "regex": "()", "targetLabel": "fleet", "replacement": "f" },
         ])
     );
-    let policy = policy(MINIMAL, &json!({ "metricRelabelings": [{ "action": "drop", "sourceLabels": ["a"], "regex": "b" }] }));
+    let policy =
+        policy(MINIMAL, &json!({ "metricRelabelings": [{ "action": "drop", "sourceLabels": ["a"], "regex": "b" }] }));
     assert_eq!(relabel::metrics(&policy.spec, "f", "agents"), policy.spec.metric_relabelings);
 }
 
@@ -261,7 +269,8 @@ fn labels() -> impl Strategy<Value = Labels> {
 }
 
 fn selector() -> impl Strategy<Value = LabelSelector> {
-    let requirement = ("app|tier|a[.]b/c", "In|NotIn|Exists|DoesNotExist", proptest::collection::vec("a|b|a[.]b", 1..3));
+    let requirement =
+        ("app|tier|a[.]b/c", "In|NotIn|Exists|DoesNotExist", proptest::collection::vec("a|b|a[.]b", 1..3));
     let requirements = proptest::collection::vec(requirement, 0..3);
     (proptest::option::of(labels()), requirements).prop_map(|(match_labels, requirements)| {
         let requirements = requirements.into_iter().map(|(key, operator, values)| {
