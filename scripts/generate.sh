@@ -1,18 +1,24 @@
 #!/usr/bin/env bash
-# Writes the files that come out of the sources: the CRDs, the chart's copy of them, the table of metrics, the reference of the custom resources.
+# Writes the files that come out of the sources: the CRDs, the chart's copy of them, the tables and pages under docs/.
 #   scripts/generate.sh [--check]       --check writes nothing and fails where a file differs
 set -euo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")/.."
 out=$(mktemp -d)
 trap 'rm -rf "$out"' EXIT
+pages=(metrics reference profiles alerts)
 cargo run --quiet --locked -p fleetscope-operator -- crds --out-dir "$out/crds"
-cargo run --quiet --locked -p fleetscope-core --example metrics >"$out/metrics.md"
-cargo run --quiet --locked -p fleetscope-core --example reference >"$out/reference.md"
+for page in "${pages[@]}"; do cargo run --quiet --locked -p fleetscope-core --example "$page" >"$out/$page.md"; done
+mkdir "$out/runbooks"
+cargo run --quiet --locked -p fleetscope-core --example alerts -- "$out/runbooks"
+# Beside the generated runbooks are some that are written by hand: those of what users define themselves.
+mkdir "$out/have"
+grep -l '^<!-- generated' docs/runbooks/*.md | xargs -r cp -t "$out/have"
 if [ "${1:-}" = --check ]; then
   rc=0
   diff -r "$out/crds" crds || rc=1
   diff -r "$out/crds" charts/fleetscope/files/crds || rc=1
-  for f in metrics reference; do diff "$out/$f.md" "docs/$f.md" || rc=1; done
+  for page in "${pages[@]}"; do diff "$out/$page.md" "docs/$page.md" || rc=1; done
+  diff -r "$out/runbooks" "$out/have" || rc=1
   [ $rc = 0 ] || echo "generate: the files above are not what the sources say; to repair: make generate" >&2
   exit $rc
 fi
@@ -21,4 +27,6 @@ for d in crds charts/fleetscope/files/crds; do
   rm -f "$d"/*.yaml
   cp "$out"/crds/*.yaml "$d/"
 done
-cp "$out"/{metrics,reference}.md docs/
+for page in "${pages[@]}"; do cp "$out/$page.md" docs/; done
+for f in "$out"/have/*.md; do rm "docs/runbooks/${f##*/}"; done
+cp "$out"/runbooks/*.md docs/runbooks/

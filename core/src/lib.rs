@@ -7,8 +7,12 @@
 //! ```
 //!
 //! # Layout
+//! - [`alertmanager`]: Alertmanager's configuration out of a policy's receivers and routes
+//! - [`alerting`]: policies and fleets to rules of Prometheus, and what is wrong with them
 //! - [`api`]: the custom resources: spec, status, CEL rules, defaults, conditions
 //! - [`metrics`]: the one table of metrics: name, type, unit, help, labels, buckets
+//! - [`catalogue`]: alerts and recording rules as data, their expressions, and the cases that prove them
+//! - [`promql`]: which series an expression selects, and which labels its result has
 //! - [`series`]: series under a cap: counters, gauges, histograms; expiry; snapshots
 //! - [`expose`]: content negotiation and the encoders of Prometheus' exposition formats
 //! - [`hpack`]: header blocks of HTTP/2, what gRPC needs of them, also when the connection was joined in mid-life
@@ -17,6 +21,7 @@
 //! - `checkpoint`: state as bytes, for the process that comes after this one
 //! - [`cgroup`]: cgroup paths of container runtimes: which pod, which container
 //! - `glob`: patterns with `*`
+//! - [`profiles`]: what is known beforehand about a system whose agents a fleet observes: data, and what is made of it
 //! - [`pods`]: what of a Pod is kept, its agents' status, its workload
 //! - [`prices`]: what tokens of LLMs cost, by the cluster's price lists
 //! - [`resources`]: the objects that are made of custom resources, and their names
@@ -25,7 +30,10 @@
 //!
 //! Nothing here reads a clock, a file, a socket, the environment or a random source: they are arguments (`clippy.toml` holds it to that).
 
+pub mod alertmanager;
+pub mod alerting;
 pub mod api;
+pub mod catalogue;
 pub mod cgroup;
 mod checkpoint;
 pub mod expose;
@@ -34,6 +42,8 @@ pub mod hpack;
 pub mod metrics;
 pub mod pods;
 pub mod prices;
+pub mod profiles;
+pub mod promql;
 pub mod records;
 pub mod resources;
 pub mod rpc;

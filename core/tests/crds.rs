@@ -100,7 +100,8 @@ fn defaults_of_the_schema_are_those_of_the_types() {
     assert_eq!(read.spec.scrape.scrape_timeout, "10s");
     let read = admit_as::<AgentFleet>(&fleet(&json!({ "selector": {}, "tasks": { "rules": [rule()] } }))).unwrap();
     assert_eq!((read.spec.tasks.rules[0].group.as_str(), read.spec.tasks.max_unmatched), ("default", 100));
-    let read = admit_as::<AgentFleet>(&fleet(&json!({ "selector": {}, "grpc": { "nativeHistograms": true } }))).unwrap();
+    let read =
+        admit_as::<AgentFleet>(&fleet(&json!({ "selector": {}, "grpc": { "nativeHistograms": true } }))).unwrap();
     assert_eq!(read.spec.grpc, GrpcSpec { native_histograms: true, ..GrpcSpec::default() });
 }
 
@@ -165,6 +166,7 @@ fn every_rule_says_what_is_wrong() {
 #[test]
 fn every_bound_is_enforced() {
     for (path, value) in [
+        ("/profile", json!("generic")),
         ("/tasks/maxUnmatched", json!(-1)),
         ("/tasks/maxUnmatched", json!(10_001)),
         ("/tasks/maxUnmatched", json!("1")),
@@ -252,7 +254,8 @@ fn every_rule_compiles() {
         rules.push((kind, count));
     }
     // A rule that is added has its case above or in policies.rs.
-    let wanted = ["AgentFleet", "AlertPolicy", "ClusterAlertPolicy", "ModelPriceList", "ScrapePolicy"].map(str::to_owned);
+    let wanted =
+        ["AgentFleet", "AlertPolicy", "ClusterAlertPolicy", "ModelPriceList", "ScrapePolicy"].map(str::to_owned);
     assert_eq!(rules, wanted.into_iter().zip([10, 18, 19, 1, 21]).collect::<Vec<_>>());
 }
 

@@ -1,7 +1,7 @@
 //! What the CEL rules of the policies say: for each rule a spec that is good, and one that is bad, with the sentence.
 #![expect(clippy::unwrap_used, reason = "a test fails by a panic")]
 
-use fleetscope_core::api::admission::{Fault, admit_as, admit_any};
+use fleetscope_core::api::admission::{Fault, admit_any, admit_as};
 use fleetscope_core::api::{
     AlertPolicy, AlertPolicySpec, ClusterAlertPolicy, ClusterAlertPolicySpec, ScrapePolicy, ScrapePolicySpec,
 };
@@ -33,29 +33,74 @@ fn scrape_cases() -> Vec<Case> {
     vec![
         (kind, json!({ "pods": {} }), json!({}), "spec: a policy says what is scraped: set pods, static, or both"),
         (kind, json!({ "pods": {}, "interval": "10s" }), json!({ "pods": {}, "interval": "9s" }), timeout),
-        (kind, json!({ "pods": {}, "interval": "1h" }), json!({ "pods": {}, "interval": "61m" }), "spec.interval: interval is from 1s to 1h"),
-        (kind, json!({ "pods": {}, "scrapeTimeout": "1s" }), json!({ "pods": {}, "scrapeTimeout": "0s" }), "spec.scrapeTimeout: scrapeTimeout is at least 1s"),
+        (
+            kind,
+            json!({ "pods": {}, "interval": "1h" }),
+            json!({ "pods": {}, "interval": "61m" }),
+            "spec.interval: interval is from 1s to 1h",
+        ),
+        (
+            kind,
+            json!({ "pods": {}, "scrapeTimeout": "1s" }),
+            json!({ "pods": {}, "scrapeTimeout": "0s" }),
+            "spec.scrapeTimeout: scrapeTimeout is at least 1s",
+        ),
         (
             kind,
             json!({ "pods": {}, "output": "ServiceMonitor", "services": label }),
             json!({ "pods": {}, "output": "ServiceMonitor" }),
             "spec.services: output ServiceMonitor takes services: which Services have the fleets' pods behind them",
         ),
-        (kind, json!({ "pods": {}, "authorization": { "credentials": secret } }), both, "spec: at most one of basicAuth, authorization and oauth2"),
-        (kind, json!({ "pods": { "port": "m" } }), json!({ "pods": { "port": "m", "portNumber": 1 } }), "spec.pods: at most one of port and portNumber"),
+        (
+            kind,
+            json!({ "pods": {}, "authorization": { "credentials": secret } }),
+            both,
+            "spec: at most one of basicAuth, authorization and oauth2",
+        ),
+        (
+            kind,
+            json!({ "pods": { "port": "m" } }),
+            json!({ "pods": { "port": "m", "portNumber": 1 } }),
+            "spec.pods: at most one of port and portNumber",
+        ),
         (
             kind,
             json!({ "pods": {}, "authorization": { "type": "Token", "credentials": secret } }),
             json!({ "pods": {}, "authorization": { "type": "BASIC", "credentials": secret } }),
             "spec.authorization.type: for Basic, set basicAuth",
         ),
-        (kind, json!({ "pods": {}, "tls": { "cert": secret, "key": secret } }), json!({ "pods": {}, "tls": { "cert": secret } }), "spec.tls: cert and key go together"),
+        (
+            kind,
+            json!({ "pods": {}, "tls": { "cert": secret, "key": secret } }),
+            json!({ "pods": {}, "tls": { "cert": secret } }),
+            "spec.tls: cert and key go together",
+        ),
         (kind, relabelings(json!({ "targetLabel": "a" })), relabelings(json!({})), target),
         (kind, relabelings(json!({ "action": "labeldrop" })), relabelings(json!({ "action": "lowercase" })), target),
-        (kind, relabelings(json!({ "action": "hashmod", "targetLabel": "a", "modulus": 2 })), relabelings(json!({ "action": "hashmod", "targetLabel": "a" })), modulus),
-        (kind, relabelings(json!({ "targetLabel": "fleets" })), relabelings(json!({ "targetLabel": "namespace" })), identity),
-        (kind, json!({ "pods": {}, "targetLabels": { "env": "x" } }), json!({ "pods": {}, "targetLabels": { "job": "x" } }), Box::leak(format!("spec.targetLabels: {names}").into_boxed_str())),
-        (kind, vm(json!({ "env": "x" })), vm(json!({ "e-v": "x" })), "spec.static[0].labels: keys are label names of Prometheus; namespace, fleet and job are set already"),
+        (
+            kind,
+            relabelings(json!({ "action": "hashmod", "targetLabel": "a", "modulus": 2 })),
+            relabelings(json!({ "action": "hashmod", "targetLabel": "a" })),
+            modulus,
+        ),
+        (
+            kind,
+            relabelings(json!({ "targetLabel": "fleets" })),
+            relabelings(json!({ "targetLabel": "namespace" })),
+            identity,
+        ),
+        (
+            kind,
+            json!({ "pods": {}, "targetLabels": { "env": "x" } }),
+            json!({ "pods": {}, "targetLabels": { "job": "x" } }),
+            Box::leak(format!("spec.targetLabels: {names}").into_boxed_str()),
+        ),
+        (
+            kind,
+            vm(json!({ "env": "x" })),
+            vm(json!({ "e-v": "x" })),
+            "spec.static[0].labels: keys are label names of Prometheus; namespace, fleet and job are set already",
+        ),
         (
             kind,
             json!({ "pods": {}, "objectLabels": { "example.com/a": "b" } }),
@@ -76,7 +121,8 @@ fn alert_cases(kind: &'static str) -> Vec<Case> {
     let ratio = |good: &str| slo("99", json!({ "ratio": { "good": good, "total": "rate(b[$window])" } }));
     let overrides = |all: Value| json!({ "catalogue": { "overrides": all } });
     let twice = |list: &str, item: Value, other: Value| (json!({ list: [item, other] }), json!({ list: [item, item] }));
-    let labels = "keys are label names of Prometheus; alertname, namespace, fleet, severity, policy and source are set already";
+    let labels =
+        "keys are label names of Prometheus; alertname, namespace, fleet, severity, policy and source are set already";
     let leak = |text: String| -> &'static str { Box::leak(text.into_boxed_str()) };
     let budget = |name: &str| json!({ "name": name, "limit": "1" });
     let invariant = |name: &str| json!({ "name": name, "expr": "up == 0" });
@@ -88,7 +134,12 @@ fn alert_cases(kind: &'static str) -> Vec<Case> {
     let one = "spec.slos[0].indicator: an indicator is exactly one of taskSuccess, taskLatency, callSuccess, callLatency and ratio";
     let own = |rule: Value| json!({ "rules": [rule] });
     vec![
-        (kind, own(json!({ "alert": "A", "expr": "up" })), own(json!({ "expr": "up" })), "spec.rules[0]: a rule has either alert or record"),
+        (
+            kind,
+            own(json!({ "alert": "A", "expr": "up" })),
+            own(json!({ "expr": "up" })),
+            "spec.rules[0]: a rule has either alert or record",
+        ),
         (
             kind,
             own(json!({ "record": "a:b", "expr": "up", "labels": { "a": "b" } })),
@@ -107,7 +158,12 @@ fn alert_cases(kind: &'static str) -> Vec<Case> {
             own(json!({ "alert": "A", "expr": "up", "annotations": { "a-b": "a" } })),
             "spec.rules[0].annotations: keys are label names of Prometheus",
         ),
-        (kind, json!({ "catalogue": { "labels": { "team": "a" } } }), json!({ "catalogue": { "labels": { "fleet": "a" } } }), leak(format!("spec.catalogue.labels: {labels}"))),
+        (
+            kind,
+            json!({ "catalogue": { "labels": { "team": "a" } } }),
+            json!({ "catalogue": { "labels": { "fleet": "a" } } }),
+            leak(format!("spec.catalogue.labels: {labels}")),
+        ),
         (
             kind,
             overrides(json!([{ "alert": "A", "labels": { "team": "a" } }])),
@@ -132,8 +188,18 @@ fn alert_cases(kind: &'static str) -> Vec<Case> {
         (kind, slo("50", json!({ "taskSuccess": {} })), slo("49.99", json!({ "taskSuccess": {} })), objective),
         (kind, slo("99.999", json!({ "taskSuccess": {} })), slo("100", json!({ "taskSuccess": {} })), objective),
         (kind, slo("99", json!({ "callSuccess": {} })), slo("99", json!({})), one),
-        (kind, slo("99", json!({ "taskLatency": { "thresholdSeconds": "5" } })), slo("99", json!({ "callSuccess": {}, "taskSuccess": {} })), one),
-        (kind, ratio("rate(a[$window])"), ratio("rate(a[5m])"), "spec.slos[0].indicator.ratio: both expressions take rates over [$window]"),
+        (
+            kind,
+            slo("99", json!({ "taskLatency": { "thresholdSeconds": "5" } })),
+            slo("99", json!({ "callSuccess": {}, "taskSuccess": {} })),
+            one,
+        ),
+        (
+            kind,
+            ratio("rate(a[$window])"),
+            ratio("rate(a[5m])"),
+            "spec.slos[0].indicator.ratio: both expressions take rates over [$window]",
+        ),
         (
             kind,
             json!({ "budgets": [{ "name": "a", "limit": "0.01" }] }),
@@ -165,7 +231,9 @@ fn every_rule_of_the_policies_says_what_is_wrong() {
             }
             spec
         };
-        let says = format!("spec.{field}.matchExpressions[0].values: In and NotIn take values, Exists and DoesNotExist take none");
+        let says = format!(
+            "spec.{field}.matchExpressions[0].values: In and NotIn take values, Exists and DoesNotExist take none"
+        );
         (kind, fit(selector(json!(["b"]))), fit(selector(json!([]))), Box::leak(says.into_boxed_str()))
     };
     let prices = |from: &str, until: &str| json!({ "models": [{ "model": "m", "from": from, "until": until, "perMillion": { "input": "1", "output": "1" } }] });
@@ -178,7 +246,12 @@ fn every_rule_of_the_policies_says_what_is_wrong() {
         selectors("AlertPolicy", "fleets"),
         selectors("ClusterAlertPolicy", "fleets"),
         selectors("ClusterAlertPolicy", "namespaces"),
-        ("ModelPriceList", prices("2026-01-01", "2026-01-02"), prices("2026-01-02", "2026-01-02"), "spec.models[0].until: from is before until"),
+        (
+            "ModelPriceList",
+            prices("2026-01-01", "2026-01-02"),
+            prices("2026-01-02", "2026-01-02"),
+            "spec.models[0].until: from is before until",
+        ),
     ]);
     for (kind, good, bad, says) in cases {
         assert_eq!(said(kind, &good), "", "{kind} {good}");

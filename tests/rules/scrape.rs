@@ -126,12 +126,10 @@ fn monitors_are_as_prometheus_operators_definitions_have_them() -> Result<()> {
 
 #[test]
 fn plain_scrape_configuration_is_accepted_by_promtool() -> Result<()> {
-    if !command::exists("promtool") {
-        skip::skip("rules::scrape", "promtool is not on PATH: make setup, then make test-rules");
+    if !super::has_promtool("rules::scrape") {
         return Ok(());
     }
-    let folder = std::env::temp_dir().join(format!("fleetscope-rules-{}", std::process::id()));
-    std::fs::create_dir_all(&folder)?;
+    let folder = super::folder("scrape");
     let mut checked = 0;
     for object in objects()?.iter().filter(|object| object["kind"] == "ConfigMap") {
         let file = folder.join("prometheus.yml");
@@ -149,7 +147,6 @@ fn plain_scrape_configuration_is_accepted_by_promtool() -> Result<()> {
         "",
     )?;
     assert_ne!(wrong.code, 0, "promtool tells what it does not know");
-    std::fs::remove_dir_all(&folder)?;
     assert!(checked >= 12, "{checked} files");
     Ok(())
 }

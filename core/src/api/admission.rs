@@ -1,8 +1,8 @@
 //! What the API server checks when an object is applied, offline: unknown fields, types, bounds, patterns, defaults, CEL.
 //!
 //! For `fleetscope render -f` and for tests. In: a CRD and an object as JSON. Out: the object with its defaults, or every
-//! fault with its path. It knows the keywords that our CRDs use; a keyword that it does not know is itself a fault, so a
-//! CRD cannot outgrow it in silence.
+//! fault with its path. It knows the keywords that our CRDs and those of prometheus-operator use; a keyword that it does not
+//! know is itself a fault, so a CRD cannot outgrow it in silence.
 
 use k8s_openapi::apiextensions_apiserver::pkg::apis::apiextensions::v1::CustomResourceDefinition;
 use kube::CustomResourceExt;

@@ -15,7 +15,7 @@ use k8s_openapi::apimachinery::pkg::apis::meta::v1::{Condition, LabelSelector};
 use kube::{CustomResource, KubeSchema};
 use serde::{Deserialize, Serialize};
 
-use super::schema;
+use super::{ProfileName, schema};
 pub use grpc::GrpcSpec;
 
 /// A fleet of agents: pods of one namespace whose tasks are observed together.
@@ -42,6 +42,7 @@ pub use grpc::GrpcSpec;
     printcolumn(name = "Nodes", type_ = "string", json_path = ".status.nodes.summary"),
     printcolumn(name = "Targets", type_ = "integer", json_path = ".status.targets"),
     printcolumn(name = "Scrape", type_ = "string", json_path = ".status.scrape.kind", priority = 1),
+    printcolumn(name = "Profile", type_ = "string", json_path = ".spec.profile", priority = 1),
     printcolumn(name = "Suspended", type_ = "boolean", json_path = ".spec.suspend", priority = 1),
     printcolumn(name = "Age", type_ = "date", json_path = ".metadata.creationTimestamp")
 )]
@@ -55,7 +56,13 @@ pub struct AgentFleetSpec {
     /// other fleet takes them over. Default false.
     #[serde(default)]
     pub suspend: bool,
-    /// Which processes are tasks, and how their exit codes read. Default: every process, grouped by executable.
+    /// Which system the agents belong to: `Generic`, `SlothRunner`, `GoldenArmada`, `AgentOrchestrator`, `Atoll` or
+    /// `DevOpsAgent`. It brings task rules behind the fleet's own, thresholds of alerts, and recording rules that give the metric
+    /// names which that system's users know; docs/profiles.md has them all. What the fleet and its policies say comes first. Default Generic.
+    #[serde(default)]
+    pub profile: ProfileName,
+    /// Which processes are tasks, and how their exit codes read. Default: the rules of the profile; every other process
+    /// is grouped by executable.
     #[serde(default)]
     pub tasks: TasksSpec,
     /// Whether the fleet's gRPC calls are observed, and how they are told. Default: all methods are observed.
@@ -70,8 +77,8 @@ pub struct AgentFleetSpec {
 #[derive(KubeSchema, Clone, Debug, Deserialize, PartialEq, Serialize)]
 #[serde(rename_all = "camelCase")]
 pub struct TasksSpec {
-    /// Rules in order; the first that matches a process names it. A process that no rule matches is a task named after
-    /// its executable, in the group `other`. Default none.
+    /// Rules in order, and behind them those of the profile; the first that matches a process names it. A process that no rule
+    /// matches is a task named after its executable, in the group `other`. Default none.
     #[serde(default)]
     #[schemars(length(max = 64))]
     pub rules: Vec<TaskRule>,

@@ -12,11 +12,10 @@ use kube::KubeSchema;
 use serde::{Deserialize, Serialize};
 
 use super::agent_fleet::{LabelValue, ObjectStatus};
+use super::receivers::Routing;
 use super::scalars::{Decimal, Expression, PromDuration, Severity, TemplateText};
 use super::schema;
-pub use objective::{
-    CallLatency, CallSuccess, Indicator, Ratio, Role, SloWindow, Slo, TaskLatency, TaskSuccess,
-};
+pub use objective::{CallLatency, CallSuccess, Indicator, Ratio, Role, Slo, SloWindow, TaskLatency, TaskSuccess};
 pub use spending::{Budget, BudgetPeriod, BudgetShare};
 
 /// What is alerted on, and who is told.
@@ -48,6 +47,9 @@ pub struct Alerting {
     #[schemars(length(max = 64))]
     #[x_kube(validation = Rule::new("self.all(a, self.exists_one(b, b.name == a.name))").message("names of invariants are unique"))]
     pub invariants: Vec<Invariant>,
+    /// Who is told of the alerts.
+    #[serde(flatten)]
+    pub routing: Routing,
     /// Which objects carry the rules and the receivers: `Auto` (PrometheusRule and AlertmanagerConfig where these kinds are installed, else
     /// ConfigMaps), `PrometheusRule` (with AlertmanagerConfig), or `ConfigMap`. Default Auto.
     #[serde(default)]
@@ -79,6 +81,7 @@ impl Default for Alerting {
             slos: Vec::new(),
             budgets: Vec::new(),
             invariants: Vec::new(),
+            routing: Routing::default(),
             output: RuleOutput::default(),
             evaluation_interval: default_evaluation(),
             object_labels: BTreeMap::new(),

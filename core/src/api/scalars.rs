@@ -10,9 +10,7 @@ use serde::{Deserialize, Serialize};
 pub struct PromDuration(
     #[schemars(
         length(min = 2, max = 24),
-        regex(
-            pattern = r"^([0-9]{1,4}w)?([0-9]{1,4}d)?([0-9]{1,5}h)?([0-9]{1,5}m)?([0-9]{1,5}s)?$"
-        )
+        regex(pattern = r"^([0-9]{1,4}w)?([0-9]{1,4}d)?([0-9]{1,5}h)?([0-9]{1,5}m)?([0-9]{1,5}s)?$")
     )]
     pub String,
 );
@@ -20,7 +18,9 @@ pub struct PromDuration(
 /// A decimal number as text, as custom resources have no exact fractions: `0.05`, `12`, `99.9`. Not negative.
 #[derive(Clone, Debug, Default, Deserialize, Eq, Ord, PartialEq, PartialOrd, Serialize, schemars::JsonSchema)]
 #[serde(transparent)]
-pub struct Decimal(#[schemars(length(min = 1, max = 24), regex(pattern = r"^[0-9]{1,15}([.][0-9]{1,8})?$"))] pub String);
+pub struct Decimal(
+    #[schemars(length(min = 1, max = 24), regex(pattern = r"^[0-9]{1,15}([.][0-9]{1,8})?$"))] pub String,
+);
 
 /// A value of a series' label, or the text of an annotation, which may have Prometheus' templates: `{{ $value }}`.
 #[derive(Clone, Debug, Default, Deserialize, Eq, PartialEq, Serialize, schemars::JsonSchema)]
@@ -33,7 +33,9 @@ pub struct TemplateText(#[schemars(length(max = 4096))] pub String);
 pub struct Expression(#[schemars(length(min = 1, max = 8192))] pub String);
 
 /// How urgent an alert is.
-#[derive(Clone, Copy, Debug, Default, Deserialize, Eq, Hash, Ord, PartialEq, PartialOrd, Serialize, schemars::JsonSchema)]
+#[derive(
+    Clone, Copy, Debug, Default, Deserialize, Eq, Hash, Ord, PartialEq, PartialOrd, Serialize, schemars::JsonSchema,
+)]
 #[serde(rename_all = "lowercase")]
 pub enum Severity {
     /// Somebody has to act now.
@@ -45,15 +47,18 @@ pub enum Severity {
     Info,
 }
 
-/// One key of a Secret in the namespace of the object that names it.
+/// One key of a Secret, in the namespace of the policy that names it; for a `ClusterAlertPolicy`, in that of the operator.
 #[derive(KubeSchema, Clone, Debug, Default, Deserialize, Eq, Ord, PartialEq, PartialOrd, Serialize)]
 #[serde(rename_all = "camelCase")]
 pub struct SecretKey {
     /// The Secret's name. Required.
-    #[schemars(length(min = 1, max = 253), regex(pattern = r"^[a-z0-9]([-a-z0-9.]*[a-z0-9])?$"))]
+    #[schemars(
+        length(min = 1, max = 253),
+        regex(pattern = r"^[a-z0-9]([-a-z0-9]*[a-z0-9])?([.][a-z0-9]([-a-z0-9]*[a-z0-9])?)*$")
+    )]
     pub name: String,
     /// The key in the Secret's data. Required.
-    #[schemars(length(min = 1, max = 253), regex(pattern = r"^[-._a-zA-Z0-9]+$"))]
+    #[schemars(length(min = 1, max = 253), regex(pattern = r"^([-_a-zA-Z0-9]|[.][-_a-zA-Z0-9])[-._a-zA-Z0-9]*$"))]
     pub key: String,
 }
 

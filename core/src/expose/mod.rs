@@ -51,3 +51,16 @@ pub fn encode(snapshot: &Snapshot, format: Format) -> Vec<u8> {
         Format::Protobuf => protobuf::encode(snapshot),
     }
 }
+
+/// Values of the label `le` of a bucket with this bound: as text format 0.0.4 writes it, and, where that is another, as `OpenMetrics`
+/// and the protobuf format do. Prometheus keeps the first up to its version 3, which makes one of both, and the second otherwise.
+pub(crate) fn bounds_of(bound: f64) -> Vec<String> {
+    let text = |write: fn(&mut Vec<u8>, f64)| {
+        let mut out = Vec::new();
+        write(&mut out, bound);
+        String::from_utf8_lossy(&out).into_owned()
+    };
+    let mut all = vec![text(float::write), text(float::write_float)];
+    all.dedup();
+    all
+}

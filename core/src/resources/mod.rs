@@ -115,7 +115,7 @@ fn params(fleet: &AgentFleet) -> Value {
 }
 
 /// A fleet from a file may leave its namespace to kubectl's default.
-fn namespace(fleet: &AgentFleet) -> String {
+pub(crate) fn namespace(fleet: &AgentFleet) -> String {
     fleet.namespace().unwrap_or_else(|| "default".to_owned())
 }
 

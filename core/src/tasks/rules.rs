@@ -1,6 +1,6 @@
 //! A fleet's task rules, compiled: which process is which task.
 //!
-//! In: `AgentFleet.spec.tasks` once, then the path and arguments of each exec'd process, which are any bytes and may be cut.
+//! In: `AgentFleet.spec.tasks` and the rules of its profile once, then the path and arguments of each exec'd process, which are any bytes and may be cut.
 //! Out: a [`Decision`]. The first rule that matches decides. A lookup costs one hash of the executable's name, one
 //! comparison per rule whose executable ends in `*`, and the arguments of the rules that are left.
 
@@ -55,7 +55,10 @@ pub struct Program<'a> {
 /// Rules of one fleet.
 #[derive(Debug)]
 pub struct Rules {
+    /// The fleet's own, then its profile's.
     list: Vec<Rule>,
+    /// How many of them are the fleet's own.
+    own: usize,
     /// Rules with a whole name, by it, in order.
     exact: HashMap<Box<[u8]>, Vec<usize>>,
     /// Rules whose name ends in `*`, in order, with what stands before it.
@@ -154,12 +157,13 @@ fn skip(argv: &[u8], count: usize) -> Option<&[u8]> {
 // === impl Rules ===
 
 impl Rules {
-    /// Compiles a fleet's rules. It cannot fail: what the API server would have refused matches nothing, or is made printable.
-    pub fn new(spec: &TasksSpec) -> Self {
+    /// Compiles a fleet's rules, and behind them those of its profile. It cannot fail: what the API server would have refused
+    /// matches nothing, or is made printable.
+    pub fn new(spec: &TasksSpec, profile: &[TaskRule]) -> Self {
         let mut exact: HashMap<Box<[u8]>, Vec<usize>> = HashMap::new();
         let mut prefixes = Vec::new();
-        let mut list = Vec::with_capacity(spec.rules.len());
-        for (at, rule) in spec.rules.iter().enumerate() {
+        let mut list = Vec::with_capacity(spec.rules.len() + profile.len());
+        for (at, rule) in spec.rules.iter().chain(profile).enumerate() {
             let executable = rule.matches.executable.as_bytes();
             match executable.strip_suffix(b"*") {
                 Some(prefix) => prefixes.push((Box::from(prefix), at)),
@@ -169,6 +173,7 @@ impl Rules {
         }
         Self {
             list,
+            own: spec.rules.len(),
             exact,
             prefixes,
             ignore_unmatched: spec.unmatched == Unmatched::Ignore,
@@ -209,14 +214,23 @@ impl Rules {
         &self.results
     }
 
-    /// The names that the rules give, each once.
+    /// The names that the fleet's own rules give, each once.
     pub fn names(&self) -> Vec<(&Arc<str>, &Arc<str>)> {
-        let mut names: Vec<_> =
-            self.list.iter().filter_map(|rule| rule.named.as_ref()).map(|named| (&named.task, &named.group)).collect();
-        names.sort();
-        names.dedup();
-        names
+        names(&self.list[..self.own])
     }
+
+    /// The names that the rules of its profile give, each once.
+    pub fn profile_names(&self) -> Vec<(&Arc<str>, &Arc<str>)> {
+        names(&self.list[self.own..])
+    }
+}
+
+fn names(rules: &[Rule]) -> Vec<(&Arc<str>, &Arc<str>)> {
+    let mut names: Vec<_> =
+        rules.iter().filter_map(|rule| rule.named.as_ref()).map(|named| (&named.task, &named.group)).collect();
+    names.sort();
+    names.dedup();
+    names
 }
 
 // === impl Rule ===

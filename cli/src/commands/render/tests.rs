@@ -99,7 +99,10 @@ fn every_fault_is_told_with_document_field_and_remedy_and_nothing_is_rendered() 
         problems[0].remedy,
         "spec.scrape.scrapeTimeout: How long one scrape may take, not longer than `interval`. Default 10s."
     );
-    assert_eq!(problems[1].remedy, "remove it, or correct its name; spec has: grpc, scrape, selector, suspend, tasks");
+    assert_eq!(
+        problems[1].remedy,
+        "remove it, or correct its name; spec has: grpc, profile, scrape, selector, suspend, tasks"
+    );
 }
 
 #[test]

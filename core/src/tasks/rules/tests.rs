@@ -11,7 +11,7 @@ fn rule(name: &str, executable: &str, arguments: &[&str]) -> TaskRule {
 }
 
 fn rules(rules: &[TaskRule]) -> Rules {
-    Rules::new(&TasksSpec { rules: rules.to_vec(), ..TasksSpec::default() })
+    Rules::new(&TasksSpec { rules: rules.to_vec(), ..TasksSpec::default() }, &[])
 }
 
 fn exec<'a>(path: &'a str, argv: Argv<'a>) -> Exec<'a> {
@@ -94,9 +94,30 @@ fn a_command_name_that_may_be_cut_matches_no_whole_name() {
 #[test]
 fn processes_of_no_rule_can_be_ignored() {
     let spec = TasksSpec { rules: vec![rule("git", "git", &[])], unmatched: Unmatched::Ignore, ..TasksSpec::default() };
-    let rules = Rules::new(&spec);
+    let rules = Rules::new(&spec, &[]);
     assert_eq!(decided(&rules, &exec("/bin/ls", Argv::Unknown)), "!");
     assert_eq!(rules.names().iter().map(|(task, group)| (&***task, &***group)).collect::<Vec<_>>(), [("git", "g")]);
+}
+
+#[test]
+fn rules_of_the_profile_come_behind_those_of_the_fleet() {
+    let spec = TasksSpec { rules: vec![rule("own", "git", &["merge"]), rule("", "ls", &[])], ..TasksSpec::default() };
+    let rules =
+        Rules::new(&spec, &[rule("profile", "git", &["merge"]), rule("pull", "git", &["pull"]), rule("ls", "ls", &[])]);
+    let cases: [(&str, &[u8], &str); 4] = [
+        ("git", b"git\0merge\0", "own"),
+        ("git", b"git\0pull\0", "pull"),
+        ("git", b"git\0push\0", "?git"),
+        ("ls", b"ls\0", "!"),
+    ];
+    for (path, argv, expected) in cases {
+        assert_eq!(decided(&rules, &exec(path, Argv::Whole(argv))), expected);
+    }
+    let tasks = |names: Vec<(&Arc<str>, &Arc<str>)>| names.iter().map(|(task, _)| task.to_string()).collect::<Vec<_>>();
+    assert_eq!(
+        (tasks(rules.names()), tasks(rules.profile_names())),
+        (vec!["own".to_owned()], ["ls", "profile", "pull"].map(str::to_owned).into())
+    );
 }
 
 #[test]

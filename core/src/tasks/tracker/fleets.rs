@@ -5,10 +5,11 @@ use std::sync::Arc;
 
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::LabelSelector;
 
-use crate::api::AgentFleet;
 use crate::api::agent_fleet::{GrpcSpec, TasksSpec};
+use crate::api::{AgentFleet, ProfileName};
 use crate::metrics::OTHER;
 use crate::pods::{PodView, takes};
+use crate::profiles;
 use crate::rpc::Settings;
 use crate::slab::Slab;
 use crate::tasks::label;
@@ -28,6 +29,8 @@ pub struct FleetView {
     pub suspend: bool,
     /// Which pods.
     pub selector: LabelSelector,
+    /// Which system its agents belong to.
+    pub profile: ProfileName,
     /// Which tasks.
     pub tasks: TasksSpec,
     /// Which gRPC calls.
@@ -65,9 +68,14 @@ impl FleetView {
             created: fleet.metadata.creation_timestamp.as_ref().map_or(0, |time| time.0.as_second()),
             suspend: fleet.spec.suspend,
             selector: fleet.spec.selector.clone(),
+            profile: fleet.spec.profile,
             tasks: fleet.spec.tasks.clone(),
             grpc: fleet.spec.grpc.clone(),
         })
+    }
+
+    fn rules(&self) -> Rules {
+        Rules::new(&self.tasks, profiles::get(self.profile).task_rules())
     }
 }
 
@@ -75,6 +83,9 @@ impl FleetView {
 pub(super) type Fid = u32;
 /// The fleet of processes that belong to no known fleet: no rules, named by executable.
 pub(super) const NOBODY: Fid = 0;
+/// Most names of a fleet's rules for which `fleetscope_tasks_running` starts at 0 in every container, and as many of its profile's; with more, each
+/// starts with its first task, so that a long list of rules does not use the fleet's series up.
+const ANNOUNCED_MAX: usize = 16;
 
 /// One fleet.
 #[derive(Debug)]
@@ -111,8 +122,7 @@ pub(super) struct Fleets {
 // === impl Fleet ===
 
 impl Fleet {
-    fn new(view: FleetView) -> Self {
-        let rules = Rules::new(&view.tasks);
+    fn new(view: FleetView, rules: Rules) -> Self {
         let other = Arc::new(Named {
             task: OTHER.into(),
             group: OTHER_GROUP.into(),
@@ -145,8 +155,12 @@ impl Fleet {
         Some(named)
     }
 
-    pub(super) fn rules(&self) -> &Rules {
-        &self.rules
+    /// Names whose gauges are shown at 0 from the beginning: those of the fleet's own rules, and of a profile that was chosen.
+    /// The default one names what many fleets never do.
+    pub(super) fn announced(&self) -> Vec<(&Arc<str>, &Arc<str>)> {
+        let chosen = self.view.profile != ProfileName::default();
+        let profile = if chosen { self.rules.profile_names() } else { Vec::new() };
+        [self.rules.names(), profile].into_iter().filter(|names| names.len() <= ANNOUNCED_MAX).flatten().collect()
     }
 }
 
@@ -155,11 +169,8 @@ impl Fleet {
 impl Fleets {
     pub(super) fn new() -> Self {
         let mut fleets = Slab::new();
-        let nobody = fleets.insert(Fleet::new(FleetView {
-            namespace: OTHER.to_owned(),
-            name: OTHER.to_owned(),
-            ..FleetView::default()
-        }));
+        let view = FleetView { namespace: OTHER.to_owned(), name: OTHER.to_owned(), ..FleetView::default() };
+        let nobody = fleets.insert(Fleet::new(view, Rules::new(&TasksSpec::default(), &[])));
         debug_assert_eq!(nobody, NOBODY, "it is the first");
         Self { fleets, by_name: BTreeMap::new() }
     }
@@ -173,8 +184,8 @@ impl Fleets {
         {
             let selection = |view: &FleetView| (view.created, view.suspend, view.selector.clone());
             let mut edit = Edit { selection: selection(&fleet.view) != selection(&view), ..Edit::default() };
-            if fleet.view.tasks != view.tasks {
-                fleet.rules = Rules::new(&view.tasks);
+            if fleet.view.tasks != view.tasks || fleet.view.profile != view.profile {
+                fleet.rules = view.rules();
             }
             if fleet.view.grpc != view.grpc {
                 let calls = Arc::new(Settings::new(&view.grpc));
@@ -185,7 +196,8 @@ impl Fleets {
             fleet.view = view;
             return (fid, edit);
         }
-        let fid = self.fleets.insert(Fleet::new(view));
+        let rules = view.rules();
+        let fid = self.fleets.insert(Fleet::new(view, rules));
         self.by_name.insert(key, fid);
         (fid, Edit { selection: true, ..Edit::default() })
     }

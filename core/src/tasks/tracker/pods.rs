@@ -16,10 +16,6 @@ use crate::pods::{AgentStatus, Change, ContainerState, FailureReason, PodView, a
 use crate::series::{Identity, Registry};
 use crate::tasks::rows::{AgentRow, ContainerRow};
 
-/// Most names of a fleet's rules for which `fleetscope_tasks_running` starts at 0 in every container; with more, each starts with its first task, so
-/// that a long list of rules does not use the fleet's series up.
-const ANNOUNCED_MAX: usize = 16;
-
 /// One pod.
 #[derive(Debug)]
 pub(super) struct Pod {
@@ -254,11 +250,8 @@ impl Tracker {
             if let Some(identity) = self.identities.get(iid) {
                 begin_at_zero(&mut self.registry, identity);
             }
-            if let Some(fleet) = fleet {
-                let names = fleet.rules().names();
-                for (task, group) in names.into_iter().take_while(|_| fleet.rules().names().len() <= ANNOUNCED_MAX) {
-                    self.identities.announce(iid, task, group, &mut self.registry);
-                }
+            for (task, group) in fleet.map(Fleet::announced).unwrap_or_default() {
+                self.identities.announce(iid, task, group, &mut self.registry);
             }
         }
         for container in &pod.view.containers {
@@ -271,10 +264,7 @@ impl Tracker {
 
     fn announce_rules(&mut self, fid: Fid) {
         let Some(fleet) = self.fleets.get(fid) else { return };
-        let names = fleet.rules().names();
-        if names.len() > ANNOUNCED_MAX {
-            return;
-        }
+        let names = fleet.announced();
         for pod in self.pods.by_uid.values().filter(|pod| pod.fleet == Some((fid, true))) {
             for iid in pod.identities.values() {
                 for (task, group) in &names {

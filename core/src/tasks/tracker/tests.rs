@@ -13,6 +13,7 @@ mod bounds;
 mod calls;
 mod model;
 mod opt_out;
+mod profiles;
 
 pub(super) const SECOND: u64 = 1_000_000_000;
 

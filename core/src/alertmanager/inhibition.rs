@@ -1,0 +1,99 @@
+//! Alerts that are held back while another one tells their cause: the one place where causes and consequences stand.
+//!
+//! Cause and consequence are alerts of one policy: whoever is not told of the consequence has been told of the cause, and
+//! policies that do not want it are left in peace.
+
+use super::Matcher;
+use super::routing_tree::of_policy;
+use crate::api::scalars::Severity;
+
+/// While the same alert has the first severity, those with one of the others are held back.
+const SEVERITIES: [(Severity, &[Severity]); 2] =
+    [(Severity::Critical, &[Severity::Warning, Severity::Info]), (Severity::Warning, &[Severity::Info])];
+
+/// What makes two alerts the same one: the name, and all that an alert may be about. A label that neither of the two has
+/// counts as equal.
+const SAME: &[&str] = &[
+    "alertname",
+    "namespace",
+    "fleet",
+    "agent_type",
+    "budget",
+    "controller",
+    "currency",
+    "daemonset",
+    "exporter",
+    "gen_ai_agent_name",
+    "gen_ai_tool_name",
+    "group",
+    "invariant",
+    "kind",
+    "metric",
+    "model",
+    "node",
+    "priority",
+    "probe",
+    "provider",
+    "reason",
+    "rpc_method",
+    "signal",
+    "slo",
+    "task",
+    "workload",
+];
+
+/// Alerts that tell a cause, and those that follow from it.
+#[derive(Clone, Copy, Debug)]
+pub struct Cause {
+    /// Names of the alerts that tell the cause.
+    pub alerts: &'static [&'static str],
+    /// Names of the alerts that are held back.
+    pub hides: &'static [&'static str],
+    /// Labels that must be the same on both.
+    pub equal: &'static [&'static str],
+}
+
+/// All causes.
+pub const CAUSES: &[Cause] = &[
+    // A node agent serves all fleets of its node: one cause, and a message per fleet.
+    Cause { alerts: &["FleetscopeNodeAgentDown"], hides: &["FleetScrapeDown"], equal: &[] },
+    Cause {
+        alerts: &["FleetscopeNodeAgentAbsent"],
+        hides: &["FleetscopeNodeAgentDown", "FleetscopeNodeAgentMissing", "FleetScrapeDown", "FleetNotScraped"],
+        equal: &[],
+    },
+    // Where there is no operator, none leads.
+    Cause { alerts: &["FleetscopeOperatorAbsent"], hides: &["FleetscopeOperatorNoLeader"], equal: &[] },
+    // The score is made of these.
+    Cause {
+        alerts: &["FleetAgentFailed", "FleetAgentAbsent", "FleetTaskFailureRatioHigh", "FleetGrpcServerErrorRatioHigh"],
+        hides: &["FleetHealthLow"],
+        equal: &["namespace", "fleet"],
+    },
+    // Where most are slow, the slowest are.
+    Cause { alerts: &["FleetTaskSlow"], hides: &["FleetTaskTailSlow"], equal: &["namespace", "fleet", "task"] },
+];
+
+/// A rule of Alertmanager.
+pub(super) struct Rule {
+    pub(super) source: Vec<Matcher>,
+    pub(super) target: Vec<Matcher>,
+    pub(super) equal: &'static [&'static str],
+}
+
+/// The rules for a policy whose alerts have this label.
+pub(super) fn rules(label: &str) -> Vec<Rule> {
+    let with = |matcher: Option<Matcher>| of_policy(label).into_iter().chain(matcher).collect();
+    let one_of = |severities: &[Severity]| Matcher::one_of("severity", severities.iter().map(|s| s.as_str()));
+    let by_severity = SEVERITIES.iter().map(|(worse, others)| Rule {
+        source: with(one_of(&[*worse])),
+        target: with(one_of(others)),
+        equal: SAME,
+    });
+    let by_cause = CAUSES.iter().map(|cause| Rule {
+        source: with(Matcher::one_of("alertname", cause.alerts.iter().copied())),
+        target: with(Matcher::one_of("alertname", cause.hides.iter().copied())),
+        equal: cause.equal,
+    });
+    by_severity.chain(by_cause).collect()
+}

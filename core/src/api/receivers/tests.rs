@@ -1,0 +1,300 @@
+//! Every rule and bound of the schema, on a kind whose spec has nothing but receivers and routes.
+
+use kube::core::cel::compile_schema;
+use kube::{CustomResource, CustomResourceExt as _};
+use serde_json::{Value, json};
+
+use super::*;
+use crate::api::admission::{Fault, admit};
+use crate::api::schema;
+
+/// Stands for the policies, whose specs have these fields among others.
+#[derive(CustomResource, KubeSchema, Clone, Debug, Deserialize, PartialEq, Serialize)]
+#[kube(group = "fleetscope.io", version = "v1alpha1", kind = "RoutingOnly", namespaced)]
+#[serde(rename_all = "camelCase")]
+pub struct RoutingOnlySpec {
+    /// A field of its own. Default false.
+    #[serde(default)]
+    pub suspend: bool,
+    /// The fields under test.
+    #[serde(flatten)]
+    pub routing: Routing,
+}
+
+fn read(spec: &Value) -> Result<Routing, Vec<String>> {
+    let object = json!({
+        "apiVersion": "fleetscope.io/v1alpha1", "kind": "RoutingOnly", "metadata": { "name": "a" }, "spec": spec,
+    });
+    let object = admit(&schema::finish(RoutingOnly::crd()), &object).map_err(|refused| {
+        refused.faults.iter().map(|Fault { path, message }| format!("{path}: {message}")).collect::<Vec<_>>()
+    })?;
+    Ok(serde_json::from_value::<RoutingOnly>(object).unwrap().spec.routing)
+}
+
+fn secret(name: &str) -> Value {
+    json!({ "name": name, "key": "value" })
+}
+
+fn email() -> Value {
+    json!({ "to": "ops@example.com", "from": "fleetscope@example.com", "smarthost": "mail.example.com:587" })
+}
+
+fn receiver(kind: &str, value: Value) -> Value {
+    json!({ "name": "a", kind: value })
+}
+
+/// A spec with one receiver of a kind.
+fn with(kind: &str, value: Value) -> Value {
+    json!({ "receivers": [receiver(kind, value)] })
+}
+
+/// A spec with one route of these fields to a receiver that exists.
+fn with_route(fields: Value) -> Value {
+    let mut route = json!({ "receiver": "a" });
+    for (name, value) in fields.as_object().unwrap() {
+        route[name] = value.clone();
+    }
+    json!({ "receivers": [receiver("slack", json!({ "urlSecret": secret("s") }))], "routes": [route] })
+}
+
+fn slack() -> Value {
+    json!({ "urlSecret": secret("slack") })
+}
+
+/// What is good, what is bad, and what is said about it.
+fn cases() -> Vec<(Value, Value, &'static str)> {
+    let named = |name: &str| json!({ "name": name, "slack": slack() });
+    let exactly = "spec.receivers[0]: a receiver is exactly one of slack, email, webhook, pagerduty, opsgenie, teams";
+    let mut both = receiver("slack", slack());
+    both["email"] = email();
+    let mut half = email();
+    half["authUsername"] = json!("me");
+    let mut whole = half.clone();
+    whole["authPasswordSecret"] = secret("mail");
+    let header = |name: &str| {
+        let mut mail = email();
+        mail["headers"] = json!({ name: "x" });
+        with("email", mail)
+    };
+    let mail_to = |field: &str, value: &str| {
+        let mut mail = email();
+        mail[field] = json!(value);
+        with("email", mail)
+    };
+    let http = |http: Value| with("webhook", json!({ "url": "https://example.com/", "httpConfig": http }));
+    let basic = json!({ "usernameSecret": secret("u"), "passwordSecret": secret("p") });
+    let names = "spec.receivers: receivers have different names";
+    let exists = "spec.routes: each route's receiver is one of receivers";
+    let default = "spec.defaultReceiver: defaultReceiver is one of receivers";
+    let group_by = "spec.routes[0].groupBy: groupBy names labels, at least one, and none twice";
+    let interval = "spec.routes[0].groupInterval: groupInterval is from 1s to 24h";
+    let repeat = "spec.routes[0].repeatInterval: repeatInterval is from 1m to 120h";
+    let order = "spec.routes[0].repeatInterval: repeatInterval (default 4h) must not be shorter than groupInterval (default 5m)";
+    let headers = "spec.receivers[0].email.headers: names of headers are words with a capital first letter and dashes between them: Reply-To";
+    let webhook = "spec.receivers[0].webhook: a webhook has either url or urlSecret";
+    let auth = "spec.receivers[0].webhook.httpConfig: httpConfig has either bearerTokenSecret or basicAuth";
+    vec![
+        (json!({ "receivers": [named("a"), named("b")] }), json!({ "receivers": [named("a"), named("a")] }), names),
+        (with_route(json!({})), with_route(json!({ "receiver": "b" })), exists),
+        (
+            json!({ "receivers": [named("a")], "defaultReceiver": "a" }),
+            json!({ "receivers": [named("a")], "defaultReceiver": "b" }),
+            default,
+        ),
+        (with("slack", slack()), json!({ "receivers": [{ "name": "a" }] }), exactly),
+        (with("email", email()), json!({ "receivers": [both] }), exactly),
+        (
+            with("email", whole),
+            with("email", half),
+            "spec.receivers[0].email.authUsername: authUsername and authPasswordSecret go together",
+        ),
+        (
+            mail_to("to", "A <a@example.com>, b@example.com"),
+            mail_to("to", "nobody"),
+            "spec.receivers[0].email.to: to is an address: name@example.com",
+        ),
+        (
+            mail_to("from", "Fleetscope <a@b.c>"),
+            mail_to("from", "nobody"),
+            "spec.receivers[0].email.from: from is an address: name@example.com",
+        ),
+        (header("Reply-To"), header("reply-to"), headers),
+        (header("X-Priority"), header("X_Priority"), headers),
+        (with("webhook", json!({ "url": "http://h:1/p?q=%20" })), with("webhook", json!({})), webhook),
+        (
+            with("webhook", json!({ "urlSecret": secret("w") })),
+            with("webhook", json!({ "url": "http://h/", "urlSecret": secret("w") })),
+            webhook,
+        ),
+        (http(json!({ "bearerTokenSecret": secret("t") })), http(json!({})), auth),
+        (
+            http(json!({ "basicAuth": basic })),
+            http(json!({ "basicAuth": basic, "bearerTokenSecret": secret("t") })),
+            auth,
+        ),
+        (with_route(json!({ "groupBy": ["task"] })), with_route(json!({ "groupBy": [] })), group_by),
+        (with_route(json!({ "groupBy": ["task", "fleet"] })), with_route(json!({ "groupBy": ["a", "a"] })), group_by),
+        (
+            with_route(json!({ "groupWait": "0s" })),
+            with_route(json!({ "groupWait": "61m" })),
+            "spec.routes[0].groupWait: groupWait is at most 1h",
+        ),
+        (with_route(json!({ "groupInterval": "1s" })), with_route(json!({ "groupInterval": "0s" })), interval),
+        (
+            with_route(json!({ "groupInterval": "24h", "repeatInterval": "24h" })),
+            with_route(json!({ "groupInterval": "25h", "repeatInterval": "25h" })),
+            interval,
+        ),
+        (
+            with_route(json!({ "repeatInterval": "1m", "groupInterval": "1m" })),
+            with_route(json!({ "repeatInterval": "59s", "groupInterval": "1s" })),
+            repeat,
+        ),
+        (with_route(json!({ "repeatInterval": "120h" })), with_route(json!({ "repeatInterval": "121h" })), repeat),
+        (with_route(json!({ "repeatInterval": "5m" })), with_route(json!({ "repeatInterval": "4m" })), order),
+    ]
+}
+
+#[test]
+fn every_rule_says_what_is_wrong() {
+    for (good, bad, says) in cases() {
+        assert_eq!(read(&good).err(), None, "{good}");
+        assert_eq!(read(&bad).unwrap_err(), [says], "{bad}");
+    }
+}
+
+#[test]
+fn every_bound_is_enforced() {
+    let url = |url: &str| with("webhook", json!({ "url": url }));
+    let slack_with = |field: &str, value: Value| {
+        let mut slack = slack();
+        slack[field] = value;
+        with("slack", slack)
+    };
+    let key = |name: &str, key: &str| with("slack", json!({ "urlSecret": { "name": name, "key": key } }));
+    let mail = |field: &str, value: Value| {
+        let mut email = email();
+        email[field] = value;
+        with("email", email)
+    };
+    for spec in [
+        json!({ "receivers": (0..33).map(|i| json!({ "name": format!("r{i}"), "slack": slack() })).collect::<Vec<_>>() }),
+        json!({ "receivers": [{ "name": "A", "slack": slack() }] }),
+        json!({ "receivers": [{ "name": "no_receiver", "slack": slack() }] }),
+        json!({ "receivers": [{ "name": "a".repeat(64), "slack": slack() }] }),
+        with("slack", json!({})),
+        slack_with("channel", json!("")),
+        slack_with("channel", json!("#a$(HOME)")),
+        slack_with("username", json!("a\nb")),
+        slack_with("title", json!("$$(HOME)")),
+        slack_with("title", json!("a".repeat(4097))),
+        slack_with("text", json!("line\n$(HOME)")),
+        slack_with("color", json!("red")),
+        key("Slack", "url"),
+        key("a..b", "url"),
+        key(&"a".repeat(254), "url"),
+        key("slack", ".."),
+        key("slack", "."),
+        key("slack", "..data"),
+        key("slack", "a/b"),
+        mail("smarthost", json!("mail.example.com")),
+        mail("smarthost", json!("[::1]:25")),
+        mail("to", json!("a@b\nBcc: c@d")),
+        mail("from", Value::Null),
+        mail("headers", json!({ "Subject": "a\nb" })),
+        url("ftp://example.com/"),
+        url("http://"),
+        url("http://user:password@example.com/"),
+        url("http://example.com/a b"),
+        url("http://example.com/%zz"),
+        url("http://example.com/$(HOME)"),
+        url("http://example.com:port/"),
+        with("webhook", json!({ "url": "http://h/", "maxAlerts": -1 })),
+        with("pagerduty", json!({ "routingKeySecret": secret("p"), "severity": "Critical" })),
+        with("opsgenie", json!({ "apiKeySecret": secret("o"), "priority": "P6" })),
+        with("teams", json!({ "webhookUrlSecret": secret("t"), "title": "" })),
+        with_route(json!({ "severities": ["fatal"] })),
+        with_route(json!({ "severities": ["info", "info", "info", "info"] })),
+        with_route(json!({ "fleets": ["A"] })),
+        with_route(json!({ "namespaces": ["a.b"] })),
+        with_route(json!({ "alerts": ["a|b"] })),
+        with_route(json!({ "groupBy": ["a-b"] })),
+        with_route(json!({ "groupWait": "1d" })),
+    ] {
+        let faults = read(&spec).unwrap_err();
+        assert_eq!(faults.len(), 1, "{spec}: {faults:?}");
+    }
+}
+
+#[test]
+fn text_may_have_dollars_but_no_variables() {
+    let title = |text: &str| {
+        let mut slack = slack();
+        slack["title"] = json!(text);
+        read(&with("slack", slack)).is_ok()
+    };
+    for good in ["$", "$$", "5 $", "{{ $v := 1 }}{{ $v }}", "( $ )", "$ (", "zwölf\nZeilen", "$.CommonLabels", "a$)("]
+    {
+        assert!(title(good), "{good}");
+    }
+    for bad in ["$(", "$$(", "a $(b)", "$$$(", "$ $(", "\n$("] {
+        assert!(!title(bad), "{bad}");
+    }
+}
+
+#[test]
+fn defaults_of_the_schema_are_those_of_the_types() {
+    assert_eq!(read(&json!({})).unwrap(), Routing::default());
+    let read = read(&with_route(json!({}))).unwrap();
+    assert_eq!(read.routes, [Route::to("a")]);
+    assert!(read.receivers[0].send_resolved);
+}
+
+#[test]
+fn what_was_read_is_written_as_it_was() {
+    let mut spec = with_route(json!({ "continue": true, "severities": ["critical"], "fleets": ["a.b"] }));
+    spec["receivers"] = json!([receiver("webhook", json!({ "url": "http://h/", "maxAlerts": 5 })), {
+        "name": "b", "sendResolved": false, "email": email(),
+    }]);
+    let routing = read(&spec).unwrap();
+    assert_eq!(read(&serde_json::to_value(&routing).unwrap()).unwrap(), routing);
+}
+
+#[test]
+fn secrets_are_named_once_and_in_order() {
+    let basic = json!({ "basicAuth": { "usernameSecret": secret("u"), "passwordSecret": secret("p") } });
+    let mut mail = email();
+    mail["authUsername"] = json!("me");
+    mail["authPasswordSecret"] = secret("mail");
+    let receivers: Vec<Value> = [
+        ("slack", json!({ "urlSecret": secret("slack") })),
+        ("teams", json!({ "webhookUrlSecret": secret("slack") })),
+        ("email", mail),
+        ("pagerduty", json!({ "routingKeySecret": secret("pager") })),
+        ("opsgenie", json!({ "apiKeySecret": secret("genie") })),
+        ("webhook", json!({ "urlSecret": secret("hook"), "httpConfig": { "bearerTokenSecret": secret("token") } })),
+        ("webhook", json!({ "url": "http://h/", "httpConfig": basic })),
+    ]
+    .into_iter()
+    .enumerate()
+    .map(|(i, (kind, value))| json!({ "name": format!("r{i}"), kind: value }))
+    .collect();
+    let routing = read(&json!({ "receivers": receivers })).unwrap();
+    let names: Vec<String> = secrets(&routing.receivers).into_iter().map(|secret| secret.name).collect();
+    assert_eq!(names, ["genie", "hook", "mail", "p", "pager", "slack", "token", "u"]);
+}
+
+#[test]
+fn every_rule_compiles_and_survives_being_flattened() {
+    fn rules(schema: &Value) -> usize {
+        let compiled = compile_schema(schema);
+        assert!(!compiled.has_errors(), "{:?}", compiled.compilation_errors());
+        let own = schema["x-kubernetes-validations"].as_array().map_or(0, Vec::len);
+        let inner =
+            schema["properties"].as_object().into_iter().flatten().map(|(_, inner)| rules(inner)).sum::<usize>();
+        own + inner + if schema["items"].is_object() { rules(&schema["items"]) } else { 0 }
+    }
+    let crd = schema::finish(RoutingOnly::crd());
+    let schema = crd.spec.versions[0].schema.as_ref().unwrap().open_api_v3_schema.as_ref().unwrap();
+    assert_eq!(rules(&serde_json::to_value(schema).unwrap()), 15);
+}
