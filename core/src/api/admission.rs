@@ -123,13 +123,13 @@ fn check(schema: &Value, value: &Value, path: &mut String, root: bool, faults: &
                 fault("must be a number of 32 bits".to_owned());
             }
             "anyOf" if !schemas(wanted).any(|schema| fits(schema, value)) => {
-                fault("must be one of several forms".to_owned())
+                fault("must be one of several forms".to_owned());
             }
             "allOf" if !schemas(wanted).all(|schema| fits(schema, value)) => {
-                fault("must be of all of several forms".to_owned())
+                fault("must be of all of several forms".to_owned());
             }
             "x-kubernetes-list-type" if wanted == "set" && has_twice(value) => {
-                fault("must not have an item twice".to_owned())
+                fault("must not have an item twice".to_owned());
             }
             "type"
             | "enum"

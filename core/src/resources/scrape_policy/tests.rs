@@ -10,8 +10,7 @@ use k8s_openapi::apimachinery::pkg::apis::meta::v1::LabelSelectorRequirement;
 use proptest::prelude::*;
 
 use super::*;
-use crate::api::admission::admit;
-use crate::api::crds;
+use crate::api::admission::admit_as;
 
 const MINIMAL: &str = include_str!("testdata/minimal.yaml");
 const EVERYTHING: &str = include_str!("testdata/everything.yaml");
@@ -22,8 +21,7 @@ fn policy(text: &str, changes: &Value) -> ScrapePolicy {
     for (field, value) in changes.as_object().unwrap() {
         object["spec"][field] = value.clone();
     }
-    let crd = crds().into_iter().find(|crd| crd.spec.names.kind == "ScrapePolicy").unwrap();
-    serde_json::from_value(admit(&crd, &object).unwrap()).unwrap()
+    admit_as(&object).unwrap()
 }
 
 fn site() -> Site {
@@ -176,6 +174,28 @@ fn every_key_of_a_secret_is_told_with_its_field() {
     assert_eq!(told(&token), ["spec.authorization.credentials s/t", "spec.tls.cert s/c", "spec.tls.key s/k"]);
     let oauth2 = json!({ "oauth2": { "clientId": key("i"), "clientSecret": key("s"), "tokenUrl": "https://a.b" } });
     assert_eq!(told(&oauth2), ["spec.oauth2.clientId s/i", "spec.oauth2.clientSecret s/s"]);
+}
+
+#[test]
+fn what_a_fleets_profile_says_counts_where_the_policy_says_nothing() {
+    let fleet = |profile: &str| -> FleetRef {
+        let object = json!({ "apiVersion": "fleetscope.io/v1alpha1", "kind": "AgentFleet", "metadata": { "name": "f" },
+            "spec": { "selector": { "matchLabels": { "app": "f" } }, "profile": profile } });
+        FleetRef::of(&admit_as(&object).unwrap())
+    };
+    let said = fleet("AgentOrchestrator");
+    let selector = serde_json::from_value(json!({ "matchLabels": { "app": "f" } })).unwrap();
+    let (port, path) = (Some(Port::Number(8_000)), Some("/metrics".to_owned()));
+    assert_eq!(said, FleetRef { name: "f".to_owned(), selector, elders: vec![], port, path });
+    assert_eq!((fleet("Generic").port, fleet("Generic").path), (None, None));
+    for (pods, port, path) in [
+        (json!({}), Port::Number(8_000), "/metrics"),
+        (json!({ "port": "web", "path": "/m" }), Port::Name("web".to_owned()), "/m"),
+        (json!({ "portNumber": 9 }), Port::Number(9), "/metrics"),
+    ] {
+        let policy = policy(MINIMAL, &json!({ "pods": pods })).spec;
+        assert_eq!((said.port(&policy), said.path(&policy)), (port, path));
+    }
 }
 
 #[test]
