@@ -36,7 +36,7 @@ build: ebpf ## build all programs for this machine (debug)
 	cargo build --workspace --locked
 
 .PHONY: generate
-generate: ## write the generated files again: crds/, the chart's copy, docs/metrics.md, docs/profiles.md
+generate: ## write the generated files again: crds/, the chart's copy, pages under docs/
 	scripts/generate.sh
 
 .PHONY: check-generated
@@ -83,7 +83,7 @@ test-chart: ## the Helm chart's renderings
 	@scripts/suites.sh chart
 
 .PHONY: test-rules
-test-rules: ## generated rules in the hands of promtool
+test-rules: ## generated rules by promtool: each alert fires in its case, and not in the one that comes close
 	@$(SETUP) monitoring
 	@scripts/suites.sh rules
 

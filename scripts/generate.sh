@@ -5,14 +5,20 @@ set -euo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")/.."
 out=$(mktemp -d)
 trap 'rm -rf "$out"' EXIT
-pages=(metrics reference profiles)
+pages=(metrics reference profiles alerts)
 cargo run --quiet --locked -p fleetscope-operator -- crds --out-dir "$out/crds"
 for page in "${pages[@]}"; do cargo run --quiet --locked -p fleetscope-core --example "$page" >"$out/$page.md"; done
+mkdir "$out/runbooks"
+cargo run --quiet --locked -p fleetscope-core --example alerts -- "$out/runbooks"
+# Beside the generated runbooks are some that are written by hand: those of what users define themselves.
+mkdir "$out/have"
+grep -l '^<!-- generated' docs/runbooks/*.md | xargs -r cp -t "$out/have"
 if [ "${1:-}" = --check ]; then
   rc=0
   diff -r "$out/crds" crds || rc=1
   diff -r "$out/crds" charts/fleetscope/files/crds || rc=1
   for page in "${pages[@]}"; do diff "$out/$page.md" "docs/$page.md" || rc=1; done
+  diff -r "$out/runbooks" "$out/have" || rc=1
   [ $rc = 0 ] || echo "generate: the files above are not what the sources say; to repair: make generate" >&2
   exit $rc
 fi
@@ -22,3 +28,5 @@ for d in crds charts/fleetscope/files/crds; do
   cp "$out"/crds/*.yaml "$d/"
 done
 for page in "${pages[@]}"; do cp "$out/$page.md" docs/; done
+for f in "$out"/have/*.md; do rm "docs/runbooks/${f##*/}"; done
+cp "$out"/runbooks/*.md docs/runbooks/

@@ -122,9 +122,15 @@ fn check(schema: &Value, value: &Value, path: &mut String, root: bool, faults: &
             "format" if wanted == "int32" && value.as_i64().is_none_or(|v| i32::try_from(v).is_err()) => {
                 fault("must be a number of 32 bits".to_owned());
             }
-            "anyOf" if !schemas(wanted).any(|schema| fits(schema, value)) => fault("must be one of several forms".to_owned()),
-            "allOf" if !schemas(wanted).all(|schema| fits(schema, value)) => fault("must be of all of several forms".to_owned()),
-            "x-kubernetes-list-type" if wanted == "set" && has_twice(value) => fault("must not have an item twice".to_owned()),
+            "anyOf" if !schemas(wanted).any(|schema| fits(schema, value)) => {
+                fault("must be one of several forms".to_owned());
+            }
+            "allOf" if !schemas(wanted).all(|schema| fits(schema, value)) => {
+                fault("must be of all of several forms".to_owned());
+            }
+            "x-kubernetes-list-type" if wanted == "set" && has_twice(value) => {
+                fault("must not have an item twice".to_owned());
+            }
             "type"
             | "enum"
             | "anyOf"

@@ -7,10 +7,14 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use serde_json::{Value, json};
 
-use super::alert::{Alert, AlertScope, Area, ExpressionError, Values, alerts};
+use super::alert::{Alert, AlertScope, Area, alerts};
 use super::case::{Case, FLEET, InputSeries, cases};
+use super::expression::{ExpressionError, Values};
 use super::placeholder::{self, PlaceholderError};
 use super::{FLEET_LABELS, Fleets, SOURCE_LABEL, recordings};
+
+/// Group of the recording rules.
+const RECORDINGS: &str = "recordings";
 
 /// Why a file for promtool cannot be made.
 #[derive(Debug, thiserror::Error)]
@@ -63,7 +67,7 @@ pub fn recording_rules(namespace: &str, fleet: &str) -> Result<String, PromtoolE
     let fleets = Fleets::One { namespace: namespace.to_owned(), fleet: fleet.to_owned() }.to_string();
     let rule = |row: &super::Recording| Ok(json!({ "record": row.record, "expr": row.expression(&fleets)? }));
     let rules: Vec<Value> = recordings().iter().map(rule).collect::<Result<_, PlaceholderError>>()?;
-    yaml(&json!({ "groups": [{ "name": "recordings", "rules": rules }] }))
+    yaml(&json!({ "groups": [{ "name": RECORDINGS, "rules": rules }] }))
 }
 
 /// A rule file with all alerts of a scope, one group per area. Those about fleets are about `fleets`.
@@ -108,8 +112,15 @@ pub fn unit_tests(rule_files: &[&str]) -> Result<BTreeMap<String, String>, Promt
         let tests = by_interval.entry(&case.interval).or_default();
         tests.extend(both(case)?);
     }
+    // Without an order promtool takes any: what uses a recording would see its last value, or this one's.
+    let order: Vec<&str> = [RECORDINGS].into_iter().chain(Area::ALL.map(Area::as_str)).collect();
     let file = |(interval, tests): (&str, Vec<Value>)| {
-        let file = json!({ "rule_files": rule_files, "evaluation_interval": interval, "tests": tests });
+        let file = json!({
+            "rule_files": rule_files,
+            "evaluation_interval": interval,
+            "group_eval_order": order,
+            "tests": tests,
+        });
         Ok((interval.to_owned(), yaml(&file)?))
     };
     by_interval.into_iter().map(file).collect()

@@ -1,6 +1,6 @@
 use std::collections::BTreeSet;
 
-use super::alert::decimal;
+use super::expression::decimal;
 use super::{
     Alert, AlertScope, Area, ExpressionError, FLEET_INFO, FLEET_LABELS, Fleets, Origin, Source, Values, alert, alerts,
     cases, duration, is_duration, known, labels_of, promtool, recording, recordings,
@@ -320,6 +320,37 @@ fn files_for_promtool_hold_every_rule_and_two_tests_of_every_alert() {
     for row in alerts() {
         for end in ["fires", "does not fire"] {
             assert_eq!(tests.matches(&format!("'{} {end}'", row.name)).count(), 1, "{} {end}", row.name);
+        }
+    }
+}
+
+/// Series that a rule is made of in the end: those of recordings are taken apart.
+fn sources(text: &str) -> BTreeSet<String> {
+    let parts = |series: String| match recording(&series) {
+        Some(row) => sources(&row.expression(&Fleets::All.to_string()).unwrap()),
+        None => BTreeSet::from([series]),
+    };
+    parsed(text).series().into_iter().flat_map(parts).collect()
+}
+
+#[test]
+fn cases_are_made_of_series_that_there_are_with_labels_that_they_have() {
+    for case in cases() {
+        let wanted = sources(&expression(alert(&case.alert).unwrap()));
+        for given in [&case.fires.series, &case.quiet.series] {
+            let names: BTreeSet<&str> = given.iter().map(|row| row.series.split('{').next().unwrap()).collect();
+            assert!(names.iter().all(|name| known(name).is_some()), "{}: {names:?}", case.alert);
+            // An alert that stays quiet as it looks at something else would prove nothing.
+            assert!(names.iter().any(|name| wanted.contains(*name)), "{}: {names:?}", case.alert);
+            for row in given {
+                let (name, labels) = row.series.split_once('{').unwrap();
+                let own = &known(name).unwrap().labels;
+                let labels = labels.trim_end_matches('}').split(',').filter(|label| !label.starts_with('$'));
+                for label in labels.map(|label| label.split('=').next().unwrap()) {
+                    let of_target = OF_OWN_TARGETS.contains(&label) || label == "instance" || name == "up";
+                    assert!(own.contains(label) || of_target, "{}: {name} has no label {label}", case.alert);
+                }
+            }
         }
     }
 }

@@ -20,9 +20,10 @@ pub struct Reference<'a> {
 
 /// The Secrets' keys that a policy names, so that whoever can see Secrets can tell which are missing.
 pub fn secrets(spec: &ScrapePolicySpec) -> Vec<Reference<'_>> {
-    let basic = spec.basic_auth.iter().flat_map(|basic| {
-        [("spec.basicAuth.username", &basic.username), ("spec.basicAuth.password", &basic.password)]
-    });
+    let basic = spec
+        .basic_auth
+        .iter()
+        .flat_map(|basic| [("spec.basicAuth.username", &basic.username), ("spec.basicAuth.password", &basic.password)]);
     let token = spec.authorization.iter().map(|token| ("spec.authorization.credentials", &token.credentials));
     let oauth2 = spec.oauth2.iter().flat_map(|oauth2| {
         [("spec.oauth2.clientId", &oauth2.client_id), ("spec.oauth2.clientSecret", &oauth2.client_secret)]

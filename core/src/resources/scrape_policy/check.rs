@@ -22,7 +22,8 @@ pub(super) fn faults(spec: &ScrapePolicySpec, outputs: &Outputs) -> Vec<Fault> {
     if forms.contains(&Some(Form::ConfigMap)) {
         if spec.oauth2.is_some() {
             let message = "a plain scrape configuration takes the client id in clear, not from a Secret";
-            let remedy = "set output to PodMonitor or ScrapeConfig, with prometheus-operator, or use basicAuth or authorization";
+            let remedy =
+                "set output to PodMonitor or ScrapeConfig, with prometheus-operator, or use basicAuth or authorization";
             faults.push(Fault::value("spec.oauth2", message, remedy));
         }
         if spec.scrape_class.is_some() {

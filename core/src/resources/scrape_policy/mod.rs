@@ -28,11 +28,10 @@ use serde_json::{Map, Value, json};
 pub use auth::{Reference, SECRETS, secrets};
 pub use relabel::{METRICS_PATH, METRICS_PORT};
 
-use super::{
-    ChildKind, Desired, FLEET_LABEL, Fault, Installed, MANAGED_BY, MANAGER, SCRAPE_CONFIGS, Site, names,
-};
+use super::{ChildKind, Desired, FLEET_LABEL, Fault, Installed, MANAGED_BY, MANAGER, SCRAPE_CONFIGS, Site, names};
 use crate::api::scrape_policy::ScrapePolicyOutput;
-use crate::api::{ScrapePolicy, ScrapePolicySpec};
+use crate::api::{AgentFleet, ScrapePolicy, ScrapePolicySpec};
+use crate::profiles;
 
 /// The label that names the policy, hashed when the name is longer than a label value.
 pub const POLICY_LABEL: &str = "fleetscope.io/policy";
@@ -53,6 +52,8 @@ pub struct FleetRef {
     pub name: String,
     /// Its pods.
     pub selector: LabelSelector,
+    /// Selectors of older fleets that take some of the same pods: those are theirs. Fleets that share no pod need not be named.
+    pub elders: Vec<LabelSelector>,
     /// Where its profile says that metrics are.
     pub port: Option<Port>,
     /// The path that its profile says.
@@ -77,6 +78,18 @@ enum Form {
 // === impl FleetRef ===
 
 impl FleetRef {
+    /// Of a fleet, with what its profile says; `elders` are still to be named.
+    pub fn of(fleet: &AgentFleet) -> Self {
+        let scrape = profiles::get(fleet.spec.profile).scrape.as_ref();
+        Self {
+            name: fleet.name_any(),
+            selector: fleet.spec.selector.clone(),
+            elders: Vec::new(),
+            port: scrape.map(|scrape| Port::Number(scrape.port.into())),
+            path: scrape.map(|scrape| scrape.path.clone()),
+        }
+    }
+
     fn port(&self, policy: &ScrapePolicySpec) -> Port {
         let pods = policy.pods.as_ref();
         let number = pods.and_then(|pods| pods.port_number).map(Port::Number);

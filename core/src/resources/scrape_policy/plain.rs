@@ -47,7 +47,9 @@ pub(super) fn of_static(
 /// The file with these jobs.
 pub(super) fn file(policy: &ScrapePolicySpec, jobs: &[Value]) -> String {
     let names: BTreeSet<&str> = secrets(policy).iter().map(|reference| reference.secret.name.as_str()).collect();
-    let mounts = names.iter().map(|name| format!("# Prometheus reads the Secret {name} from {SECRETS}/{name}: mount it there.\n"));
+    let mounts = names
+        .iter()
+        .map(|name| format!("# Prometheus reads the Secret {name} from {SECRETS}/{name}: mount it there.\n"));
     mounts.chain([super::super::yaml(&json!({ "scrape_configs": jobs }))]).collect()
 }
 

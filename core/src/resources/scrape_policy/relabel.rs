@@ -31,7 +31,12 @@ pub(super) enum Discovery {
 }
 
 /// Of a fleet's pods.
-pub(super) fn pods(spec: &ScrapePolicySpec, fleet: &FleetRef, namespace: &str, discovery: Discovery) -> Vec<Relabeling> {
+pub(super) fn pods(
+    spec: &ScrapePolicySpec,
+    fleet: &FleetRef,
+    namespace: &str,
+    discovery: Discovery,
+) -> Vec<Relabeling> {
     let mut steps = Vec::new();
     if discovery == Discovery::ServiceMonitor {
         steps.push(keep(&["__meta_kubernetes_pod_name"], ".+"));
@@ -41,6 +46,9 @@ pub(super) fn pods(spec: &ScrapePolicySpec, fleet: &FleetRef, namespace: &str, d
         steps.push(drop(&["__meta_kubernetes_pod_phase"], "Failed|Succeeded"));
     }
     steps.push(drop(&[&annotation(crate::pods::TELEMETRY)], "false"));
+    for elder in &fleet.elders {
+        steps.extend(not_selected(elder));
+    }
     let port = fleet.port(spec);
     steps.extend(kept_port(&port, discovery));
     if discovery == Discovery::Pods {
@@ -65,14 +73,26 @@ pub(super) fn own(spec: &ScrapePolicySpec, fleet: &str, namespace: &str) -> Vec<
     labels.chain(spec.relabelings.iter().cloned()).chain(whose(fleet, namespace)).collect()
 }
 
-/// The user's changes of series. Those that may change any label are followed by whose the series is.
+/// The user's changes of series. Those that may change any label are followed by whose the series is; where the labels that targets
+/// expose win, only if it has none.
 pub(super) fn metrics(spec: &ScrapePolicySpec, fleet: &str, namespace: &str) -> Vec<Relabeling> {
     let any = |step: &Relabeling| {
         matches!(step.action, RelabelAction::LabelMap | RelabelAction::LabelDrop | RelabelAction::LabelKeep)
             || step.target_label.as_ref().is_some_and(|target| target.contains('$'))
     };
-    let again = spec.metric_relabelings.iter().any(any).then(|| whose(fleet, namespace));
-    spec.metric_relabelings.iter().cloned().chain(again.into_iter().flatten()).collect()
+    let mut steps = spec.metric_relabelings.clone();
+    if !steps.iter().any(any) {
+        return steps;
+    }
+    for step in whose(fleet, namespace) {
+        steps.push(if spec.honor_labels {
+            let source_labels = step.target_label.iter().cloned().collect();
+            Relabeling { source_labels, regex: some("()"), ..step }
+        } else {
+            step
+        });
+    }
+    steps
 }
 
 /// As prometheus-operator's objects have it.
@@ -137,28 +157,69 @@ fn addressed(port: &Port) -> Vec<Relabeling> {
     steps
 }
 
-/// Keeps the pods that a selector takes, by the labels that discovery gives (as prometheus-operator does with its own selectors).
-fn selected(selector: &LabelSelector) -> Vec<Relabeling> {
-    let value = |key: &str| format!("__meta_kubernetes_pod_label_{}", sanitized(key));
+/// What a requirement of a selector says of the labels that discovery gives.
+struct Requirement {
+    sources: Vec<String>,
+    regex: String,
+    /// Whether labels that match meet it; else those that do not.
+    positive: bool,
+}
+
+/// The requirements of a selector (prometheus-operator's, for its own selectors).
+fn requirements(selector: &LabelSelector) -> Vec<Requirement> {
     let present = |key: &str| format!("__meta_kubernetes_pod_labelpresent_{}", sanitized(key));
-    let listed = |values: Option<&Vec<String>>| {
-        let values: Vec<String> = values.into_iter().flatten().map(|value| quote(value)).collect();
-        format!("({});true", values.join("|"))
+    let listed = |key: &str, values: &[String], positive| {
+        let values: Vec<String> = values.iter().map(|value| quote(value)).collect();
+        let value = format!("__meta_kubernetes_pod_label_{}", sanitized(key));
+        Requirement { sources: vec![value, present(key)], regex: format!("({});true", values.join("|")), positive }
     };
+    let there = |key: &str, positive| Requirement { sources: vec![present(key)], regex: "true".to_owned(), positive };
     let equal = selector.match_labels.iter().flatten();
-    let equal = equal.map(|(key, wanted)| keep(&[&value(key), &present(key)], &format!("{};true", quote(wanted))));
+    let equal = equal.map(|(key, value)| listed(key, std::slice::from_ref(value), true));
     let expressions = selector.match_expressions.iter().flatten().map(|requirement| {
-        let (key, values) = (requirement.key.as_str(), requirement.values.as_ref());
+        let (key, values) = (requirement.key.as_str(), requirement.values.as_deref().unwrap_or_default());
         match requirement.operator.as_str() {
-            "In" => keep(&[&value(key), &present(key)], &listed(values)),
-            "NotIn" => drop(&[&value(key), &present(key)], &listed(values)),
-            "Exists" => keep(&[&present(key)], "true"),
-            "DoesNotExist" => drop(&[&present(key)], "true"),
+            "In" => listed(key, values, true),
+            "NotIn" => listed(key, values, false),
+            "Exists" => there(key, true),
+            "DoesNotExist" => there(key, false),
             // No selector with another operator takes anything (see `pods::selects`).
-            _ => drop(&["__meta_kubernetes_pod_name"], ".*"),
+            _ => Requirement { sources: Vec::new(), regex: ".*".to_owned(), positive: false },
         }
     });
     equal.chain(expressions).collect()
+}
+
+/// Keeps the pods that a selector takes.
+fn selected(selector: &LabelSelector) -> impl Iterator<Item = Relabeling> {
+    requirements(selector).into_iter().map(|Requirement { sources, regex, positive }| Relabeling {
+        action: if positive { RelabelAction::Keep } else { RelabelAction::Drop },
+        source_labels: sources,
+        regex: Some(regex),
+        ..Relabeling::default()
+    })
+}
+
+/// Drops the pods that a selector takes: those that meet all of its requirements. They are counted in a label, a 1 for each that is met and one to
+/// begin with, as a regular expression cannot say that something does not match.
+fn not_selected(selector: &LabelSelector) -> Vec<Relabeling> {
+    const MET: &str = "__tmp_fleetscope_met";
+    let requirements = requirements(selector);
+    let all = format!("1{{{}}}", requirements.len() + 1);
+    let mut steps = vec![set(MET, "1")];
+    for Requirement { sources, regex, positive } in requirements {
+        let sources: Vec<&str> = std::iter::once(MET).chain(sources.iter().map(String::as_str)).collect();
+        if positive {
+            steps.push(replace(&sources, &format!("(1+);{regex}"), MET, "${1}1"));
+        } else {
+            steps.push(replace(&[MET], "(1+)", MET, "${1}1"));
+            let separator = if sources.len() > 1 { ";" } else { "" };
+            steps.push(replace(&sources, &format!("(1+)1{separator}{regex}"), MET, "${1}"));
+        }
+    }
+    steps.push(drop(&[MET], &all));
+    steps.push(Relabeling { action: RelabelAction::LabelDrop, regex: some(MET), ..Relabeling::default() });
+    steps
 }
 
 fn whose(fleet: &str, namespace: &str) -> [Relabeling; 2] {

@@ -37,7 +37,13 @@ pub(super) fn of_static(
     fields
 }
 
-fn spec(policy: &ScrapePolicySpec, fleet: &str, namespace: &str, steps: &[Relabeling], path: &str) -> Map<String, Value> {
+fn spec(
+    policy: &ScrapePolicySpec,
+    fleet: &str,
+    namespace: &str,
+    steps: &[Relabeling],
+    path: &str,
+) -> Map<String, Value> {
     let mut fields = settings::request(policy);
     fields.extend(settings::answer(policy));
     fields.remove("bodySizeLimit");

@@ -3,12 +3,14 @@
 mod faults;
 mod targets;
 
+use std::collections::BTreeSet;
+use std::sync::LazyLock;
+
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::LabelSelectorRequirement;
 use proptest::prelude::*;
 
 use super::*;
-use crate::api::admission::admit;
-use crate::api::crds;
+use crate::api::admission::admit_as;
 
 const MINIMAL: &str = include_str!("testdata/minimal.yaml");
 const EVERYTHING: &str = include_str!("testdata/everything.yaml");
@@ -19,8 +21,7 @@ fn policy(text: &str, changes: &Value) -> ScrapePolicy {
     for (field, value) in changes.as_object().unwrap() {
         object["spec"][field] = value.clone();
     }
-    let crd = crds().into_iter().find(|crd| crd.spec.names.kind == "ScrapePolicy").unwrap();
-    serde_json::from_value(admit(&crd, &object).unwrap()).unwrap()
+    admit_as(&object).unwrap()
 }
 
 fn site() -> Site {
@@ -75,15 +76,16 @@ fn a_policy_that_says_little_gives_a_monitor_for_each_fleet_and_a_scrape_config_
 
 #[test]
 fn every_setting_is_in_each_form() {
-    for (output, golden) in [
-        ("PodMonitor", include_str!("testdata/everything-pod-monitor.yaml")),
-        ("ServiceMonitor", include_str!("testdata/everything-service-monitor.yaml")),
-        ("ScrapeConfig", include_str!("testdata/everything-scrape-config.yaml")),
-        ("ConfigMap", include_str!("testdata/everything-config-map.yaml")),
-    ] {
-        let policy = policy(EVERYTHING, &json!({ "output": output }));
-        assert_eq!(rendered(&policy, Installed::default()), golden, "{output}");
-    }
+    let forms = ["PodMonitor", "ServiceMonitor", "ScrapeConfig", "ConfigMap"];
+    let golden = [
+        include_str!("testdata/everything-pod-monitor.yaml"),
+        include_str!("testdata/everything-service-monitor.yaml"),
+        include_str!("testdata/everything-scrape-config.yaml"),
+        include_str!("testdata/everything-config-map.yaml"),
+    ];
+    // An explicit form is given whether its kind is installed or not.
+    let made = forms.map(|form| rendered(&policy(EVERYTHING, &json!({ "output": form })), Installed::default()));
+    assert_eq!(made, golden);
 }
 
 #[test]
@@ -130,7 +132,10 @@ fn a_limit_of_zero_is_no_field() {
 fn native_histograms_are_asked_for_in_the_format_that_has_them() {
     let fields = settings::answer(&policy(MINIMAL, &json!({ "nativeHistograms": true })).spec);
     assert_eq!(fields["scrapeProtocols"][0], "PrometheusProto");
-    assert_eq!((fields["scrapeProtocols"].as_array().map(Vec::len), &fields["scrapeClassicHistograms"]), (Some(5), &json!(true)));
+    assert_eq!(
+        (fields["scrapeProtocols"].as_array().map(Vec::len), &fields["scrapeClassicHistograms"]),
+        (Some(5), &json!(true))
+    );
 }
 
 #[test]
@@ -157,7 +162,10 @@ fn every_key_of_a_secret_is_told_with_its_field() {
     let key = |name: &str| json!({ "name": "s", "key": name });
     let told = |changes: &Value| -> Vec<String> {
         let policy = policy(MINIMAL, changes);
-        secrets(&policy.spec).iter().map(|told| format!("{} {}/{}", told.path, told.secret.name, told.secret.key)).collect()
+        secrets(&policy.spec)
+            .iter()
+            .map(|told| format!("{} {}/{}", told.path, told.secret.name, told.secret.key))
+            .collect()
     };
     assert_eq!(told(&json!({})), [""; 0]);
     let basic = json!({ "basicAuth": { "username": key("u"), "password": key("p") }, "tls": { "ca": key("ca") } });
@@ -166,6 +174,28 @@ fn every_key_of_a_secret_is_told_with_its_field() {
     assert_eq!(told(&token), ["spec.authorization.credentials s/t", "spec.tls.cert s/c", "spec.tls.key s/k"]);
     let oauth2 = json!({ "oauth2": { "clientId": key("i"), "clientSecret": key("s"), "tokenUrl": "https://a.b" } });
     assert_eq!(told(&oauth2), ["spec.oauth2.clientId s/i", "spec.oauth2.clientSecret s/s"]);
+}
+
+#[test]
+fn what_a_fleets_profile_says_counts_where_the_policy_says_nothing() {
+    let fleet = |profile: &str| -> FleetRef {
+        let object = json!({ "apiVersion": "fleetscope.io/v1alpha1", "kind": "AgentFleet", "metadata": { "name": "f" },
+            "spec": { "selector": { "matchLabels": { "app": "f" } }, "profile": profile } });
+        FleetRef::of(&admit_as(&object).unwrap())
+    };
+    let said = fleet("AgentOrchestrator");
+    let selector = serde_json::from_value(json!({ "matchLabels": { "app": "f" } })).unwrap();
+    let (port, path) = (Some(Port::Number(8_000)), Some("/metrics".to_owned()));
+    assert_eq!(said, FleetRef { name: "f".to_owned(), selector, elders: vec![], port, path });
+    assert_eq!((fleet("Generic").port, fleet("Generic").path), (None, None));
+    for (pods, port, path) in [
+        (json!({}), Port::Number(8_000), "/metrics"),
+        (json!({ "port": "web", "path": "/m" }), Port::Name("web".to_owned()), "/m"),
+        (json!({ "portNumber": 9 }), Port::Number(9), "/metrics"),
+    ] {
+        let policy = policy(MINIMAL, &json!({ "pods": pods })).spec;
+        assert_eq!((said.port(&policy), said.path(&policy)), (port, path));
+    }
 }
 
 #[test]
@@ -187,12 +217,13 @@ proptest! {
         policy_name in "[a-z0-9]([-a-z0-9.]{0,251}[a-z0-9])?",
         names in proptest::collection::btree_set("[a-z0-9]([-a-z0-9.]{0,251}[a-z0-9])?|yes|1e3", 1..6),
     ) {
-        let mut policy = policy(MINIMAL, &json!({ "output": "ConfigMap" }));
+        static BARE: LazyLock<ScrapePolicy> = LazyLock::new(|| policy(MINIMAL, &json!({ "output": "ConfigMap" })));
+        let mut policy = BARE.clone();
         policy.metadata.name = Some(policy_name.clone());
         policy.spec.static_targets.clear();
         let fleets: Vec<FleetRef> = names.iter().map(|name| FleetRef { name: name.clone(), ..FleetRef::default() }).collect();
         let objects = desired(&policy, &fleets, &site(), Installed::all()).unwrap();
-        let made: std::collections::BTreeSet<&String> = objects.iter().map(|object| &object.name).collect();
+        let made: BTreeSet<&String> = objects.iter().map(|object| &object.name).collect();
         prop_assert_eq!(made.len(), names.len());
         for (object, name) in objects.iter().zip(&names) {
             let file: Value = serde_saphyr::from_str(object.body["data"][SCRAPE_CONFIGS].as_str().unwrap()).unwrap();

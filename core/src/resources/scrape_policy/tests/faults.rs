@@ -42,14 +42,26 @@ fn relabelings_that_prometheus_refuses_are_told() {
     let only = "means nothing to this action, and Prometheus refuses it: remove it";
     let name = "targetLabel: is no name of a label: use letters, digits and _, and with replace ${1}";
     for (step, says) in [
-        (json!({ "regex": "a(", "targetLabel": "a" }), "regex: is no regular expression: unclosed group: correct it; the syntax is RE2's".to_owned()),
+        (
+            json!({ "regex": "a(", "targetLabel": "a" }),
+            "regex: is no regular expression: unclosed group: correct it; the syntax is RE2's".to_owned(),
+        ),
         (json!({ "targetLabel": "a${}" }), name.to_owned()),
         (json!({ "action": "lowercase", "targetLabel": "${1}" }), name.to_owned()),
-        (json!({ "action": "labelmap", "replacement": "1-" }), "replacement: is no name of a label: use letters, digits, _ and ${1}".to_owned()),
+        (
+            json!({ "action": "labelmap", "replacement": "1-" }),
+            "replacement: is no name of a label: use letters, digits, _ and ${1}".to_owned(),
+        ),
         (json!({ "action": "labeldrop", "regex": "a", "sourceLabels": ["b"] }), format!("sourceLabels: {only}")),
         (json!({ "action": "labelkeep", "regex": "a", "separator": "/" }), format!("separator: {only}")),
-        (json!({ "action": "keepequal", "sourceLabels": ["a"], "targetLabel": "b", "regex": "a" }), format!("regex: {only}")),
-        (json!({ "action": "uppercase", "sourceLabels": ["a"], "targetLabel": "b", "replacement": "a" }), format!("replacement: {only}")),
+        (
+            json!({ "action": "keepequal", "sourceLabels": ["a"], "targetLabel": "b", "regex": "a" }),
+            format!("regex: {only}"),
+        ),
+        (
+            json!({ "action": "uppercase", "sourceLabels": ["a"], "targetLabel": "b", "replacement": "a" }),
+            format!("replacement: {only}"),
+        ),
     ] {
         for field in ["relabelings", "metricRelabelings"] {
             assert_eq!(faults(&json!({ field: [step] })), [format!("spec.{field}[0].{says}")], "{step}");

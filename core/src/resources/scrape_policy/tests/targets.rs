@@ -1,13 +1,13 @@
 //! Which pods become which targets, by relabeling as Prometheus does it (its `model/relabel/relabel.go`).
 
-use std::collections::BTreeSet;
-
 use regex::Regex;
 
 use super::*;
 use crate::api::scrape_policy::{RelabelAction, Relabeling};
 use crate::pods::selects;
 use relabel::Discovery;
+
+static MINIMAL_POLICY: LazyLock<ScrapePolicy> = LazyLock::new(|| policy(MINIMAL, &json!({})));
 
 type Labels = BTreeMap<String, String>;
 
@@ -85,7 +85,11 @@ fn relabeled(mut target: Labels, steps: &[Relabeling]) -> Option<Labels> {
                 let mut new = String::new();
                 groups.expand(step.replacement.as_deref().unwrap_or("$1"), &mut new);
                 let name = step.target_label.clone().unwrap();
-                if new.is_empty() { target.remove(&name) } else { target.insert(name, new) };
+                if new.is_empty() {
+                    target.remove(&name)
+                } else {
+                    target.insert(name, new)
+                };
             }
             other => panic!("{other:?} is none of ours"),
         }
@@ -95,8 +99,7 @@ fn relabeled(mut target: Labels, steps: &[Relabeling]) -> Option<Labels> {
 }
 
 /// What Prometheus scrapes of a pod: targets that are the same are one.
-fn scraped(pod: &Pod, fleet: &FleetRef, discovery: Discovery, changes: &Value) -> BTreeSet<Labels> {
-    let policy = policy(MINIMAL, changes);
+fn scraped(pod: &Pod, fleet: &FleetRef, discovery: Discovery, policy: &ScrapePolicy) -> BTreeSet<Labels> {
     if discovery != Discovery::ServiceMonitor && !selects(&fleet.selector, &pod.labels) {
         return BTreeSet::new();
     }
@@ -135,36 +138,37 @@ fn any() -> FleetRef {
 
 #[test]
 fn a_named_port_is_scraped_where_it_is_declared() {
-    let two = pod(&[], &[("agent", &[("grpc", 50_051), ("metrics", 8_080)]), ("proxy", &[]), ("other", &[("metrics", 9)])]);
+    let two =
+        pod(&[], &[("agent", &[("grpc", 50_051), ("metrics", 8_080)]), ("proxy", &[]), ("other", &[("metrics", 9)])]);
     for discovery in ALL {
-        let targets = scraped(&two, &any(), discovery, &json!({}));
+        let targets = scraped(&two, &any(), discovery, &MINIMAL_POLICY);
         assert_eq!(shown(&targets), ["10.0.0.9:8080 /metrics agent agents f", "10.0.0.9:9 /metrics other agents f"]);
     }
 }
 
 #[test]
 fn a_pod_that_says_its_port_is_scraped_there_once_whatever_it_declares() {
-    let annotations = [("metrics-port", "7000"), ("metrics-path", "stats?x=1")];
+    let annotations = [("metrics-port", "7000"), ("metrics-path", "internal/stats")];
     for containers in [
         &[("agent", &[] as &[(&str, u16)])] as &[(&str, &[(&str, u16)])],
         &[("agent", &[("metrics", 8_080)])],
         &[("agent", &[("metrics", 7_000), ("grpc", 50_051)]), ("proxy", &[])],
     ] {
         for discovery in [Discovery::PodMonitor, Discovery::Pods] {
-            let targets = scraped(&pod(&annotations, containers), &any(), discovery, &json!({}));
-            assert_eq!(shown(&targets), ["10.0.0.9:7000 /stats?x=1 - agents f"]);
+            let targets = scraped(&pod(&annotations, containers), &any(), discovery, &MINIMAL_POLICY);
+            assert_eq!(shown(&targets), ["10.0.0.9:7000 /internal/stats - agents f"]);
         }
     }
 }
 
 #[test]
 fn a_number_in_the_policy_needs_no_declaration_and_a_pod_may_say_another() {
-    let changes = json!({ "pods": { "portNumber": 9_000 } });
+    let policy = policy(MINIMAL, &json!({ "pods": { "portNumber": 9_000 } }));
     let containers: &[(&str, &[(&str, u16)])] = &[("agent", &[("a", 1), ("b", 2)]), ("proxy", &[])];
     for discovery in ALL {
-        let targets = scraped(&pod(&[], containers), &any(), discovery, &changes);
+        let targets = scraped(&pod(&[], containers), &any(), discovery, &policy);
         assert_eq!(shown(&targets), ["10.0.0.9:9000 /metrics - agents f"]);
-        let targets = scraped(&pod(&[("metrics-port", "7")], containers), &any(), discovery, &changes);
+        let targets = scraped(&pod(&[("metrics-port", "7")], containers), &any(), discovery, &policy);
         assert_eq!(shown(&targets), ["10.0.0.9:7 /metrics - agents f"]);
     }
 }
@@ -174,12 +178,12 @@ fn an_address_of_ipv6_has_its_brackets() {
     for ip in ["fd00::9", "::1"] {
         let pod = Pod { ip: ip.to_owned(), ..pod(&[("metrics-port", "7")], &[("agent", &[])]) };
         for changes in [json!({}), json!({ "pods": { "portNumber": 9_000 } })] {
-            let targets = scraped(&pod, &any(), Discovery::PodMonitor, &changes);
+            let targets = scraped(&pod, &any(), Discovery::PodMonitor, &policy(MINIMAL, &changes));
             assert_eq!(shown(&targets), [format!("[{ip}]:7 /metrics - agents f")]);
         }
     }
     let pod = Pod { ip: "fd00::9".to_owned(), ..pod(&[], &[("agent", &[])]) };
-    let targets = scraped(&pod, &any(), Discovery::Pods, &json!({ "pods": { "portNumber": 9_000 } }));
+    let targets = scraped(&pod, &any(), Discovery::Pods, &policy(MINIMAL, &json!({ "pods": { "portNumber": 9_000 } })));
     assert_eq!(shown(&targets), ["[fd00::9]:9000 /metrics - agents f"]);
 }
 
@@ -187,7 +191,7 @@ fn an_address_of_ipv6_has_its_brackets() {
 fn an_annotation_that_is_no_number_counts_for_nothing() {
     let pod = pod(&[("metrics-port", "http"), ("telemetry", "no")], &[("agent", &[("metrics", 8)])]);
     for discovery in ALL {
-        assert_eq!(shown(&scraped(&pod, &any(), discovery, &json!({}))), ["10.0.0.9:8 /metrics agent agents f"]);
+        assert_eq!(shown(&scraped(&pod, &any(), discovery, &MINIMAL_POLICY)), ["10.0.0.9:8 /metrics agent agents f"]);
     }
 }
 
@@ -195,7 +199,26 @@ fn an_annotation_that_is_no_number_counts_for_nothing() {
 fn a_pod_that_opts_out_is_not_scraped() {
     let pod = pod(&[("telemetry", "false"), ("metrics-port", "7")], &[("agent", &[("metrics", 8)])]);
     for discovery in ALL {
-        assert_eq!(scraped(&pod, &any(), discovery, &json!({})), BTreeSet::new());
+        assert_eq!(scraped(&pod, &any(), discovery, &MINIMAL_POLICY), BTreeSet::new());
+    }
+}
+
+#[test]
+fn a_pod_that_an_older_fleet_has_is_scraped_as_the_older_ones() {
+    let elder = LabelSelector {
+        match_expressions: Some(vec![requirement("app", "In", &["a", "b"]), requirement("stage", "NotIn", &["test"])]),
+        ..LabelSelector::default()
+    };
+    let younger = FleetRef { elders: vec![elder], ..any() };
+    for (app, stage, scraped_here) in [("a", "live", false), ("a", "test", true), ("c", "live", true), ("b", "", false)]
+    {
+        let mut pod = pod(&[], &[("agent", &[("metrics", 8)])]);
+        pod.labels = [("app", app), ("stage", stage)].map(|(key, value)| (key.to_owned(), value.to_owned())).into();
+        for discovery in ALL {
+            let targets = scraped(&pod, &younger, discovery, &MINIMAL_POLICY);
+            assert_eq!(targets.len(), usize::from(scraped_here), "{app} {stage}");
+            assert!(targets.iter().all(|target| !target.keys().any(|name| name.starts_with("__tmp"))));
+        }
     }
 }
 
@@ -203,8 +226,9 @@ fn a_pod_that_opts_out_is_not_scraped() {
 fn values_with_a_dollar_and_labels_of_pods_arrive_as_they_are() {
     let mut pod = pod(&[], &[("agent", &[("metrics", 8)])]);
     pod.labels.insert("app.kubernetes.io/version".to_owned(), "1.2".to_owned());
-    let changes = json!({ "targetLabels": { "price": "$5 ${1}" }, "podTargetLabels": ["app.kubernetes.io/version", "none"] });
-    let targets = scraped(&pod, &any(), Discovery::Pods, &changes);
+    let changes =
+        json!({ "targetLabels": { "price": "$5 ${1}" }, "podTargetLabels": ["app.kubernetes.io/version", "none"] });
+    let targets = scraped(&pod, &any(), Discovery::Pods, &policy(MINIMAL, &changes));
     let target = targets.first().unwrap();
     assert_eq!((target["price"].as_str(), target["app_kubernetes_io_version"].as_str()), ("$5 ${1}", "1.2"));
     assert!(!target.contains_key("none"));
@@ -214,13 +238,30 @@ fn values_with_a_dollar_and_labels_of_pods_arrive_as_they_are() {
 fn nothing_that_a_user_relabels_hides_whose_a_target_is() {
     let pod = pod(&[], &[("agent", &[("metrics", 8)])]);
     let changes = json!({ "relabelings": [{ "action": "labeldrop", "regex": "fleet|namespace|container" }] });
-    let targets = scraped(&pod, &any(), Discovery::PodMonitor, &changes);
+    let targets = scraped(&pod, &any(), Discovery::PodMonitor, &policy(MINIMAL, &changes));
     assert_eq!(shown(&targets), ["10.0.0.9:8 /metrics - agents f"]);
-    let policy = policy(MINIMAL, &json!({ "metricRelabelings": [{ "action": "labelmap", "regex": "x_(.+)" }] }));
-    let steps = relabel::metrics(&policy.spec, "f", "agents");
-    let set = |label: &str| steps.iter().find(|step| step.target_label.as_deref() == Some(label));
-    assert_eq!(set("fleet").unwrap().replacement.as_deref(), Some("f"));
-    assert_eq!(set("namespace").unwrap().replacement.as_deref(), Some("agents"));
+    let changes = json!([{ "action": "labelmap", "regex": "x_(.+)" }]);
+    let steps = |honor: bool| {
+        let policy = policy(MINIMAL, &json!({ "metricRelabelings": changes, "honorLabels": honor }));
+        relabel::camel(&relabel::metrics(&policy.spec, "f", "agents")[1..])
+    };
+    assert_eq!(
+        steps(false),
+        json!([
+            { "action": "replace", "targetLabel": "namespace", "replacement": "agents" },
+            { "action": "replace", "targetLabel": "fleet", "replacement": "f" },
+        ])
+    );
+    assert_eq!(
+        steps(true),
+        json!([
+            { "action": "replace", "sourceLabels": ["namespace"], "regex": "()", "targetLabel": "namespace", "replacement": "agents" },
+            { "action": "replace", "sourceLabels": ["fleet"], "regex": "()", "targetLabel": "fleet", "replacement": "f" },
+        ])
+    );
+    let policy =
+        policy(MINIMAL, &json!({ "metricRelabelings": [{ "action": "drop", "sourceLabels": ["a"], "regex": "b" }] }));
+    assert_eq!(relabel::metrics(&policy.spec, "f", "agents"), policy.spec.metric_relabelings);
 }
 
 fn labels() -> impl Strategy<Value = Labels> {
@@ -228,7 +269,8 @@ fn labels() -> impl Strategy<Value = Labels> {
 }
 
 fn selector() -> impl Strategy<Value = LabelSelector> {
-    let requirement = ("app|tier|a[.]b/c", "In|NotIn|Exists|DoesNotExist", proptest::collection::vec("a|b|a[.]b", 1..3));
+    let requirement =
+        ("app|tier|a[.]b/c", "In|NotIn|Exists|DoesNotExist", proptest::collection::vec("a|b|a[.]b", 1..3));
     let requirements = proptest::collection::vec(requirement, 0..3);
     (proptest::option::of(labels()), requirements).prop_map(|(match_labels, requirements)| {
         let requirements = requirements.into_iter().map(|(key, operator, values)| {
@@ -247,6 +289,7 @@ proptest! {
         opted_out: bool,
         labels in labels(),
         selector in selector(),
+        elders in proptest::collection::vec(selector(), 0..3),
     ) {
         let mut number = 0;
         let mut port = |name: &String| { number += 1; (name.clone(), number) };
@@ -261,12 +304,13 @@ proptest! {
         let declared = pod.containers.iter().flat_map(|(_, ports)| ports).filter(|(name, _)| name == "metrics");
         let wanted: BTreeSet<String> = match said {
             _ if opted_out || !selects(&selector, &pod.labels) => BTreeSet::new(),
+            _ if elders.iter().any(|elder| selects(elder, &pod.labels)) => BTreeSet::new(),
             Some(port) => [format!("10.0.0.9:{port}")].into(),
             None => declared.map(|(_, port)| format!("10.0.0.9:{port}")).collect(),
         };
-        let fleet = FleetRef { name: "f".to_owned(), selector, ..FleetRef::default() };
+        let fleet = FleetRef { name: "f".to_owned(), selector, elders, ..FleetRef::default() };
         for discovery in ALL {
-            let targets = scraped(&pod, &fleet, discovery, &json!({}));
+            let targets = scraped(&pod, &fleet, discovery, &MINIMAL_POLICY);
             let addresses: Vec<String> = targets.iter().map(|target| target["__address__"].clone()).collect();
             prop_assert_eq!(&addresses.iter().cloned().collect::<BTreeSet<_>>(), &wanted, "{:?}", discovery);
             prop_assert_eq!(addresses.len(), wanted.len());
