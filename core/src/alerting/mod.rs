@@ -22,6 +22,7 @@
 use std::collections::BTreeSet;
 
 pub mod budget;
+pub mod built_in;
 mod catalogue_rules;
 mod checker;
 mod effective;
@@ -35,6 +36,7 @@ mod nearest;
 mod object;
 mod own;
 mod promql;
+pub mod receivers;
 pub mod recordings;
 mod rule;
 mod scan;

@@ -7,6 +7,10 @@
 mod fleets;
 mod kinds;
 mod leadership;
+mod policies;
+mod precedence;
 mod schema;
+mod secrets;
+mod selected;
 mod server;
 mod world;

@@ -129,6 +129,16 @@ impl Server {
             .collect()
     }
 
+    /// The verbs by which the operator read a resource, each once.
+    pub(crate) fn reads(&self, resource: &str) -> Vec<String> {
+        let log = fs::read_to_string(self.folder.join("audit.log")).unwrap_or_default();
+        let entries = log.lines().filter_map(|line| serde_json::from_str::<Value>(line).ok());
+        let reads = entries.filter(|e| e["user"]["username"] == OPERATOR && e["objectRef"]["resource"] == resource);
+        let verbs: std::collections::BTreeSet<String> =
+            reads.filter_map(|e| e["verb"].as_str().map(str::to_owned)).collect();
+        verbs.into_iter().collect()
+    }
+
     /// The operator's requests that the API server refused for lack of a right.
     pub(crate) fn forbidden(&self) -> Vec<String> {
         let log = fs::read_to_string(self.folder.join("audit.log")).unwrap_or_default();
