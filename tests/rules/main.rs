@@ -28,12 +28,12 @@ fn has_promtool(name: &str) -> bool {
 fn folder(name: &str, fleets: &Fleets) -> (PathBuf, BTreeMap<String, PathBuf>) {
     let folder = std::env::temp_dir().join(format!("fleetscope-rules-{name}-{}", std::process::id()));
     std::fs::create_dir_all(&folder).unwrap();
-    let texts = [
+    let rules = [
         promtool::recording_rules(FLEET.0, FLEET.1).unwrap(),
         promtool::alerting_rules(AlertScope::Fleet, fleets).unwrap(),
         promtool::alerting_rules(AlertScope::Fleetscope, fleets).unwrap(),
     ];
-    for (file, text) in RULES.iter().zip(texts) {
+    for (file, text) in RULES.iter().zip(rules) {
         std::fs::write(folder.join(file), text).unwrap();
     }
     let tests = promtool::unit_tests(&RULES).unwrap().into_iter().map(|(interval, text)| {
