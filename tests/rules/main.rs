@@ -5,6 +5,7 @@
 mod catalogue;
 mod policies;
 mod profiles;
+mod receivers;
 mod scrape;
 
 use std::path::{Path, PathBuf};
