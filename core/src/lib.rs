@@ -17,6 +17,7 @@
 //! - `checkpoint`: state as bytes, for the process that comes after this one
 //! - [`cgroup`]: cgroup paths of container runtimes: which pod, which container
 //! - [`pods`]: what of a Pod is kept, its agents' status, its workload
+//! - [`dashboards`]: Grafana dashboards, as JSON, and their queries
 //! - [`resources`]: the objects that carry a fleet's scrape configuration, and their names
 //! - [`tasks`]: task rules, exit classification, and the tracker that turns records into series
 //!
@@ -25,6 +26,7 @@
 pub mod api;
 pub mod cgroup;
 mod checkpoint;
+pub mod dashboards;
 pub mod expose;
 pub mod hpack;
 pub mod metrics;
