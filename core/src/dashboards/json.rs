@@ -124,7 +124,6 @@ pub(super) struct Link {
     pub(super) as_dropdown: bool,
     pub(super) include_vars: bool,
     pub(super) keep_time: bool,
-    pub(super) target_blank: bool,
     pub(super) tooltip: &'static str,
 }
 

@@ -39,7 +39,6 @@ fn link(title: String, kind: &'static str, tags: Vec<&'static str>, url: String)
         as_dropdown: false,
         include_vars: kind == "dashboards",
         keep_time: true,
-        target_blank: false,
         tooltip: "",
     }
 }

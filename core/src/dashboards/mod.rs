@@ -55,14 +55,9 @@ pub struct Dashboard {
 // === impl Dashboard ===
 
 impl Dashboard {
-    /// The text of its file: indented by one blank, as most of the size is indentation.
+    /// The text of its file.
     pub fn text(&self) -> String {
-        let mut text = Vec::new();
-        let formatter = serde_json::ser::PrettyFormatter::with_indent(b" ");
-        serde::Serialize::serialize(&self.model, &mut serde_json::Serializer::with_formatter(&mut text, formatter))
-            .expect("a value of JSON is written as JSON");
-        text.push(b'\n');
-        String::from_utf8(text).expect("JSON is UTF-8")
+        format!("{:#}\n", self.model)
     }
 }
 

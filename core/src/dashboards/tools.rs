@@ -15,6 +15,7 @@ pub(super) fn board() -> Board {
         variables: &OF_FLEETS,
         rows: vec![
             Row::new("Agents, from the kernel", agents()),
+            Row::new("Rollouts", rollouts()),
             Row::new("Invocations of agents, from their telemetry", invocations()),
             Row::new("Tools, from the agents' telemetry", tools()),
         ],
@@ -102,6 +103,11 @@ fn agents() -> Vec<Panel> {
             "sum by (namespace, pod) (rate(fleetscope_agent_cpu_seconds_total{$fleets}[$__rate_interval]))",
             POD,
         )),
+    ]
+}
+
+fn rollouts() -> Vec<Panel> {
+    vec![
         Panel::new(
             Kind::Table,
             "Images",
