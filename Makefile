@@ -36,7 +36,7 @@ build: ebpf ## build all programs for this machine (debug)
 	cargo build --workspace --locked
 
 .PHONY: generate
-generate: ## write the generated files again: crds/, the chart's copy, docs/metrics.md, dashboards
+generate: ## write the generated files again: crds/, the chart's copy, docs/metrics.md, docs/alerts.md, docs/runbooks/, dashboards
 	scripts/generate.sh
 
 .PHONY: check-generated
@@ -65,7 +65,7 @@ deny: ## licences, banned crates and sources of all dependencies
 	PATH="$(FLEETSCOPE_CACHE)/cargo-deny-$(CARGO_DENY)/bin:$$PATH" cargo deny --all-features check licenses bans sources
 
 .PHONY: test
-test: setup try-ebpf ## everything: lint, unit, chart, kernel, operator and e2e suites, with a summary of what ran and what was skipped
+test: setup try-ebpf ## everything: lint, unit, chart, rules, kernel, operator and e2e suites, with a summary of what ran and what was skipped
 	@scripts/suites.sh all
 
 # The object where its compiler is; where it is not, the suites that need it say that they are skipped.
@@ -81,6 +81,11 @@ test-unit: ## unit and property tests (no root, no cluster)
 test-chart: ## the Helm chart's renderings
 	@$(SETUP) lint
 	@scripts/suites.sh chart
+
+.PHONY: test-rules
+test-rules: ## the catalogue's alerts and recording rules by promtool: each alert fires in its case, and not in the one that comes close
+	@$(SETUP) monitoring
+	@scripts/suites.sh rules
 
 .PHONY: test-kernel
 test-kernel: ebpf ## the eBPF programs on this machine's kernel, with real gRPC peers too (root)

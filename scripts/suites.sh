@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
 # Runs test suites one after another and sums up what their runners printed: scripts/suites.sh all | SUITE...
-# Suites: lint unit chart kernel operator e2e. A suite that this machine cannot run is skipped, with the reason. Of cargo's runners the
+# Suites: lint unit chart rules kernel operator e2e. A suite that this machine cannot run is skipped, with the reason. Of cargo's runners the
 # lines `test result: ...` count, of all others the last line `N passed, N failed, N skipped`. A test that cannot run
 # writes `name<tab>reason` to $FLEETSCOPE_SKIP_LOG and counts as skipped, not as passed. Logs: TARGET/test-logs.
 # KEEP=1 leaves the clusters of operator and e2e up; TEST is a filter that goes to cargo's runners.
@@ -19,13 +19,14 @@ TRIPLE=$(uname -m)-unknown-linux-gnu
 unset KUBECONFIG # only a cluster that is named on purpose is used
 
 suites=("$@")
-[ "${1:-all}" != all ] || suites=(lint unit chart kernel operator e2e)
+[ "${1:-all}" != all ] || suites=(lint unit chart rules kernel operator e2e)
 
 # ---- what a suite needs: prints the reason why it cannot run here
 lacks_capability() { (((0x$(sed -n 's/^CapEff:\t//p' /proc/self/status) >> $1 & 1) == 0)); }
 reason() {
   case $1 in
   chart) command -v helm >/dev/null || echo "helm is not installed (make setup)" ;;
+  rules) command -v promtool >/dev/null || echo "promtool is not built (make setup)" ;;
   kernel)
     if [ ! -r /sys/kernel/btf/vmlinux ]; then echo "the kernel has no type information (/sys/kernel/btf/vmlinux)"; elif
       lacks_capability 39 || lacks_capability 38; then echo "needs the capabilities BPF and PERFMON (root)"; elif
@@ -47,6 +48,7 @@ ignored_too=(-- --include-ignored --test-threads=1)
 lint() { scripts/lint.sh; }
 unit() { cargo_test --workspace --exclude fleetscope-tests ${TEST:+"$TEST"}; }
 chart() { cargo_test -p fleetscope-tests --test chart ${TEST:+"$TEST"} -- --include-ignored; }
+rules() { cargo_test -p fleetscope-tests --test rules ${TEST:+"$TEST"} -- --include-ignored; }
 kernel() { # the programs by themselves, then the whole agent without Kubernetes
   local rc=0
   cargo_test -p fleetscope-tests --test kernel ${TEST:+"$TEST"} "${ignored_too[@]}" || rc=1
@@ -90,7 +92,7 @@ counts() { # LOG SUITE
 
 rows=() reasons=() total_p=0 total_f=0 total_s=0
 for suite in "${suites[@]}"; do
-  declare -F "$suite" >/dev/null || { echo "no suite '$suite': lint unit chart kernel operator e2e" >&2; exit 2; }
+  declare -F "$suite" >/dev/null || { echo "no suite '$suite': lint unit chart rules kernel operator e2e" >&2; exit 2; }
   log=$LOGS/$suite.log
   why=$(reason "$suite")
   if [ -n "$why" ]; then

@@ -9,6 +9,8 @@
 //! # Layout
 //! - [`api`]: the custom resources: spec, status, CEL rules, defaults, conditions
 //! - [`metrics`]: the one table of metrics: name, type, unit, help, labels, buckets
+//! - [`catalogue`]: alerts and recording rules as data, their expressions, and the cases that prove them
+//! - [`promql`]: which series an expression selects, and which labels its result has
 //! - [`series`]: series under a cap: counters, gauges, histograms; expiry; snapshots
 //! - [`expose`]: content negotiation and the encoders of Prometheus' exposition formats
 //! - [`hpack`]: header blocks of HTTP/2, what gRPC needs of them, also when the connection was joined in mid-life
@@ -24,6 +26,7 @@
 //! Nothing here reads a clock, a file, a socket, the environment or a random source: they are arguments (`clippy.toml` holds it to that).
 
 pub mod api;
+pub mod catalogue;
 pub mod cgroup;
 mod checkpoint;
 pub mod dashboards;
@@ -31,6 +34,7 @@ pub mod expose;
 pub mod hpack;
 pub mod metrics;
 pub mod pods;
+pub mod promql;
 pub mod records;
 pub mod resources;
 pub mod rpc;

@@ -3,6 +3,8 @@
 //! Names follow Prometheus' conventions (base units, `_total` on counters); labels are bounded: enums, names from rules
 //! under a cap, or the identity labels. No process id, argument, user or session is ever a label.
 
+pub mod telemetry;
+
 /// Labels of identity that every series of a fleet carries before its own, in this order.
 pub const IDENTITY_LABELS: [&str; 5] = ["namespace", "fleet", "pod", "container", "workload"];
 
