@@ -15,7 +15,7 @@ fn main() -> io::Result<()> {
     let folder = std::env::args().nth(1).map(PathBuf::from);
     let folder = folder.ok_or_else(|| io::Error::new(io::ErrorKind::InvalidInput, "name the folder"))?;
     std::fs::create_dir_all(&folder)?;
-    for dashboard in dashboards::all(&|_| None) {
+    for dashboard in dashboards::all(&dashboards::catalogue_threshold) {
         std::fs::write(folder.join(format!("{}.json", dashboard.uid)), dashboard.text())?;
     }
     Ok(())

@@ -18,6 +18,8 @@ use std::collections::BTreeSet;
 
 use serde_json::Value;
 
+use crate::catalogue;
+
 mod annotations;
 mod build;
 mod grpc;
@@ -86,6 +88,11 @@ pub fn fleet_dashboard(namespace: &str, name: &str, thresholds: Thresholds<'_>) 
 /// Every query of [`all`], in order of the dashboards and panels.
 pub fn queries() -> Vec<Query> {
     boards().iter().flat_map(|board| query::of(board, &Scope::Variables)).collect()
+}
+
+/// The threshold of an alert as the catalogue has it, for [`all`].
+pub fn catalogue_threshold(alert: &str) -> Option<f64> {
+    catalogue::alert(alert)?.threshold.as_ref()?.value.parse().ok()
 }
 
 /// Names of the alerts whose thresholds the dashboards show.

@@ -6,9 +6,11 @@ use promql_parser::label::METRIC_NAME;
 use promql_parser::parser::{self, Expr, LabelModifier, VectorMatchCardinality, VectorSelector};
 
 use super::super::query::concrete;
-use super::super::variables::Scope;
+use super::super::variables::Scope as Chosen;
 use super::super::{Source, annotations, queries};
 use super::known;
+use crate::catalogue::{self, Origin};
+use crate::metrics::Scope;
 
 /// What an expression names.
 #[derive(Debug, Default)]
@@ -65,20 +67,20 @@ impl Named {
 
 /// Panics unless all that an expression and its legend name is known.
 fn check(expr: &str, legend: &str) {
-    let known = known::series();
     let named = Named::of(&concrete(expr));
     assert!(!named.series.is_empty(), "{expr} names no series");
-    let mut labels: BTreeSet<&str> = BTreeSet::new();
-    for series in &named.series {
-        labels.extend(known.get(series).unwrap_or_else(|| panic!("{expr}: nothing gives {series}")));
-    }
+    let labels: BTreeSet<String> = named
+        .series
+        .iter()
+        .flat_map(|series| known::labels(series).unwrap_or_else(|| panic!("{expr}: nothing gives {series}")))
+        .collect();
     let legend = regex::Regex::new(r"\{\{(\w+)\}\}")
         .unwrap()
         .captures_iter(legend)
         .map(|found| found[1].to_owned())
         .collect::<Vec<_>>();
     for label in named.labels.iter().chain(&legend) {
-        assert!(labels.contains(label.as_str()), "{expr}: none of {:?} has the label {label}", named.series);
+        assert!(labels.contains(label), "{expr}: none of {:?} has the label {label}", named.series);
     }
 }
 
@@ -87,7 +89,7 @@ fn queries_parse_and_name_series_and_labels_that_there_are() {
     for board in super::super::boards() {
         for panel in board.panels() {
             for target in &panel.targets {
-                check(&target.expr(&Scope::Variables), target.legend);
+                check(&target.expr(&Chosen::Variables), target.legend);
             }
         }
     }
@@ -95,7 +97,7 @@ fn queries_parse_and_name_series_and_labels_that_there_are() {
 
 #[test]
 fn a_dashboard_of_a_fleet_has_queries_that_parse_too() {
-    let scope = Scope::Fleet { namespace: "agents".to_owned(), name: "sample".to_owned() };
+    let scope = Chosen::Fleet { namespace: "agents".to_owned(), name: "sample".to_owned() };
     for panel in super::super::overview::board().panels() {
         for target in &panel.targets {
             check(&target.expr(&scope), target.legend);
@@ -105,7 +107,7 @@ fn a_dashboard_of_a_fleet_has_queries_that_parse_too() {
 
 #[test]
 fn expressions_of_marks_parse_and_name_series_that_there_are() {
-    for expr in annotations::expressions(&Scope::Variables) {
+    for expr in annotations::expressions(&Chosen::Variables) {
         check(&expr, "");
     }
 }
@@ -122,7 +124,7 @@ fn nothing_of_grafana_is_left_in_concrete_queries() {
 fn queries_select_the_chosen_fleets_or_nodes() {
     for query in queries() {
         let named = Named::of(&query.concrete());
-        let of_fleets = named.series.iter().all(|series| known::series()[series].contains("fleet"));
+        let of_fleets = named.series.iter().all(|series| known::labels(series).unwrap().contains("fleet"));
         let chosen = if of_fleets {
             query.expr.matches(r#"namespace=~"$namespace",fleet=~"$fleet""#).count()
         } else {
@@ -136,23 +138,27 @@ fn queries_select_the_chosen_fleets_or_nodes() {
 #[test]
 fn what_a_query_lives_from_is_what_it_names() {
     for query in queries() {
-        let named = Named::of(&query.concrete());
+        let named = Named::of(&query.concrete()).series;
         let telemetry = |series: &String| {
-            let recorded = ["llm", "tool", "agent_invocation", "context_window", "http", "task_queue"];
-            series.starts_with("gen_ai_")
-                || series.starts_with("http_")
-                || ["llm_", "context_", "task_queue_size", "otlp_", "export_"]
-                    .iter()
-                    .any(|of| series.starts_with(&format!("fleetscope_{of}")))
-                || recorded.iter().any(|of| series.starts_with(&format!("fleet:{of}")))
+            let row = catalogue::recording(series);
+            matches!(catalogue::known(series).map(|known| known.origin), Some(Origin::Telemetry(_)))
+                || row.is_some_and(|row| row.source == catalogue::Source::Telemetry)
         };
-        assert_eq!(query.source == Source::Telemetry, named.series.iter().any(telemetry), "{}", query.expr);
-        let kernel = named.series.iter().any(|series| {
-            crate::metrics::ALL
-                .iter()
-                .any(|metric| metric.scope != crate::metrics::Scope::Fleet && series.starts_with(metric.name))
-        });
-        assert!(!(kernel && query.source == Source::Kernel), "{}", query.expr);
+        let itself = |series: &String| match catalogue::known(series).map(|known| known.origin) {
+            Some(Origin::Measured(scope)) => scope != Scope::Fleet,
+            origin => origin == Some(Origin::Prometheus),
+        };
+        let of_agents = |series: &String| catalogue::known(series).is_none();
+        let found = if named.iter().any(telemetry) {
+            Source::Telemetry
+        } else if named.iter().any(itself) {
+            Source::Itself
+        } else if named.iter().any(of_agents) {
+            Source::Scrape
+        } else {
+            Source::Kernel
+        };
+        assert_eq!(query.source, found, "{}", query.expr);
     }
 }
 

@@ -8,6 +8,8 @@ use std::collections::BTreeSet;
 
 use serde_json::{Value, json};
 
+use super::levels::Levels;
+
 use super::*;
 
 /// Rows of the list of requirements that ask for a panel, or for a query that a panel shows.
@@ -82,6 +84,23 @@ fn fleets_of_the_same_name_in_two_namespaces_have_two_dashboards() {
     let uid = |namespace, name| fleet_dashboard(namespace, name, &any)["uid"].clone();
     assert_ne!(uid("a", "fleet"), uid("b", "fleet"));
     assert_ne!(uid("a-b", "c"), uid("a", "b-c"));
+}
+
+#[test]
+fn levels_are_those_of_alerts_that_there_are_in_their_direction() {
+    let boards = boards();
+    let panels: Vec<_> = boards.iter().flat_map(Board::panels).collect();
+    let columns = panels.iter().flat_map(|panel| panel.targets.iter().filter_map(|target| target.column));
+    let levels = panels.iter().map(|panel| panel.levels).chain(columns.map(|column| column.levels));
+    for levels in levels {
+        let Some(name) = levels.alert() else { continue };
+        assert!(alerts().contains(name));
+        let alert = catalogue::alert(name).unwrap_or_else(|| panic!("there is no alert {name}"));
+        let threshold = alert.threshold.as_ref().unwrap_or_else(|| panic!("{name} has no threshold"));
+        assert_eq!(threshold.above, !matches!(levels, Levels::Below { .. }), "{name}");
+        assert_eq!(threshold.unit == catalogue::Unit::Count, matches!(levels, Levels::CountAbove(_)), "{name}");
+        assert_eq!(catalogue_threshold(name).map(|value| value.to_string()), Some(threshold.value.clone()), "{name}");
+    }
 }
 
 #[test]
