@@ -54,7 +54,7 @@ pub(super) struct Target {
 }
 
 /// Values that stand for Grafana's variables outside of Grafana: everything, the last hour, a scrape every 15 s. Longer names first.
-const CONCRETE: [(&str, &str); 11] = [
+const CONCRETE: [(&str, &str); 10] = [
     ("$__rate_interval", "1m"),
     ("$__interval", "1m"),
     ("$__range", "1h"),
@@ -62,7 +62,6 @@ const CONCRETE: [(&str, &str); 11] = [
     ("$profile", ".*"),
     ("$method", ".*"),
     ("$fleet", ".+"),
-    ("$group", ".*"),
     ("$model", ".*"),
     ("$task", ".*"),
     ("$node", ".*"),
