@@ -13,17 +13,17 @@
 mod alert;
 mod case;
 mod duration;
+mod expression;
 mod fleets;
 mod known;
 mod placeholder;
 pub mod promtool;
 mod recording;
 
-pub use alert::{
-    Alert, AlertScope, Area, ExpressionError, Minimum, Severity, Source, Threshold, Unit, Values, alert, alerts,
-};
+pub use alert::{Alert, AlertScope, Area, Minimum, Severity, Source, Threshold, Unit, alert, alerts};
 pub use case::{Case, Fires, InputSeries, Quiet, cases};
 pub use duration::{duration, is_duration};
+pub use expression::{ExpressionError, Values};
 pub use fleets::Fleets;
 pub use known::{Known, Origin, known, labels_of};
 pub use placeholder::PlaceholderError;

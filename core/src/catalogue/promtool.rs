@@ -7,8 +7,9 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use serde_json::{Value, json};
 
-use super::alert::{Alert, AlertScope, Area, ExpressionError, Values, alerts};
+use super::alert::{Alert, AlertScope, Area, alerts};
 use super::case::{Case, FLEET, InputSeries, cases};
+use super::expression::{ExpressionError, Values};
 use super::placeholder::{self, PlaceholderError};
 use super::{FLEET_LABELS, Fleets, SOURCE_LABEL, recordings};
 

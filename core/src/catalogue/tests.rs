@@ -1,6 +1,6 @@
 use std::collections::BTreeSet;
 
-use super::alert::decimal;
+use super::expression::decimal;
 use super::{
     Alert, AlertScope, Area, ExpressionError, FLEET_INFO, FLEET_LABELS, Fleets, Origin, Source, Values, alert, alerts,
     cases, duration, is_duration, known, labels_of, promtool, recording, recordings,
