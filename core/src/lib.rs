@@ -26,6 +26,7 @@
 //! - [`prices`]: what tokens of LLMs cost, by the cluster's price lists
 //! - [`resources`]: the objects that are made of custom resources, and their names
 //! - [`selected`]: whether a Prometheus or an Alertmanager takes them, and if not, why
+//! - [`dashboards`]: Grafana dashboards, as JSON, and their queries
 //! - [`tasks`]: task rules, exit classification, and the tracker that turns records into series
 //!
 //! Nothing here reads a clock, a file, a socket, the environment or a random source: they are arguments (`clippy.toml` holds it to that).
@@ -36,6 +37,7 @@ pub mod api;
 pub mod catalogue;
 pub mod cgroup;
 mod checkpoint;
+pub mod dashboards;
 pub mod expose;
 mod glob;
 pub mod hpack;

@@ -15,7 +15,12 @@ pub fn hashed(name: &str) -> String {
     let start = &name[..name.floor_char_boundary(MAX - 1 - DIGITS)];
     // A label value and a DNS label end with a letter or digit, and no part between dots may end with a dash.
     let start = start.trim_end_matches(['-', '.', '_']);
-    format!("{start}-{}", digits(fnv1a(name.as_bytes())))
+    format!("{start}-{}", digest(name))
+}
+
+/// Eight digits that stand for `text`, in names that have no room for it.
+pub fn digest(text: &str) -> String {
+    digits(fnv1a(text.as_bytes()))
 }
 
 /// A name made of several: the parts, each after a dash, cut where they are too long, and always eight digits of the hash of all of them, so that
