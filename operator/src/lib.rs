@@ -13,7 +13,7 @@
 //! - [`controllers`]: what is done about a fleet
 //! - [`children`], [`pods`], [`fleets`]: what is known, from watches
 //! - [`leader`]: who may write
-//! - [`backoff`], [`throttle`], [`requeue`], [`clock`]: when
+//! - [`backoff`], [`throttle`], [`requeue`], [`clock`], [`deadline`]: when, and how long
 //!
 //! What is decided is in pure functions with the time as an argument; the objects themselves are made in `fleetscope_core::resources`.
 
@@ -23,6 +23,7 @@ pub mod children;
 pub mod clock;
 pub mod context;
 pub mod controllers;
+pub mod deadline;
 pub mod error;
 pub mod fleets;
 pub mod leader;

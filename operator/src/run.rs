@@ -12,7 +12,7 @@ use kube::runtime::controller::{self, Action};
 use kube::runtime::reflector::{self, ObjectRef};
 use kube::runtime::watcher::{self, Event};
 use kube::runtime::{Controller, WatchStreamExt as _, watcher as watch_objects};
-use kube::{Api, Client, ResourceExt as _};
+use kube::{Api, ResourceExt as _};
 use tokio::sync::{oneshot, watch};
 use tokio::task::JoinSet;
 
@@ -23,7 +23,7 @@ use crate::controllers::agent_fleet::{Guarded, reconcile};
 use crate::leader::{Elector, Gate, Lost};
 use crate::requeue::FleetKey;
 use crate::server::{self, Health, ServerError};
-use crate::{children, pods};
+use crate::{children, deadline, pods};
 
 /// How long reconciles may go on after the signal to stop. Below Kubernetes' 30 s, and below the lease's deadline.
 const DRAIN: Duration = Duration::from_secs(8);
@@ -65,7 +65,7 @@ pub async fn run(args: RunArgs, stop: impl Future<Output = ()>) -> Result<(), Ru
         log_format: _,
         monitor_label: _,
     } = args;
-    let client = Client::try_default().await.map_err(RunError::Client)?;
+    let client = deadline::client().await.map_err(RunError::Client)?;
     let gate = Arc::new(Gate::default());
     let ctx = Arc::new(Context::new(client.clone(), site, resync, &pod_name, Arc::clone(&gate)));
     let elector = Arc::new(Elector::new(client, &pod_namespace, &lease, &pod_name, gate));
