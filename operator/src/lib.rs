@@ -16,7 +16,7 @@
 //! - [`precedence`]: which policy decides which fleet, and whom a change concerns
 //! - [`follow`]: a kind that may come and go
 //! - [`leader`]: who may write
-//! - [`backoff`], [`throttle`], [`requeue`], [`clock`]: when
+//! - [`backoff`], [`throttle`], [`requeue`], [`clock`], [`deadline`]: when, and how long
 //!
 //! What is decided is in pure functions with the time as an argument; the objects themselves are made in `fleetscope_core`.
 
@@ -26,6 +26,7 @@ pub mod children;
 pub mod clock;
 pub mod context;
 pub mod controllers;
+pub mod deadline;
 pub mod error;
 pub mod fleets;
 pub mod fnv;

@@ -9,7 +9,6 @@ use std::time::Duration;
 use fleetscope_core::resources::{ChildKind, Site};
 use fleetscope_core::selected::WorkloadKind;
 use futures::Future;
-use kube::Client;
 use tokio::sync::watch;
 use tokio::task::JoinSet;
 
@@ -20,7 +19,7 @@ use crate::context::Context;
 use crate::controllers::{Alerts, ClusterAlerts, Fleet, Prices, Scrape, control, signalled};
 use crate::leader::{Elector, Gate, Lost};
 use crate::server::{self, Health, ServerError};
-use crate::{children, installation, namespaces, pods, workloads};
+use crate::{children, deadline, installation, namespaces, pods, workloads};
 
 /// How long reconciles may go on after the signal to stop. Below Kubernetes' 30 s, and below the lease's deadline.
 const DRAIN: Duration = Duration::from_secs(8);
@@ -63,7 +62,7 @@ pub async fn run(args: RunArgs, stop: impl Future<Output = ()>) -> Result<(), Ru
         log_format: _,
         monitor_label: _,
     } = args;
-    let client = Client::try_default().await.map_err(RunError::Client)?;
+    let client = deadline::client().await.map_err(RunError::Client)?;
     let gate = Arc::new(Gate::default());
     let ctx = Arc::new(Context::new(client.clone(), site, resync, concurrency, &pod_name, Arc::clone(&gate)));
     let elector = Arc::new(Elector::new(client, &pod_namespace, &lease, &pod_name, gate));

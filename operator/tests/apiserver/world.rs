@@ -1,5 +1,6 @@
 //! A cluster with our definition in it, the operator as a process, and objects by name.
 
+use std::path::Path;
 use std::process::{Command, Stdio};
 use std::time::Duration;
 
@@ -7,6 +8,7 @@ use fleetscope_core::api::{AgentFleet, GROUP, VERSION};
 use fleetscope_core::resources::ChildKind;
 use fleetscope_operator::children::api_resource;
 use fleetscope_operator::owner::OwnerKind;
+use fleetscope_tests::faults::{Plan, Proxy};
 use kube::api::{DeleteParams, Patch, PatchParams, PostParams};
 use kube::core::{ApiResource, DynamicObject, GroupVersionKind};
 use kube::{Api, Client};
@@ -95,6 +97,23 @@ impl World {
 
     /// Starts an operator; it takes part in the leader election under `name`.
     pub(crate) fn operator(&self, name: &str, args: &[&str]) -> Operator {
+        self.operator_with(&self.server.kubeconfig(OPERATOR), name, args)
+    }
+
+    /// A proxy before the API server at which requests fail by plan, as the operator.
+    pub(crate) async fn proxy(&self, plan: Plan) -> Proxy {
+        Proxy::start(self.server.config(OPERATOR).await, plan).await.unwrap()
+    }
+
+    /// Starts an operator behind a proxy.
+    pub(crate) fn operator_behind(&self, proxy: &Proxy, name: &str, args: &[&str]) -> Operator {
+        let kubeconfig = self.server.folder.join(format!("{name}-proxy.conf"));
+        std::fs::write(&kubeconfig, proxy.kubeconfig()).unwrap();
+        self.operator_with(&kubeconfig, name, args)
+    }
+
+    /// Starts an operator with a kubeconfig.
+    pub(crate) fn operator_with(&self, kubeconfig: &Path, name: &str, args: &[&str]) -> Operator {
         let log = std::fs::File::create(self.server.folder.join(format!("{name}.log"))).unwrap();
         let mut command = Command::new(env!("CARGO_BIN_EXE_fleetscope-operator"));
         command
@@ -105,7 +124,7 @@ impl World {
                 "--log-level=info,fleetscope_operator=debug",
             ])
             .args(args)
-            .env("KUBECONFIG", self.server.kubeconfig(OPERATOR))
+            .env("KUBECONFIG", kubeconfig)
             .env("POD_NAME", name)
             .env("POD_NAMESPACE", "fleetscope-system")
             .stdout(Stdio::null())
@@ -144,11 +163,16 @@ impl World {
 
     /// Waits until a condition has a status and a reason.
     pub(crate) async fn condition(&self, fleet: &str, wanted: &str) -> AgentFleet {
-        let object = self.condition_of(OwnerKind::AgentFleet, fleet, wanted, LIMIT).await;
+        self.condition_within(LIMIT, fleet, wanted).await
+    }
+
+    /// As [`World::condition`], with a limit of its own.
+    pub(crate) async fn condition_within(&self, limit: Duration, fleet: &str, wanted: &str) -> AgentFleet {
+        let object = self.condition_of(OwnerKind::AgentFleet, fleet, wanted, limit).await;
         serde_json::from_value(serde_json::to_value(object).unwrap()).unwrap()
     }
 
-    /// The same of an object of any of our kinds, which has to come about within `limit`.
+    /// The same of an object of any of our kinds.
     pub(crate) async fn condition_of(
         &self,
         kind: OwnerKind,
