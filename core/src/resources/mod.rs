@@ -16,6 +16,7 @@ use crate::api::AgentFleet;
 use crate::api::agent_fleet::ScrapeOutput;
 
 mod fault;
+pub mod fleet;
 mod kinds;
 pub mod names;
 mod pod_monitor;
