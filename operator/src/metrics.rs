@@ -13,15 +13,8 @@ use crate::context::lock;
 use crate::owner::OwnerKind;
 
 /// Kinds that are watched beside those that the operator acts on and those that it makes.
-const WATCHED: [&str; 7] = [
-    "Alertmanager",
-    "CustomResourceDefinition",
-    "Namespace",
-    "Pod",
-    "Prometheus",
-    "PrometheusAgent",
-    "ThanosRuler",
-];
+const WATCHED: [&str; 7] =
+    ["Alertmanager", "CustomResourceDefinition", "Namespace", "Pod", "Prometheus", "PrometheusAgent", "ThanosRuler"];
 
 /// How a reconcile ended.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]

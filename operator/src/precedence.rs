@@ -8,9 +8,11 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use fleetscope_core::pods::selects;
+use k8s_openapi::apimachinery::pkg::apis::meta::v1::LabelSelector;
 
 use crate::fleets::{self, Fleets};
 use crate::namespaces::{Namespaces, Relabelled};
+use crate::overlap::disjoint;
 use crate::owner::{OwnerKey, OwnerKind};
 use crate::policies::{Policies, PolicyChange, PolicyClaim};
 
@@ -85,6 +87,15 @@ impl Claims {
         share
     }
 
+    /// Selectors of the older fleets that may take pods which this one selects: those are theirs.
+    pub fn elders(&self, fleet: Fleet<'_>) -> Vec<LabelSelector> {
+        let age = |name: &str, claim: &fleets::Claim| (claim.created, name.to_owned());
+        let own = age(fleet.name, fleet.claim);
+        let others = self.fleets.namespace(fleet.namespace).filter(|(name, claim)| age(name, claim) < own);
+        let others = others.filter(|(_, claim)| !disjoint(&claim.selector, &fleet.claim.selector));
+        others.map(|(_, claim)| claim.selector.clone()).collect()
+    }
+
     /// The policy of the same kind that comes before this one for a fleet.
     fn elder(&self, key: &OwnerKey, claim: &PolicyClaim, fleet: Fleet<'_>) -> Option<(&OwnerKey, &PolicyClaim)> {
         let oldest = self.oldest(key.kind, fleet, Some(key))?;
@@ -151,7 +162,8 @@ pub fn of_policy(claims: &Claims, key: &OwnerKey, change: &PolicyChange) -> BTre
     concerned
 }
 
-/// The policies that a change of a fleet concerns: those that select it, or selected it.
+/// The policies that a change of a fleet concerns: those that select it, or selected it; and those that scrape pods of other fleets which may be
+/// its own.
 pub fn of_fleet(claims: &Claims, key: &OwnerKey, change: &fleets::Change) -> BTreeSet<OwnerKey> {
     let states: Vec<Fleet<'_>> = [&change.before, &change.now]
         .into_iter()
@@ -164,10 +176,19 @@ pub fn of_fleet(claims: &Claims, key: &OwnerKey, change: &fleets::Change) -> BTr
         (OwnerKind::ClusterAlertPolicy, ""),
     ];
     let policies = kinds.into_iter().flat_map(|(kind, namespace)| claims.policies.of(kind, namespace));
-    policies
+    let mut concerned: BTreeSet<OwnerKey> = policies
         .filter(|(policy, claim)| states.iter().any(|fleet| claims.takes(policy, claim, *fleet)))
         .map(|(policy, _)| policy.clone())
-        .collect()
+        .collect();
+    if change.moves_pods() {
+        let shares = |other: &Fleet<'_>| {
+            other.name != key.name && states.iter().any(|fleet| !disjoint(&fleet.claim.selector, &other.claim.selector))
+        };
+        let scrapes = claims.policies.of(OwnerKind::ScrapePolicy, &key.namespace);
+        let scrapes = scrapes.filter(|(policy, claim)| claims.selected(policy, claim).iter().any(shares));
+        concerned.extend(scrapes.map(|(policy, _)| policy.clone()));
+    }
+    concerned
 }
 
 /// Whom other labels of a namespace concern: the cluster-wide policies that select fleets of it only now, or no more; and all that is in it, for a

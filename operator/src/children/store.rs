@@ -76,7 +76,8 @@ impl Child {
 
 fn bindings(object: &DynamicObject) -> Option<Box<str>> {
     let mut bindings = object.data.pointer("/status/bindings")?.clone();
-    for condition in bindings.as_array_mut()?.iter_mut().filter_map(|binding| binding.get_mut("conditions")?.as_array_mut())
+    for condition in
+        bindings.as_array_mut()?.iter_mut().filter_map(|binding| binding.get_mut("conditions")?.as_array_mut())
     {
         for condition in condition.iter_mut().filter_map(Value::as_object_mut) {
             condition.remove("lastTransitionTime");

@@ -29,11 +29,13 @@ impl Kind for Fleet {
         let mut claims = lock(&ctx.claims);
         let Some(change) = claims.fleets.set(key, object.map(Claim::of)) else { return };
         let mut concerned = precedence::of_fleet(&claims, key, &change);
-        if change.moves_pods() {
-            let pods = lock(&ctx.pods);
+        let pods = lock(&ctx.pods);
+        // Before all are known, nobody has decided anything.
+        if change.moves_pods() && pods.synced() && ctx.listed(Self::KIND) {
             let labels = pods.namespace(&key.namespace).map(|pod| &*pod.labels);
             concerned.extend(claims.fleets.neighbours(key, &change, labels));
         }
+        drop(pods);
         drop(claims);
         ctx.requeue.push(concerned);
     }

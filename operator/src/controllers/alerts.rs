@@ -1,10 +1,10 @@
 //! What `AlertPolicy` and `ClusterAlertPolicy` have in common: their share of the fleets, what is made of them, and their status.
 
 use fleetscope_core::alerting::{self, Policy, PolicyInput, SelectedFleet, built_in, receivers};
-use fleetscope_core::api::receivers::secrets;
-use fleetscope_core::api::scalars::SecretKey;
 use fleetscope_core::api::alerting::PolicyStatus;
 use fleetscope_core::api::conditions::{ConditionType, Fact, Reason, merge, policy_ready};
+use fleetscope_core::api::receivers::secrets;
+use fleetscope_core::api::scalars::SecretKey;
 use fleetscope_core::catalogue;
 use jiff::Timestamp;
 
@@ -196,7 +196,8 @@ fn degraded(counts: &Counts, warnings: &[String]) -> Fact {
     if !counts.elders.is_empty() {
         let elders = counts.elders.iter().map(|(elder, fleets)| format!("{elder}: {}", cut(fleets, ", ")));
         let elders: Vec<String> = elders.collect();
-        let message = format!("older policies decide the catalogue's alerts of fleets of this one; {}", cut(&elders, "; "));
+        let message =
+            format!("older policies decide the catalogue's alerts of fleets of this one; {}", cut(&elders, "; "));
         return Fact::new(kind, true, Reason::PolicyOverlap, message);
     }
     let unknown: Vec<String> = warnings.iter().filter(|warning| warning.contains(UNKNOWN_METRIC)).cloned().collect();
@@ -241,12 +242,7 @@ mod tests {
             status_of(false, &counts, &before, Some(3), facts(true), Some(programmed()), made(), Timestamp::UNIX_EPOCH);
         assert_eq!(
             words(&status),
-            [
-                "Ready=True Observed",
-                "Accepted=True Valid",
-                "Programmed=True Applied",
-                "Degraded=True UnknownMetric",
-            ]
+            ["Ready=True Observed", "Accepted=True Valid", "Programmed=True Applied", "Degraded=True UnknownMetric",]
         );
         assert_eq!(status.conditions[0].message, "5 alerting and 7 recording rules, decides 2 fleets");
         assert_eq!(

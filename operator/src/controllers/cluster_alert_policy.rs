@@ -69,7 +69,12 @@ impl Kind for ClusterAlerts {
         &status.conditions
     }
 
-    fn status(ctx: &Context, key: &OwnerKey, policy: &ClusterAlertPolicy, told: Told<'_, Self>) -> Option<PolicyStatus> {
+    fn status(
+        ctx: &Context,
+        key: &OwnerKey,
+        policy: &ClusterAlertPolicy,
+        told: Told<'_, Self>,
+    ) -> Option<PolicyStatus> {
         let Told { before, generation, facts, programmed, seen, now } = told;
         let suspended = policy.spec.alerting.suspend;
         Some(alerts::status(ctx, key, suspended, before, generation, facts, programmed, seen, now))

@@ -8,7 +8,7 @@ use fleetscope_core::api::agent_fleet::ObjectStatus;
 use fleetscope_core::api::conditions::{ConditionType, Fact, Reason};
 use fleetscope_core::resources::{ChildKind, Desired, MANAGER};
 use kube::api::{DeleteParams, Patch, PatchParams, Preconditions};
-use kube::core::DynamicObject;
+use kube::core::{DynamicObject, Status};
 use kube::{Api, ResourceExt as _};
 use serde_json::{Value, json};
 
@@ -157,9 +157,15 @@ async fn write(
             Ok(true)
         }
         // Without force, fields of an object that was made by somebody else meanwhile conflict.
-        Err(kube::Error::Api(status)) if status.code == 409 && !exists => Err(conflict()),
+        Err(kube::Error::Api(status)) if !exists && is_taken(&status) => Err(conflict()),
         Err(source) => Err(failed("apply", source)),
     }
+}
+
+/// Whether a conflict is about fields that somebody else has, and not about two writes at the same time.
+fn is_taken(status: &Status) -> bool {
+    let causes = status.details.iter().flat_map(|details| &details.causes);
+    status.code == 409 && causes.into_iter().any(|cause| cause.reason == "FieldManagerConflict")
 }
 
 /// Deletes what the owner controls and no longer wants.
@@ -235,6 +241,16 @@ mod tests {
         assert!(many.ends_with("PrometheusRule e and 2 more are in place"), "{many}");
         assert_eq!(text(false, &[]).0, Reason::NotRequested);
         assert_eq!(text(true, &[]).0, Reason::Suspended);
+    }
+
+    #[test]
+    fn a_conflict_of_two_writes_is_not_a_taken_name() {
+        let status = |code: u16, causes: Value| -> Status {
+            serde_json::from_value(json!({ "status": "Failure", "message": "", "reason": "Conflict", "code": code, "details": { "causes": causes } })).unwrap()
+        };
+        assert!(is_taken(&status(409, json!([{ "reason": "FieldManagerConflict", "field": ".spec" }]))));
+        assert!(!is_taken(&status(409, json!([]))));
+        assert!(!is_taken(&status(500, json!([{ "reason": "FieldManagerConflict" }]))));
     }
 
     #[test]

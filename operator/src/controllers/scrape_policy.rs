@@ -4,8 +4,8 @@ use fleetscope_core::api::conditions::{merge, policy_ready};
 use fleetscope_core::api::scalars::SecretKey;
 use fleetscope_core::api::{ScrapePolicy, ScrapePolicyStatus};
 use fleetscope_core::profiles;
-use fleetscope_core::resources::{Desired, Site};
 use fleetscope_core::resources::scrape_policy::{self, FleetRef, Port};
+use fleetscope_core::resources::{Desired, Site};
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::Condition;
 
 use kube::ResourceExt as _;
@@ -122,6 +122,7 @@ fn fleets(ctx: &Context, key: &OwnerKey) -> Vec<FleetRef> {
         FleetRef {
             name: fleet.name.to_owned(),
             selector: fleet.claim.selector.clone(),
+            elders: claims.elders(fleet),
             port: scrape.map(|scrape| Port::Number(scrape.port.into())),
             path: scrape.map(|scrape| scrape.path.clone()),
         }

@@ -188,6 +188,35 @@ fn a_change_of_a_fleet_concerns_the_policies_that_select_it_before_or_after() {
 }
 
 #[test]
+fn a_pod_that_an_older_fleet_may_have_is_left_to_it_and_its_change_concerns_who_scrapes_the_younger() {
+    let scrape = OwnerKey::new(OwnerKind::ScrapePolicy, "one", "s");
+    let mut claims = claims(&[(scrape.clone(), policy(1, "young"))]);
+    let of = |created: i64, team: &str, app: &str| {
+        let selector = LabelSelector {
+            match_labels: Some(BTreeMap::from([("app".to_owned(), app.to_owned())])),
+            ..LabelSelector::default()
+        };
+        Claim { created, selector, labels: labels(team), ..Claim::default() }
+    };
+    for name in ["a1", "b1"] {
+        claims.fleets.set(&OwnerKey::fleet("one", name), None);
+    }
+    claims.fleets.set(&OwnerKey::fleet("one", "young"), Some(of(5, "young", "x")));
+    let elders = |claims: &Claims| {
+        let claim = claims.fleets.get("one", "young").unwrap();
+        claims.elders(Fleet { namespace: "one", name: "young", claim })
+    };
+    let key = OwnerKey::fleet("one", "old");
+    let change = claims.fleets.set(&key, Some(of(1, "old", "y"))).unwrap();
+    assert_eq!((elders(&claims), of_fleet(&claims, &key, &change)), (vec![], BTreeSet::new()));
+    let change = claims.fleets.set(&key, Some(of(1, "old", "x"))).unwrap();
+    assert_eq!(elders(&claims), [of(1, "old", "x").selector]);
+    assert_eq!(of_fleet(&claims, &key, &change), BTreeSet::from([scrape]));
+    claims.fleets.set(&key, Some(of(9, "old", "x")));
+    assert_eq!(elders(&claims), [], "it is the younger one");
+}
+
+#[test]
 fn other_labels_of_a_namespace_concern_what_is_in_it_and_the_policies_that_turn() {
     let of = |team: &str| PolicyClaim { namespaces: selector(team), ..policy(1, "") };
     let claims = claims(&[

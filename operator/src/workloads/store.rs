@@ -112,7 +112,8 @@ mod tests {
     const KIND: WorkloadKind = WorkloadKind::Prometheus;
 
     fn prometheus(name: &str, spec: &Value) -> DynamicObject {
-        let object = json!({ "metadata": { "namespace": "ns", "name": name }, "spec": spec, "status": { "replicas": 1 } });
+        let object =
+            json!({ "metadata": { "namespace": "ns", "name": name }, "spec": spec, "status": { "replicas": 1 } });
         serde_json::from_value(object).unwrap()
     }
 

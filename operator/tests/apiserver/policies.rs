@@ -19,7 +19,8 @@ const SECOND: Duration = Duration::from_secs(1);
 /// A policy that makes an object of each kind: who, what it says, and the object's kind and name.
 fn cases() -> Vec<(OwnerKind, Value, ChildKind, String)> {
     let scraped = |what: &str| names::joined(&["p", "review", what]);
-    let pods = |output: &str| json!({ "pods": {}, "output": output, "services": { "matchLabels": { "app": "review" } } });
+    let pods =
+        |output: &str| json!({ "pods": {}, "output": output, "services": { "matchLabels": { "app": "review" } } });
     let targets = json!({ "static": [{ "targets": ["10.0.0.1:9100"], "fleet": "review" }] });
     let hook = json!({ "name": "ops", "webhook": { "url": "http://hooks.example.com/a" } });
     vec![
@@ -217,7 +218,9 @@ async fn nothing_is_written_into_a_namespace_that_is_being_deleted() {
     let (asked, said) = world.server.kubectl(&["delete", "namespace", crate::world::NAMESPACE, "--wait=false"]);
     assert!(asked, "{said}");
     let writes = world.quiet().await;
-    for (kind, name) in [(PodMonitor, "review-scrape"), (PrometheusRule, "review-recordings"), (PrometheusRule, "p-alerts")] {
+    for (kind, name) in
+        [(PodMonitor, "review-scrape"), (PrometheusRule, "review-recordings"), (PrometheusRule, "p-alerts")]
+    {
         world.children(kind).delete(name, &DeleteParams::default()).await.unwrap();
     }
     world.change(AlertPolicy, "p", json!({ "evaluationInterval": "1m" })).await;

@@ -91,8 +91,16 @@ impl World {
     }
 
     pub(crate) fn established(&self, crd: &str) {
-        let (done, said) = self.server.kubectl(&["wait", "--for=condition=Established", "--timeout=60s", "crd", crd]);
-        assert!(done, "{said}");
+        let start = std::time::Instant::now();
+        loop {
+            // A definition that has no status yet is an error to kubectl.
+            let wait = ["wait", "--for=condition=Established", "--timeout=60s", "crd", crd];
+            let (done, said) = self.server.kubectl(&wait);
+            if done {
+                return;
+            }
+            assert!(start.elapsed() < LIMIT, "{said}");
+        }
     }
 
     /// Starts an operator; it takes part in the leader election under `name`.
