@@ -264,7 +264,7 @@ fn the_condition_is_about_all_objects_together() {
         (fact.status, fact.reason, fact.message)
     };
     let nothing = "nothing is generated that a Prometheus or an Alertmanager would have to select";
-    assert_eq!(fact(&[plain.clone()], &kps), (Status::True, Reason::NothingToSelect, nothing.to_owned()));
+    assert_eq!(fact(std::slice::from_ref(&plain), &kps), (Status::True, Reason::NothingToSelect, nothing.to_owned()));
     let taken = (Status::True, Reason::SelectedBy, "selected by Prometheus monitoring/kps".to_owned());
     assert_eq!(fact(&[plain, monitor(&[]), monitor(&[])], &kps), taken);
     let alone =

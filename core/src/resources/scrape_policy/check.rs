@@ -11,7 +11,7 @@ use crate::resources::Fault;
 const LABEL: &str = r"^(?:(?:[a-zA-Z_]|\$(?:\{\w+\}|\w+))+\w*)+$";
 
 /// All of it.
-pub(super) fn faults(spec: &ScrapePolicySpec, outputs: &Outputs) -> Vec<Fault> {
+pub(super) fn faults(spec: &ScrapePolicySpec, outputs: Outputs) -> Vec<Fault> {
     let mut faults = Vec::new();
     for (field, steps) in [("relabelings", &spec.relabelings), ("metricRelabelings", &spec.metric_relabelings)] {
         for (i, step) in steps.iter().enumerate() {

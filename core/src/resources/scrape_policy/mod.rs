@@ -135,7 +135,7 @@ pub fn desired(
 ) -> Result<Vec<Desired>, Vec<Fault>> {
     let spec = &policy.spec;
     let outputs = Outputs::of(spec, installed);
-    let faults = check::faults(spec, &outputs);
+    let faults = check::faults(spec, outputs);
     if !faults.is_empty() {
         return Err(faults);
     }
@@ -198,16 +198,16 @@ impl Maker<'_> {
         }
         objects.extend(jobs.into_iter().map(|(fleet, jobs)| {
             let data = json!({ SCRAPE_CONFIGS: plain::file(spec, &jobs) });
-            self.made(ChildKind::ConfigMap, fleet, "scrape", "data", data)
+            self.made(ChildKind::ConfigMap, fleet, "scrape", "data", &data)
         }));
         objects
     }
 
     fn object(&self, kind: ChildKind, fleet: &str, what: &str, spec: Map<String, Value>) -> Desired {
-        self.made(kind, fleet, what, "spec", spec.into())
+        self.made(kind, fleet, what, "spec", &spec.into())
     }
 
-    fn made(&self, kind: ChildKind, fleet: &str, what: &str, field: &str, value: Value) -> Desired {
+    fn made(&self, kind: ChildKind, fleet: &str, what: &str, field: &str, value: &Value) -> Desired {
         let policy = self.policy.name_any();
         let name = names::joined(&[&policy, fleet, what]);
         let mut labels = self.site.monitor_labels.clone();
