@@ -72,7 +72,7 @@ async fn every_verb_of_the_charts_roles_is_used_and_none_is_missing() {
         let rights = audit::unused(&granted, &requests);
         let rare = |right: &str| RARE.iter().any(|(whose, what, _)| (*whose, *what) == (account, right));
         let rights = rights.iter().map(ToString::to_string).filter(|right| !rare(right));
-        unseen.extend(rights.map(|right| format!("{account}: {right}")));
+        unused.extend(rights.map(|right| format!("{account}: {right}")));
         missing.extend(audit::missing(&granted, &requests).iter().map(|right| format!("{account}: {right}")));
     }
     let both = BTreeSet::from(["fleetscope-node-agent", "fleetscope-operator"]);

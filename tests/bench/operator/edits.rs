@@ -1,6 +1,6 @@
 //! From an edit of a fleet's spec to the change in its child.
 
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use fleetscope_core::api::AgentFleet;
 use fleetscope_tests::faults::Random;
@@ -10,9 +10,11 @@ use serde_json::json;
 use tokio::task::JoinHandle;
 use tokio::time::MissedTickBehavior;
 
+use crate::calls::Calls;
 use crate::figures::{float, percentile};
 use crate::fleets::Fleet;
 use crate::followed::LABEL;
+use crate::process::Operator;
 use crate::report::Report;
 use crate::site::Site;
 
@@ -87,30 +89,58 @@ pub(crate) fn others(site: &Site, phase: &str) -> JoinHandle<()> {
 }
 
 /// All three ways; `suffix` says what is different from usual.
-pub(crate) async fn measure(site: &Site, report: &mut Report, suffix: &str) {
+pub(crate) async fn measure(site: &Site, report: &mut Report, operator: &Operator, suffix: &str) {
     let phase = format!("{}{}", report.phase(), suffix.len());
-    report.table("Edits", "| edits | number | p50, ms | p90, ms | p99, ms | longest, ms | not shown |");
+    report.table("Edits", "| edits | number | p50, ms | p90, ms | p99, ms | longest, ms | not shown | CPU of the operator, % of one | its requests per edit |");
+    let begun = Begun::now(operator);
     let figures = one_by_one(site, &format!("a{phase}"), ALONE).await;
-    row(report, &format!("one after another{suffix}"), &figures);
+    row(report, &format!("one after another{suffix}"), &figures, &begun.until_now(operator, 1.0));
+    let begun = Begun::now(operator);
     let figures = steady(site, &format!("b{phase}"), STEADY).await;
     report.edits.extend(suffix.is_empty().then(|| percentile(&figures.0, 99)));
-    row(report, &format!("{PACE} a second{suffix}"), &figures);
+    row(report, &format!("{PACE} a second{suffix}"), &figures, &begun.until_now(operator, 1.0));
+    let begun = Begun::now(operator);
     let busy = others(site, &format!("c{phase}"));
     let figures = steady(site, &format!("d{phase}"), STEADY).await;
     busy.abort();
     report.edits.extend(suffix.is_empty().then(|| percentile(&figures.0, 99)));
-    row(report, &format!("{PACE} a second, while others are edited {OTHERS} a second{suffix}"), &figures);
+    let all = float(PACE + OTHERS) / float(PACE);
+    let what = format!("{PACE} a second, while others are edited {OTHERS} a second{suffix}");
+    row(report, &what, &figures, &begun.until_now(operator, all));
     report.note("From before the edit is sent until a watch shows the change in the fleet's PodMonitor: the edit's own way to the API server is in it.");
 }
 
-fn row(report: &mut Report, what: &str, (took, left): &(Vec<u64>, usize)) {
+/// What the operator had done when a phase began.
+struct Begun {
+    at: Instant,
+    cpu: f64,
+    calls: Calls,
+}
+
+// === impl Begun ===
+
+impl Begun {
+    fn now(operator: &Operator) -> Self {
+        Self { at: Instant::now(), cpu: operator.cpu(), calls: Calls::from_now() }
+    }
+
+    /// Processor time in percent of one, and requests; `all` is how many edits there were for each that was measured.
+    fn until_now(mut self, operator: &Operator, all: f64) -> (f64, f64) {
+        let share = (operator.cpu() - self.cpu) / self.at.elapsed().as_secs_f64();
+        let requests = self.calls.of(&operator.user).iter().filter(|request| request.resource != "leases").count();
+        (100.0 * share, float(requests as u64) / all)
+    }
+}
+
+fn row(report: &mut Report, what: &str, (took, left): &(Vec<u64>, usize), (cpu, requests): &(f64, f64)) {
     let ms = |percent| float(percentile(took, percent)) / 1_000.0;
+    let count = took.len() + left;
     report.row(&format!(
-        "| {what} | {} | {:.1} | {:.1} | {:.1} | {:.1} | {left} |",
-        took.len() + left,
+        "| {what} | {count} | {:.1} | {:.1} | {:.1} | {:.1} | {left} | {cpu:.1} | {:.1} |",
         ms(50),
         ms(90),
         ms(99),
         ms(100),
+        requests / float(count as u64),
     ));
 }

@@ -30,8 +30,8 @@ struct Seen {
     /// When the first of them got Ready, and when one last changed.
     first: Option<Instant>,
     last: Option<Instant>,
-    /// Edits that do not show yet, by the monitor.
-    awaited: HashMap<(String, String), (String, Instant)>,
+    /// Edits that do not show yet, by the monitor, the oldest first.
+    awaited: HashMap<(String, String), Vec<(String, Instant)>>,
     /// Microseconds that the others took.
     took: Vec<u64>,
 }
@@ -90,19 +90,23 @@ impl Followed {
     fn shown(&self, monitor: &PartialObjectMeta<DynamicObject>) {
         let key = (monitor.namespace().unwrap_or_default(), monitor.name_any());
         let mut seen = self.0.lock().unwrap();
-        let now = Instant::now();
-        let shows = |value: &String| monitor.labels().get(LABEL) == Some(value);
-        if seen.awaited.get(&key).is_some_and(|(value, _)| shows(value))
-            && let Some((_, sent)) = seen.awaited.remove(&key)
-        {
-            seen.took.push(u64::try_from((now - sent).as_micros()).unwrap());
+        let Seen { awaited, took, .. } = &mut *seen;
+        let (Some(edits), Some(value)) = (awaited.get_mut(&key), monitor.labels().get(LABEL)) else { return };
+        let (now, shown) = (Instant::now(), edits.iter().position(|(awaited, _)| awaited == value));
+        // One that a later edit of the same fleet overtook shows with that.
+        for (_, sent) in edits.drain(..shown.map_or(0, |last| last + 1)) {
+            took.push(u64::try_from((now - sent).as_micros()).unwrap());
+        }
+        if edits.is_empty() {
+            awaited.remove(&key);
         }
     }
 
     /// An edit is about to be sent: this value of [`LABEL`] is awaited from now on.
     pub(crate) fn awaits(&self, fleet: &Fleet, value: &str) {
         let key = (fleet.namespace.clone(), scrape_name(&fleet.name));
-        self.0.lock().unwrap().awaited.insert(key, (value.to_owned(), Instant::now()));
+        let mut seen = self.0.lock().unwrap();
+        seen.awaited.entry(key).or_default().push((value.to_owned(), Instant::now()));
     }
 
     /// Waits until all edits show, at most so long. The time that each took, sorted, in microseconds; and how many do not show.
@@ -113,7 +117,7 @@ impl Followed {
         let mut seen = self.0.lock().unwrap();
         let mut took = std::mem::take(&mut seen.took);
         took.sort_unstable();
-        (took, std::mem::take(&mut seen.awaited).len())
+        (took, std::mem::take(&mut seen.awaited).values().map(Vec::len).sum())
     }
 
     /// Whether an edit is not shown yet.

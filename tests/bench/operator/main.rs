@@ -57,7 +57,7 @@ async fn main() {
             _ if !wanted => continue,
             "start" => operator = start::again(&site, &mut report, operator).await,
             "idle" => calls::idle(&site, &mut report, &operator).await,
-            "edits" => edits::measure(&site, &mut report, "").await,
+            "edits" => edits::measure(&site, &mut report, &operator, "").await,
             "failover" => operator = failover::measure(&site, &mut report, operator).await,
             _ => operator = start::late(&site, &mut report, operator).await,
         }

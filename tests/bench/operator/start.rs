@@ -117,7 +117,7 @@ pub(crate) async fn with_faults(site: &Site, report: &mut Report) {
     let how = format!("nothing; {PERCENT} % of the requests fail");
     let start = || Operator::start_with(&account, &kubeconfig);
     let operator = measured(site, report, &how, &account.user(), start).await;
-    edits::measure(site, report, &format!("; {PERCENT} % of the requests fail")).await;
+    edits::measure(site, report, &operator, &format!("; {PERCENT} % of the requests fail")).await;
     let counts = proxy.counts();
     let faults: Vec<String> = counts.faults.iter().map(|(fault, count)| format!("{count} {fault}")).collect();
     report.note(&format!(
