@@ -57,7 +57,7 @@ fn promtool_accepts_every_rule_file() {
             checked += count.parse::<usize>().unwrap();
         }
         assert_eq!(checked, alerts().len() + fleetscope_core::catalogue::recordings().len());
-        }
+    }
 }
 
 #[test]

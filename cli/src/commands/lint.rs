@@ -61,7 +61,8 @@ fn lint(args: &LintArgs, scope: &ScopeArgs, stdin: &mut dyn Read) -> Answer {
 fn summary(objects: &Objects, faults: usize, warnings: usize) -> String {
     let count = |number: usize, what: &str| if number == 1 { format!("1 {what}") } else { format!("{number} {what}s") };
     let others: usize = objects.skipped.values().sum();
-    let others = if others == 0 { String::new() } else { format!(" ({} of other kinds skipped)", count(others, "document")) };
+    let others =
+        if others == 0 { String::new() } else { format!(" ({} of other kinds skipped)", count(others, "document")) };
     format!("{}{others}, {}, {}\n", count(objects.len(), "object"), count(faults, "fault"), count(warnings, "warning"))
 }
 
@@ -92,11 +93,15 @@ spec:
 
     #[test]
     fn faults_have_file_line_object_field_and_remedy() {
-        let bad = POLICY.replace("up == 0", "sum by (a) up ==").replace("fleetscope_taks_total", "fleetscope_tasks_total");
+        let bad =
+            POLICY.replace("up == 0", "sum by (a) up ==").replace("fleetscope_taks_total", "fleetscope_tasks_total");
         let Answer { text, problems, outcome } = linted("", &bad);
         assert_eq!((text.as_str(), outcome), ("1 object, 1 fault, 0 warnings\n", Outcome::Error));
         let problem = &problems[0];
-        assert!(problem.problem.starts_with("standard input:7: AlertPolicy team-a/a: spec.rules[0].expr: "), "{problem:?}");
+        assert!(
+            problem.problem.starts_with("standard input:7: AlertPolicy team-a/a: spec.rules[0].expr: "),
+            "{problem:?}"
+        );
         assert!(!problem.remedy.is_empty());
     }
 

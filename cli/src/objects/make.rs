@@ -63,22 +63,31 @@ pub(crate) fn make(objects: &Objects, site: &Site, installed: Installed, faults:
         all.idle(placed, policy.spec.suspend);
     }
     for placed in &objects.alert_policies {
-        let fleets = selected(objects, |fleet| takes(&placed.object, fleet), |fleet| {
-            let before = |other: &&Placed<AlertPolicy>| takes(&other.object, fleet) && decides(&other.object.spec.alerting);
-            first(&placed.object, objects.alert_policies.iter().filter(before))
-        });
+        let fleets = selected(
+            objects,
+            |fleet| takes(&placed.object, fleet),
+            |fleet| {
+                let before =
+                    |other: &&Placed<AlertPolicy>| takes(&other.object, fleet) && decides(&other.object.spec.alerting);
+                first(&placed.object, objects.alert_policies.iter().filter(before))
+            },
+        );
         let made = of_policy(Policy::Namespaced(&placed.object), &fleets, site, installed);
         all.policy(placed, made, placed.object.spec.alerting.suspend, faults);
     }
     for placed in &objects.cluster_alert_policies {
         let policy = &placed.object;
-        let fleets = selected(objects, |fleet| reaches(objects, policy, fleet), |fleet| {
-            let before = |other: &&Placed<ClusterAlertPolicy>| {
-                let other = &other.object;
-                !other.spec.enforced && reaches(objects, other, fleet) && decides(&other.spec.alerting)
-            };
-            policy.spec.enforced || first(policy, objects.cluster_alert_policies.iter().filter(before))
-        });
+        let fleets = selected(
+            objects,
+            |fleet| reaches(objects, policy, fleet),
+            |fleet| {
+                let before = |other: &&Placed<ClusterAlertPolicy>| {
+                    let other = &other.object;
+                    !other.spec.enforced && reaches(objects, other, fleet) && decides(&other.spec.alerting)
+                };
+                policy.spec.enforced || first(policy, objects.cluster_alert_policies.iter().filter(before))
+            },
+        );
         let made = of_policy(Policy::Cluster(policy), &fleets, site, installed);
         all.policy(placed, made, policy.spec.alerting.suspend, faults);
     }
@@ -121,7 +130,11 @@ impl Makings {
     fn idle<K: Resource<DynamicType = ()>>(&mut self, placed: &Placed<K>, suspended: bool) {
         if suspended {
             self.warnings.push(Problem::new(
-                format!("{}: {} is suspended, nothing is made for it", placed.place.at("spec.suspend"), title(&placed.object)),
+                format!(
+                    "{}: {} is suspended, nothing is made for it",
+                    placed.place.at("spec.suspend"),
+                    title(&placed.object)
+                ),
                 "set spec.suspend to false to see what would be made",
             ));
         }

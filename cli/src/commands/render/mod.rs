@@ -109,7 +109,8 @@ fn render(args: &RenderArgs, scope: &ScopeArgs, stdin: &mut dyn Read) -> Answer 
     }
     let mut notes = makings.warnings;
     if !objects.skipped.is_empty() {
-        let kinds: Vec<String> = objects.skipped.iter().map(|(kind, count)| format!("{count} {}", escape(kind))).collect();
+        let kinds: Vec<String> =
+            objects.skipped.iter().map(|(kind, count)| format!("{count} {}", escape(kind))).collect();
         notes.push(Problem::new(
             format!("documents of other kinds are skipped: {}", kinds.join(", ")),
             "nothing, if they are not meant for Fleetscope",

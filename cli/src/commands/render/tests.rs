@@ -58,7 +58,8 @@ fn the_objects_are_those_of_the_operator() {
     let list: Value = serde_json::from_str(&rendered("--system-namespace obs -o json", FLEET).text).unwrap();
     let fleet = admit_as::<AgentFleet>(&serde_saphyr::from_str(FLEET).unwrap()).unwrap();
     let site = Site { namespace: "obs".to_owned(), ..Site::default() };
-    let wanted: Vec<Value> = fleet::desired(&fleet, &site, Installed::all()).into_iter().map(|made| made.body).collect();
+    let wanted: Vec<Value> =
+        fleet::desired(&fleet, &site, Installed::all()).into_iter().map(|made| made.body).collect();
     assert_eq!(list["items"], Value::from(wanted));
 }
 
@@ -68,7 +69,7 @@ fn a_namespace_is_taken_from_the_option_only_where_the_document_has_none() {
     let Answer { text, .. } = rendered("-n team-b -o json", &format!("{FLEET}---\n{other}"));
     let list: Value = serde_json::from_str(&text).unwrap();
     assert_eq!(list["items"][0]["metadata"]["namespace"], "team-a");
-    assert_eq!(list["items"][1]["metadata"]["namespace"], "team-b");
+    assert_eq!(list["items"][2]["metadata"]["namespace"], "team-b");
 }
 
 #[test]
@@ -131,10 +132,7 @@ fn names_that_an_api_server_refuses_are_faults() {
 #[test]
 fn the_same_fleet_twice_is_a_fault() {
     let problems = faults(&format!("{FLEET}---\n{FLEET}"));
-    assert_eq!(
-        problems[0].problem,
-        "standard input:7: AgentFleet team-a/coders is also in standard input:1"
-    );
+    assert_eq!(problems[0].problem, "standard input:7: AgentFleet team-a/coders is also in standard input:1");
 }
 
 #[test]
