@@ -66,7 +66,7 @@ fn every_alert_fires_in_its_case_and_not_in_the_one_that_comes_close() {
     if !has_promtool("rules::catalogue::every_alert_fires_in_its_case_and_not_in_the_one_that_comes_close") {
         return;
     }
-    let (folder, tests) = files("fire", &Fleets::All);
+    let (_, tests) = files("fire", &Fleets::All);
     for path in tests.values() {
         let ran = ran(&["test", "rules", path.to_str().unwrap()]);
         assert_eq!(ran.code, 0, "{}{}", ran.stdout, ran.stderr);
