@@ -1,10 +1,7 @@
-//! `AgentFleet`: the objects that carry its scrape configuration and its recordings, and what is seen of its pods and their nodes.
+//! `AgentFleet`: the objects that carry its scrape configuration, its recordings and its dashboard, and what is seen of its pods and their nodes.
 
-use fleetscope_core::alerting::{built_in, recordings};
 use fleetscope_core::api::{AgentFleet, AgentFleetStatus};
-use fleetscope_core::catalogue;
-use fleetscope_core::profiles;
-use fleetscope_core::resources::{ChildKind, Desired, Site, scrape_name, scrape_object};
+use fleetscope_core::resources::{ChildKind, Desired, Site, fleet, scrape_name};
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::Condition;
 use kube::ResourceExt as _;
 
@@ -48,20 +45,8 @@ impl Kind for Fleet {
         fleet.spec.suspend
     }
 
-    fn decide(ctx: &Context, key: &OwnerKey, fleet: &AgentFleet) -> Decision<()> {
-        let installed = ctx.children.installed();
-        let object = |kind| Desired {
-            kind,
-            name: scrape_name(&fleet.name_any()),
-            namespace: fleet.namespace().unwrap_or_default(),
-            body: scrape_object(kind, fleet, &ctx.site),
-        };
-        let scrape = ChildKind::wanted(fleet, |kind| installed.has(kind)).map(object);
-        let profile = profiles::get(fleet.spec.profile);
-        let compat = built_in::recordings_of(profile, &key.namespace, &key.name);
-        let rows = catalogue::recordings();
-        let recordings = recordings::desired(fleet, profile.name.as_str(), rows, compat, &ctx.site, installed);
-        let desired = scrape.into_iter().chain(recordings).collect();
+    fn decide(ctx: &Context, _: &OwnerKey, fleet: &AgentFleet) -> Decision<()> {
+        let desired = fleet::desired(fleet, &ctx.site, ctx.children.installed());
         Decision { faults: Vec::new(), desired, seen: () }
     }
 
@@ -71,7 +56,8 @@ impl Kind for Fleet {
 
     fn beyond_namespace(site: &Site, wanted: &Desired) -> bool {
         // A monitor's targets are the node agents.
-        wanted.kind != ChildKind::PrometheusRule && wanted.namespace != site.namespace
+        let monitor = matches!(wanted.kind, ChildKind::PodMonitor | ChildKind::ServiceMonitor);
+        monitor && wanted.namespace != site.namespace
     }
 
     fn status_of(fleet: &AgentFleet) -> Option<AgentFleetStatus> {

@@ -1,11 +1,10 @@
 //! What `AlertPolicy` and `ClusterAlertPolicy` have in common: their share of the fleets, what is made of them, and their status.
 
-use fleetscope_core::alerting::{self, Policy, PolicyInput, SelectedFleet, built_in, receivers};
+use fleetscope_core::alerting::{Policy, Rendered, SelectedFleet, of_policy};
 use fleetscope_core::api::alerting::PolicyStatus;
 use fleetscope_core::api::conditions::{ConditionType, Fact, Reason, merge, policy_ready};
 use fleetscope_core::api::receivers::secrets;
 use fleetscope_core::api::scalars::SecretKey;
-use fleetscope_core::catalogue;
 use jiff::Timestamp;
 
 use super::kind::{Decision, count, cut, listed};
@@ -85,21 +84,9 @@ pub(super) fn secret_keys(policy: Policy<'_>) -> Vec<(String, SecretKey)> {
 /// The rules and receivers of a policy.
 pub(super) fn decide(ctx: &Context, key: &OwnerKey, policy: Policy<'_>) -> Decision<Made> {
     let fleets = selected(&lock(&ctx.claims), key);
-    let input = PolicyInput {
-        policy,
-        fleets: &fleets,
-        alerts: catalogue::alerts(),
-        profiles: built_in::profiles(),
-        known: &built_in::emits,
-    };
-    let installed = ctx.children.installed();
-    match alerting::desired(&input, &ctx.site, installed) {
-        Ok(made) => {
-            let receivers = receivers::desired(policy, &ctx.site, installed);
-            let of_policy = receivers.as_ref().map_or(0, |_| policy.alerting().routing.receivers.len());
-            let alerting::Rendered { mut objects, alerts, recordings, warnings } = made;
-            objects.extend(receivers);
-            let seen = Made { alerts, recordings, receivers: of_policy, warnings };
+    match of_policy(policy, &fleets, &ctx.site, ctx.children.installed()) {
+        Ok(Rendered { objects, alerts, recordings, receivers, warnings }) => {
+            let seen = Made { alerts, recordings, receivers, warnings };
             Decision { faults: Vec::new(), desired: objects, seen }
         }
         Err(faults) => Decision { faults, desired: Vec::new(), seen: Made::default() },
