@@ -90,7 +90,9 @@ mod tests {
     fn a_profiles_recordings_are_rules_for_the_fleet() {
         let rules = profiles::all().iter().flat_map(|profile| recordings_of(profile, "ns", "f"));
         for rule in rules {
-            assert!(rule.record.is_some_and(|name| !name.is_empty()) && rule.expr.contains("namespace=\"ns\",fleet=\"f\""));
+            assert!(
+                rule.record.is_some_and(|name| !name.is_empty()) && rule.expr.contains("namespace=\"ns\",fleet=\"f\"")
+            );
         }
     }
 }

@@ -24,7 +24,8 @@ const EXPERIMENTAL: [TokenId; 2] = [T_LIMITK, T_LIMIT_RATIO];
 pub(super) fn parse(text: &str) -> Result<Expr, ExpressionError> {
     let pieces = scan::pieces(text)?;
     scan::limits(&pieces)?;
-    let expr = parser::parse(&scan::without_backquotes(&pieces)).map_err(|message| ExpressionError::Syntax { message })?;
+    let expr =
+        parser::parse(&scan::without_backquotes(&pieces)).map_err(|message| ExpressionError::Syntax { message })?;
     let mut experimental = None;
     walk(&expr, &mut |expr| experimental = experimental.take().or_else(|| name_of_experiment(expr)));
     match experimental {

@@ -142,8 +142,7 @@ pub fn groups(input: &PolicyInput<'_>) -> Result<(Vec<Group>, Vec<String>), Vec<
     areas.extend(catalogue_rules::areas(input, &reach, &told, &mut checker));
     // Without fleets expressions are looked at all the same: a policy is right or wrong before its fleets are there.
     let own = reach.own();
-    let fleets =
-        own.clone().unwrap_or_else(|| Selection { matchers: Fleets::All.to_string(), conditions: Vec::new() });
+    let fleets = own.clone().unwrap_or_else(|| Selection { matchers: Fleets::All.to_string(), conditions: Vec::new() });
     let mut said = vec![Area {
         name: "rules".to_owned(),
         seconds: None,

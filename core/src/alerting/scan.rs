@@ -54,7 +54,9 @@ pub(super) enum ExpressionError {
         text: String,
     },
     /// Something that Prometheus has only when it is told to.
-    #[error("failed to parse PromQL: {name} is experimental, and a Prometheus that is not told to have it refuses the whole file")]
+    #[error(
+        "failed to parse PromQL: {name} is experimental, and a Prometheus that is not told to have it refuses the whole file"
+    )]
     Experimental {
         /// Its name.
         name: String,
@@ -208,7 +210,9 @@ fn durations(pieces: &[Piece<'_>]) -> Result<(), ExpressionError> {
         let inside = &rest[start + 1..];
         let inside = &inside[..inside.find(']').unwrap_or(inside.len())];
         let mut parts = inside.split(|c: char| c.is_ascii_whitespace() || c == ':').filter(|part| !part.is_empty());
-        parts.try_for_each(|part| if part.contains(|c| matches!(c, '1'..='9')) { duration(part) } else { Err(none(part)) })?;
+        parts.try_for_each(
+            |part| if part.contains(|c| matches!(c, '1'..='9')) { duration(part) } else { Err(none(part)) },
+        )?;
         rest = &rest[start + 1..];
     }
     numbers(&code)?;
@@ -243,7 +247,8 @@ fn numbers(code: &str) -> Result<(), ExpressionError> {
         if text.starts_with(|c: char| c.is_ascii_digit()) {
             let number = text.to_ascii_lowercase().parse::<f64>();
             let of_time = before == '@' && number.as_ref().is_ok_and(|seconds| *seconds > MOST_SECONDS);
-            let years = text.split_once('y').is_some_and(|(years, _)| years.parse::<u32>().is_ok_and(|years| years > 290));
+            let years =
+                text.split_once('y').is_some_and(|(years, _)| years.parse::<u32>().is_ok_and(|years| years > 290));
             if number.is_err() && text.chars().all(|c| c.is_ascii_digit() || "ywdhms".contains(c)) {
                 duration(text)?;
             }
