@@ -1,10 +1,11 @@
-//! Whether the keys of Secrets that a policy names are there. Each Secret is read by its name, never listed or watched, and nothing of it
-//! is kept.
+//! Whether the keys of Secrets that a policy names are there, and fit for what they are for. Each Secret is read by its name, never
+//! listed or watched, and nothing of it is kept or told.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
 use fleetscope_core::api::conditions::Reason;
+use fleetscope_core::api::receivers::Content;
 use fleetscope_core::api::scalars::SecretKey;
 use fleetscope_core::resources::Fault;
 use k8s_openapi::api::core::v1::Secret;
@@ -17,11 +18,22 @@ const RECHECK: Duration = Duration::from_mins(5);
 /// What was missing is looked for again after this time, and after twice that, up to [`RECHECK`].
 const RETRY_FIRST: Duration = Duration::from_secs(30);
 
+/// A key of a Secret that an object names.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub struct Named {
+    /// The field that names it.
+    pub path: String,
+    /// Which.
+    pub key: SecretKey,
+    /// What its value has to be, if that matters before somebody uses it.
+    pub content: Option<Content>,
+}
+
 /// What is known of the Secrets of one object.
 #[derive(Clone, Debug, Default, Eq, PartialEq)]
 pub struct Known {
     /// What was asked for.
-    keys: Vec<(String, SecretKey)>,
+    keys: Vec<Named>,
     /// What is missing.
     pub faults: Vec<Fault>,
     /// Secrets that may not be read.
@@ -36,7 +48,7 @@ pub struct Known {
 
 impl Known {
     /// Whether it still answers for these keys.
-    pub fn fresh(&self, keys: &[(String, SecretKey)], now: Duration) -> bool {
+    pub fn fresh(&self, keys: &[Named], now: Duration) -> bool {
         self.keys == keys && now < self.at + self.holds
     }
 
@@ -50,15 +62,15 @@ impl Known {
 pub async fn check(
     client: &Client,
     namespace: &str,
-    keys: &[(String, SecretKey)],
+    keys: &[Named],
     before: Option<&Known>,
     now: Duration,
 ) -> Result<Known, Error> {
     let api = Api::<Secret>::namespaced(client.clone(), namespace);
     let mut found: BTreeMap<&str, Found> = BTreeMap::new();
-    for (_, key) in keys {
+    for Named { key, .. } in keys {
         if !found.contains_key(key.name.as_str()) {
-            found.insert(&key.name, read(&api, &key.name).await?);
+            found.insert(&key.name, read(&api, &key.name, keys).await?);
         }
     }
     Ok(weigh(namespace, keys, &found, before, now))
@@ -69,13 +81,24 @@ pub async fn check(
 enum Found {
     Absent,
     Unread,
-    Keys(BTreeSet<String>),
+    /// Its keys, and what is wrong with the values of some.
+    Keys(BTreeSet<String>, BTreeMap<(String, Content), &'static str>),
 }
 
-async fn read(api: &Api<Secret>, name: &str) -> Result<Found, Error> {
+async fn read(api: &Api<Secret>, name: &str, keys: &[Named]) -> Result<Found, Error> {
     match api.get_opt(name).await {
         Ok(None) => Ok(Found::Absent),
-        Ok(Some(secret)) => Ok(Found::Keys(secret.data.into_iter().flatten().map(|(key, _)| key).collect())),
+        Ok(Some(secret)) => {
+            let data = secret.data.unwrap_or_default();
+            let named = keys.iter().filter(|named| named.key.name == name);
+            let wrong = named.filter_map(|named| {
+                let (key, content) = (named.key.key.clone(), named.content?);
+                let fault = content.fault(&data.get(&key)?.0)?;
+                Some(((key, content), fault))
+            });
+            let wrong = wrong.collect();
+            Ok(Found::Keys(data.into_keys().collect(), wrong))
+        }
         Err(kube::Error::Api(status)) if status.code == 403 => Ok(Found::Unread),
         Err(source) => Err(Error::Api { verb: "get", kind: "Secret", name: name.to_owned(), source }),
     }
@@ -83,25 +106,35 @@ async fn read(api: &Api<Secret>, name: &str) -> Result<Found, Error> {
 
 fn weigh(
     namespace: &str,
-    keys: &[(String, SecretKey)],
+    keys: &[Named],
     found: &BTreeMap<&str, Found>,
     before: Option<&Known>,
     now: Duration,
 ) -> Known {
-    let fault = |(path, key): &(String, SecretKey)| {
-        let SecretKey { name, key } = key;
-        let (message, remedy) = match found.get(name.as_str())? {
+    let fault = |named: &Named| {
+        let SecretKey { name, key } = &named.key;
+        let wrong = |wrong: &BTreeMap<(String, Content), &'static str>| {
+            named.content.and_then(|content| wrong.get(&(key.clone(), content)).copied())
+        };
+        let (reason, message, remedy) = match found.get(name.as_str())? {
             Found::Absent => (
+                Reason::RefNotFound,
                 format!("there is no Secret {name} in the namespace {namespace}"),
                 format!("make it, with the key {key}; it is looked for again by itself"),
             ),
-            Found::Keys(all) if !all.contains(key) => (
+            Found::Keys(all, _) if !all.contains(key) => (
+                Reason::RefNotFound,
                 format!("the Secret {name} has no key {key}"),
                 format!("add the key {key} to the Secret {name}, or name one that it has"),
             ),
-            Found::Keys(_) | Found::Unread => return None,
+            Found::Keys(_, all) => (
+                Reason::InvalidValue,
+                format!("the key {key} of the Secret {name} {}", wrong(all)?),
+                "correct its value; it is looked at again by itself".to_owned(),
+            ),
+            Found::Unread => return None,
         };
-        Some(Fault { reason: Reason::RefNotFound, path: path.clone(), message, remedy })
+        Some(Fault { reason, path: named.path.clone(), message, remedy })
     };
     let faults: Vec<Fault> = keys.iter().filter_map(fault).collect();
     let still_missing = before.filter(|before| before.keys == keys && !before.faults.is_empty());
@@ -118,13 +151,17 @@ fn weigh(
 mod tests {
     use super::*;
 
-    fn keys() -> Vec<(String, SecretKey)> {
-        let key = |name: &str, key: &str| SecretKey { name: name.to_owned(), key: key.to_owned() };
-        vec![("spec.a".to_owned(), key("s", "one")), ("spec.b".to_owned(), key("s", "two"))]
+    fn keys() -> Vec<Named> {
+        let named = |path: &str, key: &str| Named {
+            path: path.to_owned(),
+            key: SecretKey { name: "s".to_owned(), key: key.to_owned() },
+            content: Some(Content::Url),
+        };
+        vec![named("spec.a", "one"), named("spec.b", "two")]
     }
 
     fn has(names: &[&str]) -> Found {
-        Found::Keys(names.iter().map(|name| (*name).to_owned()).collect())
+        Found::Keys(names.iter().map(|name| (*name).to_owned()).collect(), BTreeMap::new())
     }
 
     fn known(found: Found, before: Option<&Known>, now: u64) -> Known {
@@ -147,6 +184,20 @@ mod tests {
             "spec.a: there is no Secret s in the namespace ns: make it, with the key one; it is looked for again by itself"
         );
         assert_eq!((absent.faults.len(), absent.faults[0].reason), (2, Reason::RefNotFound));
+    }
+
+    #[test]
+    fn a_value_that_is_not_fit_is_told_without_the_value() {
+        let names = ["one", "two"].map(str::to_owned).into();
+        let wrong = BTreeMap::from([(("one".to_owned(), Content::Url), "is not a URL of http or https")]);
+        let known = known(Found::Keys(names, wrong), None, 0);
+        assert_eq!(
+            texts(&known),
+            [
+                "spec.a: the key one of the Secret s is not a URL of http or https: correct its value; it is looked at again by itself"
+            ]
+        );
+        assert_eq!(known.faults[0].reason, Reason::InvalidValue);
     }
 
     #[test]

@@ -273,7 +273,7 @@ pub struct AgentFleetStatus {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(range(min = 0))]
     pub observed_generation: Option<i64>,
-    /// `Ready`, `Accepted`, `Programmed`, `NodesReady`, `Degraded`.
+    /// `Ready`, `Accepted`, `Programmed`, `Selected`, `NodesReady`, `Degraded`.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     #[schemars(schema_with = "schema::conditions")]
     pub conditions: Vec<Condition>,

@@ -56,7 +56,8 @@ impl Kind for Fleet {
 
     fn beyond_namespace(site: &Site, wanted: &Desired) -> bool {
         // A monitor's targets are the node agents.
-        wanted.kind != ChildKind::PrometheusRule && wanted.namespace != site.namespace
+        let monitor = matches!(wanted.kind, ChildKind::PodMonitor | ChildKind::ServiceMonitor);
+        monitor && wanted.namespace != site.namespace
     }
 
     fn status_of(fleet: &AgentFleet) -> Option<AgentFleetStatus> {

@@ -5,7 +5,6 @@ use std::time::Duration;
 use fleetscope_core::alerting::Policy;
 use fleetscope_core::api::AlertPolicy;
 use fleetscope_core::api::alerting::PolicyStatus;
-use fleetscope_core::api::scalars::SecretKey;
 use fleetscope_core::resources::{Desired, Site};
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::Condition;
 
@@ -16,6 +15,7 @@ use super::kind::{Decision, Kind, Told};
 use crate::context::Context;
 use crate::owner::{OwnerKey, OwnerKind};
 use crate::policies::PolicyClaim;
+use crate::secrets::Named;
 
 /// The controller of `AlertPolicy`.
 pub(crate) struct Alerts;
@@ -41,7 +41,7 @@ impl Kind for Alerts {
         policy.spec.alerting.suspend
     }
 
-    fn secrets(policy: &AlertPolicy) -> Vec<(String, SecretKey)> {
+    fn secrets(policy: &AlertPolicy) -> Vec<Named> {
         alerts::secret_keys(Policy::Namespaced(policy))
     }
 

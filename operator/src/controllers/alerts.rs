@@ -1,10 +1,9 @@
 //! What `AlertPolicy` and `ClusterAlertPolicy` have in common: their share of the fleets, what is made of them, and their status.
 
-use fleetscope_core::alerting::{self, Policy, SelectedFleet};
+use fleetscope_core::alerting::{Policy, Rendered, SelectedFleet, of_policy};
 use fleetscope_core::api::alerting::PolicyStatus;
 use fleetscope_core::api::conditions::{ConditionType, Fact, Reason, merge, policy_ready};
-use fleetscope_core::api::receivers::secrets;
-use fleetscope_core::api::scalars::SecretKey;
+use fleetscope_core::api::receivers::secret_contents;
 use jiff::Timestamp;
 
 use super::kind::{Decision, count, cut, listed};
@@ -13,6 +12,7 @@ use crate::context::{Context, lock};
 use crate::owner::{OwnerKey, OwnerKind};
 use crate::policies::PolicyClaim;
 use crate::precedence::{self, Claims};
+use crate::secrets::Named;
 
 /// Warnings in a status, at most, and their length.
 const WARNINGS: usize = 32;
@@ -76,16 +76,16 @@ pub(super) fn known(ctx: &Context) -> bool {
 }
 
 /// Keys of Secrets that a policy's receivers name.
-pub(super) fn secret_keys(policy: Policy<'_>) -> Vec<(String, SecretKey)> {
-    let keys = secrets(&policy.alerting().routing.receivers);
-    keys.into_iter().map(|key| ("spec.receivers".to_owned(), key)).collect()
+pub(super) fn secret_keys(policy: Policy<'_>) -> Vec<Named> {
+    let named = |(key, content)| Named { path: "spec.receivers".to_owned(), key, content: Some(content) };
+    secret_contents(&policy.alerting().routing.receivers).into_iter().map(named).collect()
 }
 
 /// The rules and receivers of a policy.
 pub(super) fn decide(ctx: &Context, key: &OwnerKey, policy: Policy<'_>) -> Decision<Made> {
     let fleets = selected(&lock(&ctx.claims), key);
-    match alerting::of_policy(policy, &fleets, &ctx.site, ctx.children.installed()) {
-        Ok(alerting::Rendered { objects, alerts, recordings, receivers, warnings }) => {
+    match of_policy(policy, &fleets, &ctx.site, ctx.children.installed()) {
+        Ok(Rendered { objects, alerts, recordings, receivers, warnings }) => {
             let seen = Made { alerts, recordings, receivers, warnings };
             Decision { faults: Vec::new(), desired: objects, seen }
         }

@@ -5,7 +5,6 @@ use std::time::Duration;
 
 use fleetscope_core::api::agent_fleet::ObjectStatus;
 use fleetscope_core::api::conditions::Fact;
-use fleetscope_core::api::scalars::SecretKey;
 use fleetscope_core::resources::{Desired, Fault, Site};
 use jiff::Timestamp;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::Condition;
@@ -16,6 +15,7 @@ use serde::de::DeserializeOwned;
 use super::program::Programmed;
 use crate::context::Context;
 use crate::owner::{OwnerKey, OwnerKind};
+use crate::secrets::Named;
 
 /// Entries of a list in a message, at most.
 const NAMED: usize = 5;
@@ -50,8 +50,8 @@ pub(crate) trait Kind: Send + Sync + 'static {
     /// Whether its spec says suspend.
     fn suspended(object: &Self::Object) -> bool;
 
-    /// Keys of Secrets that it names, each with the field that does.
-    fn secrets(_object: &Self::Object) -> Vec<(String, SecretKey)> {
+    /// Keys of Secrets that it names.
+    fn secrets(_object: &Self::Object) -> Vec<Named> {
         Vec::new()
     }
 

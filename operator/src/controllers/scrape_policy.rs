@@ -1,7 +1,6 @@
 //! `ScrapePolicy`: the objects by which Prometheus scrapes what the agents of the policy's fleets expose themselves.
 
 use fleetscope_core::api::conditions::{merge, policy_ready};
-use fleetscope_core::api::scalars::SecretKey;
 use fleetscope_core::api::{ScrapePolicy, ScrapePolicyStatus};
 use fleetscope_core::profiles;
 use fleetscope_core::resources::scrape_policy::{self, FleetRef, Port};
@@ -15,6 +14,7 @@ use crate::context::{Context, lock};
 use crate::owner::{OwnerKey, OwnerKind};
 use crate::policies::PolicyClaim;
 use crate::precedence::Fleet;
+use crate::secrets::Named;
 
 /// The controller of `ScrapePolicy`.
 pub(crate) struct Scrape;
@@ -46,9 +46,13 @@ impl Kind for Scrape {
         policy.spec.suspend
     }
 
-    fn secrets(policy: &ScrapePolicy) -> Vec<(String, SecretKey)> {
-        let secrets = scrape_policy::secrets(&policy.spec).into_iter();
-        secrets.map(|reference| (reference.path.to_owned(), reference.secret.clone())).collect()
+    fn secrets(policy: &ScrapePolicy) -> Vec<Named> {
+        let named = |reference: scrape_policy::Reference<'_>| Named {
+            path: reference.path.to_owned(),
+            key: reference.secret.clone(),
+            content: None,
+        };
+        scrape_policy::secrets(&policy.spec).into_iter().map(named).collect()
     }
 
     fn decide(ctx: &Context, key: &OwnerKey, policy: &ScrapePolicy) -> Decision<Scraped> {
