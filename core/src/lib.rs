@@ -27,8 +27,8 @@
 //!
 //! Nothing here reads a clock, a file, a socket, the environment or a random source: they are arguments (`clippy.toml` holds it to that).
 
-pub mod alertmanager;
 pub mod alerting;
+pub mod alertmanager;
 pub mod api;
 pub mod catalogue;
 pub mod cgroup;

@@ -21,7 +21,8 @@ fn spec_of_sample(file: &str) -> Value {
 
 fn check(name: &str, file: &Value) {
     let ran = promtool(name, &["check", "rules", "--lint=all", "--lint-fatal"], &[("rules.yaml", file)]);
-    let rules: usize = file["groups"].as_array().unwrap().iter().map(|group| group["rules"].as_array().unwrap().len()).sum();
+    let rules: usize =
+        file["groups"].as_array().unwrap().iter().map(|group| group["rules"].as_array().unwrap().len()).sum();
     assert_eq!(ran.code, 0, "{name}: {}{}", ran.stdout, ran.stderr);
     assert!(ran.stdout.contains(&format!("SUCCESS: {rules} rules found")), "{name}: {}", ran.stdout);
 }
@@ -40,7 +41,10 @@ fn promtool_takes_the_rules_of_every_feature() {
     let mut mixed = here.to_vec();
     mixed[1].profile = "Atoll".to_owned();
     check("check-cluster", &cluster_rules(&json!({}), &mixed, &profiles));
-    check("check-cluster-everything", &cluster_rules(&spec_of_sample("cluster-alert-policy-everything.yaml"), &mixed, &profiles));
+    check(
+        "check-cluster-everything",
+        &cluster_rules(&spec_of_sample("cluster-alert-policy-everything.yaml"), &mixed, &profiles),
+    );
     let budgets = |per: &str, period: &str| json!({ "name": format!("{per}-{period}").to_lowercase(), "limit": "10", "per": per, "period": period });
     let all: Vec<Value> = ["Fleet", "Model", "AgentType", "Policy"]
         .iter()
@@ -60,7 +64,8 @@ fn a_rule_file_in_a_config_map_holds_any_text() {
     if !has_promtool("rules::policies::checks::a_rule_file_in_a_config_map_holds_any_text") {
         return;
     }
-    let text = "yes: \u{1F600} \u{e4}\u{1}\u{7f}\u{2028} \"quoted\" 'too'\n- a\n\n\ttab # {{ $value }} \\n &x *y !z % @ `";
+    let text =
+        "yes: \u{1F600} \u{e4}\u{1}\u{7f}\u{2028} \"quoted\" 'too'\n- a\n\n\ttab # {{ $value }} \\n &x *y !z % @ `";
     let policy: AlertPolicy = admit_as(&json!({
         "apiVersion": "fleetscope.io/v1alpha1", "kind": "AlertPolicy", "metadata": { "name": "nightly", "namespace": "agents" },
         "spec": { "rules": [{ "alert": "on", "expr": "up # 1e3\n  == 0", "labels": { "no": text }, "annotations": { "summary": text } }] },
@@ -79,7 +84,8 @@ fn a_rule_file_in_a_config_map_holds_any_text() {
     let folder = crate::folder("config-map");
     let path = folder.join("rules.yaml");
     std::fs::write(&path, rendered.objects[0].body["data"][RULES].as_str().unwrap()).unwrap();
-    let printed = command::run("promtool", &["check", "rules", "--lint=all", "--lint-fatal", path.to_str().unwrap()]).unwrap();
+    let printed =
+        command::run("promtool", &["check", "rules", "--lint=all", "--lint-fatal", path.to_str().unwrap()]).unwrap();
     assert!(printed.contains(&format!("SUCCESS: {} rules found", rendered.alerts + rendered.recordings)), "{printed}");
     let test = json!({ "rule_files": ["rules.yaml"], "evaluation_interval": "1m", "tests": [{
         "interval": "1m", "input_series": [{ "series": "up", "values": "0x5" }],
