@@ -1,5 +1,5 @@
 # The only entry point: everything that is built, tested or started has a target here. `make` lists them.
-# Versions are in versions.env. Variables: ARCH=amd64|arm64, NODES=1..4, AUDIT=1, KEEP=1, TEST=<filter>, BENCH=<sections>, FLEETSCOPE_* (docs/development.md).
+# Versions are in versions.env. Variables: ARCH=amd64|arm64, NODES=1..4, AUDIT=1, KEEP=1, TEST=<filter>, BENCH=<sections>, FLEETS=<number>, FLEETSCOPE_* (docs/development.md).
 SHELL := bash
 .SHELLFLAGS := -euo pipefail -c
 MAKEFLAGS += --no-print-directory
@@ -36,7 +36,7 @@ build: ebpf ## build all programs for this machine (debug)
 	cargo build --workspace --locked
 
 .PHONY: generate
-generate: ## write the generated files again: crds/, the chart's copy, pages under docs/
+generate: ## write the generated files again: crds/, the chart's copy, pages under docs/, dashboards
 	scripts/generate.sh
 
 .PHONY: check-generated
@@ -118,6 +118,11 @@ bench-accuracy: ebpf ## calls as the node agent measures them beside what real g
 	@$(SETUP) peers
 	tests/bench/accuracy.sh
 
+.PHONY: bench-operator
+bench-operator: ## the operator with 5,000 fleets on a real API server: start, edits, idle calls, memory, failover, failing requests (FLEETS=n, root)
+	@$(SETUP) cluster,monitoring,kwok
+	@tests/bench/operator.sh $(BENCH)
+
 .PHONY: bench-core
 bench-core: ## throughput of the pure parts: task tracker, records of calls, calls, series, the three formats of /metrics with 100,000 of them, HPACK beside a library
 	cargo bench --locked -p fleetscope-core --bench tasks --bench rpc --bench calls --bench series --bench expose --bench hpack
@@ -154,5 +159,5 @@ demo-down: ## remove the demo's cluster
 
 .PHONY: clean
 clean: ## remove ./target and this checkout's clusters; the tool cache stays (rm -r FLEETSCOPE_CACHE removes that)
-	@for c in dev demo e2e operator; do FLEETSCOPE_CLUSTER=$$c tests/cluster/down.sh --purge; done
+	@for c in dev demo e2e operator bench-operator; do FLEETSCOPE_CLUSTER=$$c tests/cluster/down.sh --purge; done
 	cargo clean

@@ -1,8 +1,8 @@
 #!/usr/bin/env bash
 # Builds the static release binaries and the images of the Dockerfile, and writes each as an archive.
-#   [ARCH=amd64|arm64] [PUSH=1] scripts/images.sh [--binaries]
+#   [ARCH=amd64|arm64] [PUSH=1] scripts/images.sh [--binaries [PACKAGE...]]
 # FLEETSCOPE_IMAGE_PREFIX (localhost/fleetscope) and FLEETSCOPE_IMAGE_TAG (dev) name the images; PUSH=1 pushes them there.
-# --binaries builds no image. Archives: TARGET/images/{operator,node-agent}-ARCH.tar (docker-archive).
+# --binaries builds no image, and only these packages where some are named. Archives: TARGET/images/{operator,node-agent}-ARCH.tar (docker-archive).
 # The same sources give the same bytes: no time stamps, no paths of this machine.
 set -euo pipefail
 ROOT=$(cd "$(dirname "${BASH_SOURCE[0]}")/.." && pwd)
@@ -28,12 +28,14 @@ if [ "$triple" != "$(rustc -vV | sed -n 's/^host: //p')" ]; then
   command -v $gcc >/dev/null || fail "no C compiler for $triple: apt-get install gcc-${triple%-unknown*}-linux-gnu libc6-dev-$arch-cross"
   linker=("CARGO_TARGET_$(tr a-z- A-Z_ <<<$triple)_LINKER=$gcc" "CC_${triple//-/_}=$gcc")
 fi
-[ -s "${FLEETSCOPE_EBPF_OBJECT:-$target/ebpf/fleetscope.bpf.o}" ] || fail "no eBPF object: make ebpf"
+packages=(fleetscope-operator fleetscope-node-agent fleetscope-cli)
+[ $# -le 1 ] || packages=("${@:2}")
+[[ " ${packages[*]} " != *" fleetscope-node-agent "* ]] || [ -s "${FLEETSCOPE_EBPF_OBJECT:-$target/ebpf/fleetscope.bpf.o}" ] || fail "no eBPF object: make ebpf"
 t0=$(date +%s)
 env "${linker[@]}" "CARGO_TARGET_$(tr a-z- A-Z_ <<<$triple)_RUSTFLAGS=-C target-feature=+crt-static --remap-path-prefix=${CARGO_HOME:-$HOME/.cargo}=/cargo" \
-  cargo build --release --locked --target $triple -p fleetscope-operator -p fleetscope-node-agent -p fleetscope-cli
+  cargo build --release --locked --target $triple "${packages[@]/#/--package=}"
 built=$target/$triple/release
-say "binaries after $(($(date +%s) - t0)) s: $(cd "$built" && du -h --apparent-size fleetscope-operator fleetscope-node-agent fleetscope | tr '\n' ' ')"
+say "binaries after $(($(date +%s) - t0)) s: $(cd "$built" && du -h --apparent-size "${packages[@]/%fleetscope-cli/fleetscope}" | tr '\n' ' ')"
 [ "${1:-}" != --binaries ] || exit 0
 
 # ---- images: a context of the two binaries alone

@@ -12,6 +12,8 @@ use crate::wait::until;
 pub const NAME: &str = "fleetscope";
 /// Namespace of the release.
 pub const NAMESPACE: &str = "fleetscope-system";
+/// The Kubernetes version that the chart is rendered for: the test cluster's.
+const KUBERNETES: &str = "1.34.0";
 /// How long it may take until an operator leads: a lease lasts 15 s.
 const LEADER: Duration = Duration::from_secs(30);
 
@@ -64,6 +66,18 @@ fn has_leader() -> Result<bool> {
     let holder = command::run("kubectl", &lease)?;
     let pods = ["get", "pods", "-n", NAMESPACE, "-l", "app.kubernetes.io/component=operator", "-o", "name"];
     Ok(!holder.is_empty() && command::run("kubectl", &pods)?.lines().any(|pod| pod == format!("pod/{holder}")))
+}
+
+/// The objects that the chart makes with these values, without a cluster.
+pub fn objects(values: &Value) -> Result<Vec<Value>> {
+    let arguments = ["template", NAME, "charts/fleetscope", "-n", NAMESPACE, "--kube-version", KUBERNETES, "-f", "-"];
+    let text = command::run_in("helm", &arguments, &values.to_string()).context("failed to render the chart")?;
+    let mut objects = Vec::new();
+    for document in text.split("\n---\n") {
+        let object: Option<Value> = serde_saphyr::from_str(document).context("the chart renders what is no YAML")?;
+        objects.extend(object.filter(|object| !object.is_null()));
+    }
+    Ok(objects)
 }
 
 /// Removes the release.

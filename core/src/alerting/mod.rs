@@ -22,6 +22,7 @@
 use std::collections::BTreeSet;
 
 pub mod budget;
+pub mod built_in;
 mod catalogue_rules;
 mod checker;
 mod effective;
@@ -34,6 +35,7 @@ mod invariant;
 mod nearest;
 mod object;
 mod own;
+pub mod receivers;
 pub mod recordings;
 mod rule;
 pub mod slo;
@@ -71,11 +73,33 @@ pub struct Rendered {
     pub alerts: usize,
     /// Recording rules in them.
     pub recordings: usize,
+    /// Receivers in them.
+    pub receivers: usize,
     /// What is not wrong, and still hardly meant.
     pub warnings: Vec<String>,
 }
 
-/// The objects that a policy asks for; none if it is suspended.
+/// All that a policy asks for, receivers included, by what is built in.
+///
+/// # Errors
+/// As [`desired`].
+pub fn of_policy(
+    policy: Policy<'_>,
+    fleets: &[SelectedFleet],
+    site: &Site,
+    installed: Installed,
+) -> Result<Rendered, Vec<Fault>> {
+    let (alerts, profiles) = (crate::catalogue::alerts(), built_in::profiles());
+    let input = PolicyInput { policy, fleets, alerts, profiles, known: &built_in::emits };
+    let mut made = desired(&input, site, installed)?;
+    if let Some(object) = receivers::desired(policy, site, installed) {
+        made.objects.push(object);
+        made.receivers = policy.alerting().routing.receivers.len();
+    }
+    Ok(made)
+}
+
+/// The objects with a policy's rules; none if it is suspended.
 ///
 /// # Errors
 /// Everything that is wrong with the policy and that its schema cannot see.
@@ -89,7 +113,7 @@ pub fn desired(input: &PolicyInput<'_>, site: &Site, installed: Installed) -> Re
     let recordings = rules().count() - alerts;
     let kind = object::kind(input.policy.alerting().output, installed);
     let objects = object::objects(groups, kind, &input.policy.owner(site));
-    Ok(Rendered { objects, alerts, recordings, warnings })
+    Ok(Rendered { objects, alerts, recordings, receivers: 0, warnings })
 }
 
 /// The groups of a policy, whether suspended or not, and the warnings.

@@ -11,6 +11,7 @@ use kube::api::PostParams;
 use kube::core::ObjectMeta;
 use kube::{Api, Client};
 
+use super::evaluate::renewal;
 use super::{Decision, Gate, LEASE, RENEW_DEADLINE, RETRY, Record, Seen, evaluate};
 use crate::clock;
 
@@ -129,8 +130,10 @@ impl Elector {
             Decision::Acquire => true,
             Decision::Renew => false,
         };
-        let next = self.lease(Some(&lease), &record, takes);
-        Self::written(self.api.replace(&self.name, &PostParams::default(), &next).await)
+        let answer =
+            self.api.replace(&self.name, &PostParams::default(), &self.lease(Some(&lease), &record, takes)).await;
+        // Our own lease that somebody wrote to, a label perhaps, is ours still, until a look at it says otherwise: the next one.
+        if takes { Self::written(answer) } else { answer.map(|_| true) }
     }
 
     /// Somebody else was faster: not an error.
@@ -143,7 +146,7 @@ impl Elector {
     }
 
     fn lease(&self, before: Option<&Lease>, record: &Record, takes: bool) -> Lease {
-        let now = MicroTime(Timestamp::now());
+        let now = MicroTime(renewal(record.renewed, Timestamp::now()));
         let acquired = before.and_then(|lease| lease.spec.as_ref()?.acquire_time.clone()).filter(|_| !takes);
         let first = before.is_none();
         Lease {

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use jiff::Timestamp;
+use jiff::{SignedDuration, Timestamp};
 use k8s_openapi::api::coordination::v1::Lease;
 
 /// What of a lease decides.
@@ -66,6 +66,14 @@ pub fn evaluate(record: &Record, identity: &str, seen: &mut Seen, now: Duration)
     }
 }
 
+/// The `renewTime` of a renewal: the clock's, and never the one before, which would be no change. A clock that was set back may come by it.
+pub(super) fn renewal(before: Option<Timestamp>, clock: Timestamp) -> Timestamp {
+    let (first, next) = (Timestamp::UNIX_EPOCH, SignedDuration::from_micros(1));
+    // As the API server keeps it.
+    let clock = Timestamp::from_microsecond(clock.as_microsecond()).unwrap_or(first);
+    if before == Some(clock) { clock.checked_add(next).unwrap_or(first) } else { clock }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -110,6 +118,18 @@ mod tests {
         }
         assert_eq!(evaluate(&record("you", -8), "me", &mut seen, secs(56)), Decision::Yield);
         assert_eq!(evaluate(&record("you", -8), "me", &mut seen, secs(57)), Decision::Acquire);
+    }
+
+    #[test]
+    fn a_renewal_is_a_change_also_when_the_clock_comes_by_the_same_moment_again() {
+        let (at, end) = (Timestamp::from_second(77).unwrap(), Timestamp::MAX);
+        assert_eq!(renewal(None, at), at);
+        assert_eq!(renewal(Some(Timestamp::MAX), at), at);
+        assert_eq!(renewal(Some(at), at).as_microsecond(), 77_000_001);
+        assert_ne!(renewal(Some(renewal(None, end)), end), renewal(None, end));
+        // The API server keeps microseconds: less is no change to it.
+        let nanos = at + SignedDuration::from_nanos(3);
+        assert_eq!(renewal(Some(at), nanos).as_microsecond(), 77_000_001);
     }
 
     #[test]

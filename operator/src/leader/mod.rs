@@ -8,6 +8,8 @@
 mod elector;
 mod evaluate;
 mod gate;
+#[cfg(test)]
+mod tests;
 
 pub use elector::{Elector, Lost};
 pub use evaluate::{Decision, Record, Seen, evaluate};

@@ -1,4 +1,5 @@
-//! Two operators: one writes; the other takes over when that one stops, dies, or sleeps.
+//! Two operators: one writes; the other takes over when that one stops, dies, or sleeps. Which of them wrote is known from the audit log,
+//! where each has a name of its own.
 
 use std::time::Duration;
 
@@ -7,7 +8,7 @@ use k8s_openapi::api::coordination::v1::Lease;
 use kube::Api;
 use serde_json::json;
 
-use crate::server::eventually;
+use crate::server::{CANDIDATES, eventually};
 use crate::world::{Operator, World};
 
 const SECOND: Duration = Duration::from_secs(1);
@@ -27,9 +28,11 @@ async fn leads(world: &World, operator: &Operator, within: Duration) -> Duration
 #[ignore = "needs etcd and kube-apiserver: make test-operator"]
 async fn another_takes_over_from_a_leader_that_stops_dies_or_sleeps() {
     let world = World::start().await;
-    let mut first = world.operator("first", &[]);
+    let operator =
+        |number: usize, name| world.operator_with(&world.server.kubeconfig(CANDIDATES[number - 1]), name, &[]);
+    let mut first = operator(1, "first");
     leads(&world, &first, TAKE_OVER).await;
-    let second = world.operator("second", &[]);
+    let second = operator(2, "second");
     world.fleet("a", json!({})).await;
     world.child(ConfigMap, "a").await;
 
@@ -40,13 +43,13 @@ async fn another_takes_over_from_a_leader_that_stops_dies_or_sleeps() {
     eventually(SECOND * 15, "the first to end", ended).await;
     assert!(first.process.0.wait().unwrap().success());
 
-    let third = world.operator("third", &[]);
+    let third = operator(3, "third");
     second.signal("KILL");
     leads(&world, &third, TAKE_OVER).await;
     world.fleet("b", json!({})).await;
     world.child(ConfigMap, "b").await;
 
-    let fourth = world.operator("fourth", &[]);
+    let fourth = operator(4, "fourth");
     let mut third = third;
     third.signal("STOP");
     leads(&world, &fourth, TAKE_OVER).await;
@@ -58,4 +61,9 @@ async fn another_takes_over_from_a_leader_that_stops_dies_or_sleeps() {
     eventually(SECOND * 15, "the one that slept to end", ended).await;
     assert!(!third.process.0.wait().unwrap().success(), "losing the lease is a failure");
     assert_eq!(world.quiet().await, writes, "the one that slept wrote nothing");
+
+    // One after another, by the time at which the API server had their writes: none comes back.
+    let mut order: Vec<String> = world.server.written().into_iter().map(|request| request.user).collect();
+    order.dedup();
+    assert_eq!(order, [CANDIDATES[0], CANDIDATES[2], CANDIDATES[3]]);
 }

@@ -7,12 +7,16 @@ use std::process::{Child, Command, Stdio};
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::{Duration, Instant};
 
+use fleetscope_tests::audit::{self, Request};
 use kube::config::{KubeConfigOptions, Kubeconfig};
 use kube::{Client, Config};
-use serde_json::{Value, json};
+use serde_json::json;
 
 /// Who the operator is to the API server. It has the role of `rbac.yaml` and nothing else.
 pub(crate) const OPERATOR: &str = "fleetscope-operator";
+/// Operators that the audit log can tell apart, with the same role.
+pub(crate) const CANDIDATES: [&str; 4] =
+    ["fleetscope-operator-1", "fleetscope-operator-2", "fleetscope-operator-3", "fleetscope-operator-4"];
 
 /// A process that ends with its owner.
 pub(crate) struct Process(pub(crate) Child);
@@ -93,9 +97,13 @@ impl Server {
 
     /// A client of a user.
     pub(crate) async fn client(&self, user: &str) -> Client {
+        Client::try_from(self.config(user).await).unwrap()
+    }
+
+    /// The configuration of a user's client.
+    pub(crate) async fn config(&self, user: &str) -> Config {
         let kubeconfig = Kubeconfig::read_from(self.kubeconfig(user)).unwrap();
-        let config = Config::from_custom_kubeconfig(kubeconfig, &KubeConfigOptions::default()).await.unwrap();
-        Client::try_from(config).unwrap()
+        Config::from_custom_kubeconfig(kubeconfig, &KubeConfigOptions::default()).await.unwrap()
     }
 
     /// The kubeconfig of a user.
@@ -111,41 +119,47 @@ impl Server {
         (output.status.success(), String::from_utf8_lossy(&text).into_owned())
     }
 
-    /// The operator's requests that write, as `verb resource`, leader election left out.
-    pub(crate) fn writes(&self) -> Vec<String> {
-        let log = fs::read_to_string(self.folder.join("audit.log")).unwrap_or_default();
-        let entries = log.lines().filter_map(|line| serde_json::from_str::<Value>(line).ok());
-        let writes = entries.filter(|entry| {
-            let verb = entry["verb"].as_str().unwrap_or_default();
-            entry["user"]["username"] == OPERATOR
-                && matches!(verb, "create" | "update" | "patch" | "delete")
-                && !matches!(entry["objectRef"]["resource"].as_str(), Some("leases" | "events"))
-        });
-        let text = |value: &Value| value.as_str().unwrap_or_default().to_owned();
-        writes
-            .map(|e| {
-                format!("{} {}/{}", text(&e["verb"]), text(&e["objectRef"]["resource"]), text(&e["objectRef"]["name"]))
-            })
-            .collect()
+    /// The operators' requests, in the order of their arrival.
+    pub(crate) fn requests(&self) -> Vec<Request> {
+        let users = [&[OPERATOR], CANDIDATES.as_slice()].concat();
+        let mut requests = audit::requests(&self.folder.join("audit.log"), &users).unwrap();
+        requests.sort_by(|a, b| a.received.cmp(&b.received));
+        requests
     }
 
-    /// The operator's requests that the API server refused for lack of a right.
+    /// The verbs by which the operators read a resource, each once.
+    pub(crate) fn reads(&self, resource: &str) -> Vec<String> {
+        let reads = self.requests().into_iter().filter(|request| request.resource == resource);
+        reads.map(|request| request.verb).collect::<std::collections::BTreeSet<_>>().into_iter().collect()
+    }
+
+    /// Those that write, without leader election and Events.
+    pub(crate) fn written(&self) -> Vec<Request> {
+        let other = |request: &Request| matches!(request.resource.as_str(), "leases" | "events");
+        self.requests().into_iter().filter(|request| request.writes() && !other(request)).collect()
+    }
+
+    /// The same, as `verb resource/name`.
+    pub(crate) fn writes(&self) -> Vec<String> {
+        self.written().iter().map(|r| format!("{} {}/{}", r.verb, r.resource, r.name)).collect()
+    }
+
+    /// The operators' requests that the API server refused for lack of a right.
     pub(crate) fn forbidden(&self) -> Vec<String> {
-        let log = fs::read_to_string(self.folder.join("audit.log")).unwrap_or_default();
-        let entries = log.lines().filter_map(|line| serde_json::from_str::<Value>(line).ok());
-        let refused = entries.filter(|e| e["user"]["username"] == OPERATOR && e["responseStatus"]["code"] == 403);
-        refused.map(|e| e["requestURI"].to_string()).collect()
+        self.requests().into_iter().filter(|request| request.code == 403).map(|request| request.uri).collect()
     }
 
     fn files(&self) {
         let write = |name: &str, text: String| fs::write(self.folder.join(name), text).unwrap();
-        write("tokens.csv", format!("admin,admin,1,system:masters\n{OPERATOR},{OPERATOR},2\n"));
+        let operators = [&[OPERATOR], CANDIDATES.as_slice()].concat();
+        let tokens = operators.iter().map(|user| format!("{user},{user},{user},fleetscope-operators\n"));
+        write("tokens.csv", format!("admin,admin,1,system:masters\n{}", tokens.collect::<String>()));
         write(
             "audit.yaml",
             "apiVersion: audit.k8s.io/v1\nkind: Policy\nomitStages: [RequestReceived]\nrules: [{level: Metadata}]\n"
                 .to_owned(),
         );
-        for user in ["admin", OPERATOR] {
+        for user in [&["admin"], operators.as_slice()].concat() {
             let cluster =
                 json!({ "server": format!("https://127.0.0.1:{}", self.port), "insecure-skip-tls-verify": true });
             let config = json!({
