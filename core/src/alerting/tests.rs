@@ -124,7 +124,10 @@ fn a_policy_is_a_prometheus_rule_that_it_owns() {
         namespace: "agents".to_owned(),
         body,
     };
-    assert_eq!(rendered, Rendered { objects: vec![object], alerts: 1, recordings: 1, receivers: 0, warnings: Vec::new() });
+    assert_eq!(
+        rendered,
+        Rendered { objects: vec![object], alerts: 1, recordings: 1, receivers: 0, warnings: Vec::new() }
+    );
 }
 
 #[test]
