@@ -5,12 +5,17 @@
 
 use std::collections::BTreeSet;
 
+pub(crate) mod scan;
+pub(crate) mod text;
+
 use promql_parser::label::{METRIC_NAME, MatchOp};
 use promql_parser::parser::token::{T_BOTTOMK, T_COUNT_VALUES, T_LIMIT_RATIO, T_LIMITK, T_LOR, T_TOPK};
 use promql_parser::parser::value::ValueType;
 use promql_parser::parser::{
-    AggregateExpr, BinaryExpr, Call, Expr, LabelModifier, VectorMatchCardinality, VectorSelector, parse,
+    AggregateExpr, BinaryExpr, Call, Expr, LabelModifier, VectorMatchCardinality, VectorSelector,
 };
+
+use scan::ExpressionError;
 
 /// The longest expression that is parsed, in bytes.
 pub const MAX_LENGTH: usize = 8_192;
@@ -51,7 +56,12 @@ impl Promql {
         if text.len() > MAX_LENGTH {
             return Err(PromqlError::TooLong { length: text.len() });
         }
-        let expression = parse(text).map_err(|reason| PromqlError::Syntax { reason })?;
+        let wrong = |error: ExpressionError| match error {
+            ExpressionError::TooLarge { .. } => PromqlError::TooDeep,
+            ExpressionError::Syntax { message } => PromqlError::Syntax { reason: message },
+            other => PromqlError::Syntax { reason: other.to_string() },
+        };
+        let expression = scan::parse(text).map_err(wrong)?;
         if depth(&expression) > MAX_DEPTH {
             return Err(PromqlError::TooDeep);
         }

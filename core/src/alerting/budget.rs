@@ -12,11 +12,11 @@
 use super::checker::Checker;
 use super::fleets::{Selection, indent};
 use super::group::Area;
-use super::promql::{number, quote};
 use super::rule::{Rule, texts};
 use super::told::Told;
 use crate::api::alerting::{Budget, BudgetPeriod, BudgetShare};
 use crate::api::scalars::Severity;
+use crate::promql::text::{number, quote};
 
 /// Start of the names of what was spent; the period follows.
 pub const SPENT: &str = "fleetscope:budget_spent:increase";

@@ -26,7 +26,7 @@ pub(super) fn areas(
     if !spec.enabled {
         return Vec::new();
     }
-    let mut areas = vec![Area::loose("covered", reach.covered())];
+    let mut areas = vec![Area::ordered("covered", None, reach.covered())];
     for instance in &instances {
         let Some(rule) = of_instance(instance, reach, told, checker) else { continue };
         let name = instance.row.area.as_str();

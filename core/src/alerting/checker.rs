@@ -4,9 +4,9 @@ use std::collections::BTreeSet;
 
 use super::expression::{self, Restricted};
 use super::fleets::Selection;
-use super::scan::{self, ExpressionError};
 use super::{Known, template};
 use crate::api::conditions::Reason;
+use crate::promql::scan::{self, ExpressionError};
 use crate::resources::Fault;
 
 /// Most warnings that a status holds.

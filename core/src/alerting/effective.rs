@@ -8,12 +8,12 @@ use super::ProfileAlerts;
 use super::checker::Checker;
 use super::input::Audience;
 use super::nearest::nearest;
-use super::promql::number;
 use super::rule::Texts;
 use crate::api::alerting::{AlertOverride, CatalogueSpec};
 use crate::api::conditions::Reason;
 use crate::api::scalars::{Decimal, PromDuration, Severity};
 use crate::catalogue::{self, Alert};
+use crate::promql::text::number;
 
 /// Labels that our alerts have by themselves; a user's label of the same name would hide what tells two alerts apart.
 pub(super) const OWN_LABELS: [&str; 9] =

@@ -8,9 +8,9 @@ use std::collections::BTreeSet;
 use promql_parser::label::{MatchOp, Matcher};
 use promql_parser::parser::token::{T_LIMIT_RATIO, T_LIMITK, TokenId};
 use promql_parser::parser::value::ValueType;
-use promql_parser::parser::{self, BinaryExpr, Call, Expr, ParenExpr, VectorSelector};
+use promql_parser::parser::{BinaryExpr, Call, Expr, NumberLiteral, ParenExpr, VectorSelector};
 
-use super::scan::{self, ExpressionError};
+use crate::promql::scan::{self, ExpressionError};
 
 /// A label that marks what `$fleets` stood for, in a tree that never leaves this module.
 const MARK: &str = "__fleets__";
@@ -22,10 +22,7 @@ const EXPERIMENTAL: [TokenId; 2] = [T_LIMITK, T_LIMIT_RATIO];
 
 /// Parses an expression whose placeholders are filled in.
 pub(super) fn parse(text: &str) -> Result<Expr, ExpressionError> {
-    let pieces = scan::pieces(text)?;
-    scan::limits(&pieces)?;
-    let expr =
-        parser::parse(&scan::without_backquotes(&pieces)).map_err(|message| ExpressionError::Syntax { message })?;
+    let expr = scan::parse(text)?;
     let mut experimental = None;
     walk(&expr, &mut |expr| experimental = experimental.take().or_else(|| name_of_experiment(expr)));
     match experimental {
@@ -155,17 +152,17 @@ impl Walk<'_> {
             }
             Expr::Call(call) => self.call(call),
             Expr::Aggregate(mut aggregate) => {
-                aggregate.expr = self.boxed(aggregate.expr);
-                aggregate.param = aggregate.param.map(|parameter| self.boxed(parameter));
+                self.inside(&mut aggregate.expr);
+                aggregate.param.iter_mut().for_each(|parameter| self.inside(parameter));
                 (Expr::Aggregate(aggregate), false)
             }
             Expr::Unary(mut unary) => {
-                unary.expr = self.boxed(unary.expr);
+                self.inside(&mut unary.expr);
                 (Expr::Unary(unary), false)
             }
             Expr::Binary(mut binary) => {
-                binary.lhs = self.boxed(binary.lhs);
-                binary.rhs = self.boxed(binary.rhs);
+                self.inside(&mut binary.lhs);
+                self.inside(&mut binary.rhs);
                 (Expr::Binary(binary), false)
             }
             Expr::Paren(paren) => {
@@ -173,24 +170,25 @@ impl Walk<'_> {
                 (Expr::Paren(ParenExpr { expr: Box::new(inner) }), left)
             }
             Expr::Subquery(mut subquery) => {
-                subquery.expr = self.boxed(subquery.expr);
+                self.inside(&mut subquery.expr);
                 (Expr::Subquery(subquery), false)
             }
             Expr::NumberLiteral(_) | Expr::StringLiteral(_) | Expr::Extension(_) => (expr, false),
         }
     }
 
-    fn boxed(&mut self, expr: Box<Expr>) -> Box<Expr> {
-        let (expr, left) = self.expr(*expr);
+    /// The same in place.
+    fn inside(&mut self, expr: &mut Expr) {
+        let (held, left) = self.expr(std::mem::replace(expr, Expr::NumberLiteral(NumberLiteral::new(0.0))));
         self.whole &= !left;
-        Box::new(expr)
+        *expr = held;
     }
 
     fn call(&mut self, mut call: Call) -> (Expr, bool) {
         let mut left = false;
         let of_selectors = OF_SELECTORS.contains(&call.func.name);
         for argument in &mut call.args.args {
-            let expr = std::mem::replace(&mut **argument, Expr::NumberLiteral(parser::NumberLiteral::new(0.0)));
+            let expr = std::mem::replace(&mut **argument, Expr::NumberLiteral(NumberLiteral::new(0.0)));
             let (expr, marked) = match expr {
                 Expr::VectorSelector(mut selector) if of_selectors => {
                     let marked = unmark(&mut selector);

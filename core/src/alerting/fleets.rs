@@ -5,9 +5,9 @@
 //! policy of a namespace records, too, for which fleets it decides the catalogue's alerts; those are what a cluster-wide policy leaves out.
 //! So a policy that no Prometheus loads silences nobody.
 
-use super::promql::{one_of, quote};
 use super::rule::{Rule, texts};
 use crate::catalogue::{FLEET_INFO, Fleets};
+use crate::promql::text::{one_of, quote};
 
 /// Recorded for each fleet of a policy that does not name them.
 pub const MEMBER: &str = "fleetscope:policy_member:info";

@@ -2,11 +2,11 @@
 
 use super::checker::Checker;
 use super::fleets::{SelectedFleet, Selection};
-use super::promql::{one_of, quote};
 use crate::api::alerting::{CallLatency, CallSuccess, Indicator, Ratio, Role, TaskLatency, TaskSuccess};
 use crate::api::scalars::Decimal;
 use crate::expose;
 use crate::metrics::{self, Kind, Metric, OTHER};
+use crate::promql::text::{one_of, quote};
 
 /// Status of calls that OpenTelemetry counts as the server's errors.
 const SERVER_ERRORS: [&str; 6] =
@@ -60,7 +60,7 @@ fn task_success(tasks: &TaskSuccess, fleets: &Selection) -> Events {
 fn task_latency(path: &str, tasks: &TaskLatency, fleets: &Selection, checker: &mut Checker<'_>) -> Option<Events> {
     let common = of_tasks(tasks.task.as_deref(), tasks.group.as_deref());
     let bounds = bounds(&metrics::TASK_DURATION);
-    within(path, &tasks.threshold_seconds, &metrics::TASK_DURATION, &bounds, common, fleets, checker)
+    within(path, &tasks.threshold_seconds, &metrics::TASK_DURATION, &bounds, &common, fleets, checker)
 }
 
 fn call_success(calls: &CallSuccess, fleets: &Selection) -> Events {
@@ -95,7 +95,7 @@ fn call_latency(
             common.retain(|bound| theirs.contains(bound));
         }
     }
-    within(path, &calls.threshold_seconds, metric, &common, of_method(calls.method.as_deref()), fleets, checker)
+    within(path, &calls.threshold_seconds, metric, &common, &of_method(calls.method.as_deref()), fleets, checker)
 }
 
 /// Events of a histogram that took at most as long as one of its bounds.
@@ -104,7 +104,7 @@ fn within(
     threshold: &Decimal,
     metric: &Metric,
     bounds: &[f64],
-    common: Vec<String>,
+    common: &[String],
     fleets: &Selection,
     checker: &mut Checker<'_>,
 ) -> Option<Events> {
@@ -125,10 +125,10 @@ fn within(
         [one] => format!("le={}", quote(one)),
         all => format!("le=~{}", quote(&one_of(all.iter().map(String::as_str)))),
     };
-    let good = [&common[..], &[le]].concat();
+    let good = [common, &[le]].concat();
     Some(Events {
         good: rate(&format!("{}_bucket", metric.name), fleets, &good),
-        total: rate(&format!("{}_count", metric.name), fleets, &common),
+        total: rate(&format!("{}_count", metric.name), fleets, common),
     })
 }
 

@@ -2,7 +2,7 @@
 //!
 //! ```text
 //! catalogue, profiles, overrides -> effective -> instances --+
-//! own rules, invariants -> checker (scan, expression) -------+-> rules -> groups -> objects: PrometheusRule or ConfigMap
+//! own rules, invariants -> checker (expression) -------------+-> rules -> groups -> objects: PrometheusRule or ConfigMap
 //! SLOs -> indicator -> slo ------- budgets -> budget --------+
 //! selected fleets -> fleets (matchers, conditions, membership)
 //! ```
@@ -35,11 +35,9 @@ mod invariant;
 mod nearest;
 mod object;
 mod own;
-mod promql;
 pub mod receivers;
 pub mod recordings;
 mod rule;
-mod scan;
 pub mod slo;
 mod template;
 mod told;
@@ -138,7 +136,7 @@ pub fn groups(input: &PolicyInput<'_>) -> Result<(Vec<Group>, Vec<String>), Vec<
     let told = Told { policy: &label, namespaced: namespace.is_some(), labels, runbooks, fleets: input.fleets };
     let mut checker = Checker::new(input.known, spec.rules.iter().filter_map(|rule| rule.record.as_deref()));
     check_interval(spec, &mut checker);
-    let mut areas = vec![Area::loose("fleets", reach.members())];
+    let mut areas = vec![Area::ordered("fleets", None, reach.members())];
     areas.extend(catalogue_rules::areas(input, &reach, &told, &mut checker));
     // Without fleets expressions are looked at all the same: a policy is right or wrong before its fleets are there.
     let own = reach.own();

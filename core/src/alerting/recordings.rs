@@ -11,12 +11,16 @@ use crate::api::AgentFleet;
 use crate::api::agent_fleet::ScrapeOutput;
 use crate::api::alerting::RuleOutput;
 use crate::catalogue::{FLEET_INFO, Fleets, Recording};
+use crate::profiles::rules;
 use crate::resources::{self, Desired, FLEET_LABEL, Installed, Site};
 
 /// Time between two evaluations.
 const INTERVAL: &str = "30s";
 
 /// The groups of a fleet's recordings. `compat` are the rules of its profile.
+///
+/// All recordings are in one group, in the order of the catalogue: a row may use rows above it, and each group costs Prometheus a
+/// dozen series of its own, which of thousands of fleets with eight groups each would be more than the recordings are worth.
 pub fn fleet_recordings(
     namespace: &str,
     fleet: &str,
@@ -26,19 +30,14 @@ pub fn fleet_recordings(
 ) -> Vec<Group> {
     let one = Fleets::One { namespace: namespace.to_owned(), fleet: fleet.to_owned() }.to_string();
     let info = texts([("namespace", namespace), ("fleet", fleet), ("profile", profile)]);
-    let mut areas = vec![Area::ordered("info", None, vec![Rule::record(FLEET_INFO, "vector(1)", info)])];
-    for row in rows {
-        // A row of the catalogue always fills in: its own tests hold it to that.
-        let Ok(expr) = row.expression(&one) else { continue };
-        let rule = Rule::record(&row.record, expr, Texts::new());
-        let name = row.area.as_str();
-        match areas.iter_mut().find(|area| area.name == name) {
-            Some(area) => area.lists.iter_mut().for_each(|list| list.push(rule.clone())),
-            None => areas.push(Area::ordered(name, None, vec![rule])),
-        }
-    }
-    areas.push(Area::loose(format!("profile/{profile}"), compat));
-    groups(&format!("AgentFleet/{namespace}/{fleet}"), &INTERVAL.into(), areas)
+    let mut recordings = vec![Rule::record(FLEET_INFO, "vector(1)", info)];
+    // A row of the catalogue always fills in: its own tests hold it to that.
+    let rows = rows.iter().filter_map(|row| Some(Rule::record(&row.record, row.expression(&one).ok()?, Texts::new())));
+    recordings.extend(rows);
+    let prefix = format!("AgentFleet/{namespace}/{fleet}");
+    let mut all = groups(&prefix, &INTERVAL.into(), vec![Area::ordered("recordings", None, recordings)]);
+    all.extend(groups(&prefix, &rules::INTERVAL.into(), vec![Area::ordered("profile", None, compat)]));
+    all
 }
 
 /// The objects with a fleet's recordings; none for a fleet that is suspended, or whose scrape makes no object.

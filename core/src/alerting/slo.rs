@@ -13,11 +13,11 @@ use super::checker::Checker;
 use super::fleets::{Selection, indent};
 use super::group::Area;
 use super::indicator::events;
-use super::promql::{number, quote};
 use super::rule::{Rule, texts};
 use super::told::Told;
 use crate::api::alerting::{Slo, SloWindow};
 use crate::api::scalars::Severity;
+use crate::promql::text::{number, quote};
 
 /// Rates of good events over five minutes.
 pub const GOOD: &str = "fleetscope:slo_good:rate5m";

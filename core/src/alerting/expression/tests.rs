@@ -1,7 +1,7 @@
 use proptest::prelude::*;
 
 use super::*;
-use crate::alerting::scan::{MAX_OPERATORS, MAX_PATTERNS, fill};
+use crate::promql::scan::{MAX_OPERATORS, MAX_PATTERNS, fill};
 
 fn error(text: &str) -> String {
     parse(text).unwrap_err().to_string()

@@ -9,7 +9,10 @@ fn recording(name: &str, expr: &str) -> OwnRule {
     OwnRule { record: Some(name.to_owned()), expr: Expression(expr.to_owned()), ..OwnRule::default() }
 }
 
-fn made(own: &[OwnRule]) -> Result<(Vec<Vec<Rule>>, Vec<String>), Vec<String>> {
+/// Lists of rules, and warnings.
+type Made = (Vec<Vec<Rule>>, Vec<String>);
+
+fn made(own: &[OwnRule]) -> Result<Made, Vec<String>> {
     let known = |metric: &str| !metric.starts_with("fleetscope_no");
     let mut checker = Checker::new(&known, own.iter().filter_map(|rule| rule.record.as_deref()));
     let labels = Texts::from([("team".to_owned(), "review".to_owned())]);

@@ -105,6 +105,10 @@ fn keys() -> impl Strategy<Value = String> {
     .prop_map(str::to_owned)
 }
 
+fn list(item: impl Strategy<Value = Value>) -> impl Strategy<Value = Value> {
+    prop::collection::vec(item, 0..4).prop_map(Value::from)
+}
+
 /// A field of a spec with a value that it could have, and sometimes with any.
 fn fields() -> impl Strategy<Value = (String, Value)> {
     let text = |options: &[&str]| prop::sample::select(options.iter().map(|s| (*s).to_owned()).collect::<Vec<_>>());
@@ -149,9 +153,6 @@ fn fields() -> impl Strategy<Value = (String, Value)> {
             Some(enabled) => json!({ "alert": alert, "severity": severity, "enabled": enabled }),
             None => json!({ "alert": alert, "severity": severity, "threshold": "0.5" }),
         });
-    fn list(item: impl Strategy<Value = Value>) -> impl Strategy<Value = Value> {
-        prop::collection::vec(item, 0..4).prop_map(Value::from)
-    }
     prop_oneof![
         4 => list(prop_oneof![alert, record]).prop_map(|v| ("rules".to_owned(), v)),
         4 => list(slo).prop_map(|v| ("slos".to_owned(), v)),

@@ -5,18 +5,19 @@
 //! make it panic. In a process that aborts on a panic, one custom resource could end the operator; so what comes in here is
 //! looked at first.
 
+use promql_parser::parser::{self, Expr};
 use thiserror::Error;
 
 /// Most operators, calls and parentheses in an expression: the tree is no deeper than that.
-pub(super) const MAX_OPERATORS: usize = 500;
+pub(crate) const MAX_OPERATORS: usize = 500;
 /// Most patterns in an expression: each is compiled when it is parsed.
-pub(super) const MAX_PATTERNS: usize = 64;
+pub(crate) const MAX_PATTERNS: usize = 64;
 /// Operators that are words.
 const WORDS: [&str; 5] = ["and", "or", "unless", "atan2", "offset"];
 
 /// What is wrong with the text of an expression.
 #[derive(Clone, Debug, Eq, Error, PartialEq)]
-pub(super) enum ExpressionError {
+pub(crate) enum ExpressionError {
     /// A string without an end.
     #[error("failed to parse PromQL: the string at character {at} has no end")]
     OpenString {
@@ -93,7 +94,7 @@ pub(super) enum ExpressionError {
 
 /// A piece of an expression.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
-pub(super) enum Piece<'a> {
+pub(crate) enum Piece<'a> {
     /// Neither string nor comment.
     Code(&'a str),
     /// A string with its quotes.
@@ -102,8 +103,15 @@ pub(super) enum Piece<'a> {
     Comment(&'a str),
 }
 
+/// Parses an expression without placeholders.
+pub(crate) fn parse(text: &str) -> Result<Expr, ExpressionError> {
+    let pieces = pieces(text)?;
+    limits(&pieces)?;
+    parser::parse(&without_backquotes(&pieces)).map_err(|message| ExpressionError::Syntax { message })
+}
+
 /// The pieces in order; together they are the text.
-pub(super) fn pieces(text: &str) -> Result<Vec<Piece<'_>>, ExpressionError> {
+pub(crate) fn pieces(text: &str) -> Result<Vec<Piece<'_>>, ExpressionError> {
     let mut pieces = Vec::new();
     let mut rest = text;
     while let Some(start) = rest.find(['"', '\'', '`', '#']) {
@@ -147,7 +155,7 @@ fn end_of_string(text: &str, at: usize) -> Result<usize, ExpressionError> {
 }
 
 /// Holds the limits: to be asked before the parser is.
-pub(super) fn limits(pieces: &[Piece<'_>]) -> Result<(), ExpressionError> {
+pub(crate) fn limits(pieces: &[Piece<'_>]) -> Result<(), ExpressionError> {
     let mut open: Vec<(char, usize)> = Vec::new();
     let (mut operators, mut patterns, mut at) = (0_usize, 0_usize, 0_usize);
     for piece in pieces {
@@ -269,9 +277,9 @@ fn none(text: &str) -> ExpressionError {
 }
 
 /// The text for the parser: it takes backslashes in backquotes for escapes, which PromQL does not.
-pub(super) fn without_backquotes(pieces: &[Piece<'_>]) -> String {
+pub(crate) fn without_backquotes(pieces: &[Piece<'_>]) -> String {
     let text = |piece: &Piece<'_>| match *piece {
-        Piece::Quoted(quoted) if quoted.starts_with('`') => super::promql::quote(quoted.trim_matches('`')),
+        Piece::Quoted(quoted) if quoted.starts_with('`') => super::text::quote(quoted.trim_matches('`')),
         Piece::Code(text) | Piece::Quoted(text) => text.to_owned(),
         Piece::Comment(_) => String::new(),
     };
@@ -279,7 +287,7 @@ pub(super) fn without_backquotes(pieces: &[Piece<'_>]) -> String {
 }
 
 /// Puts values in the place of placeholders: `$name` outside of strings and comments.
-pub(super) fn fill(text: &str, values: &[(&str, &str)]) -> Result<String, ExpressionError> {
+pub(crate) fn fill(text: &str, values: &[(&str, &str)]) -> Result<String, ExpressionError> {
     let mut filled = String::with_capacity(text.len() + 64);
     let mut braces = 0_usize;
     for piece in pieces(text)? {
@@ -317,7 +325,7 @@ fn depth(code: &str, before: usize) -> usize {
 }
 
 /// Whether a placeholder stands in the text outside of strings and comments.
-pub(super) fn names(text: &str, placeholder: &str) -> bool {
+pub(crate) fn names(text: &str, placeholder: &str) -> bool {
     let marked = format!("${placeholder}");
     pieces(text)
         .is_ok_and(|pieces| pieces.iter().any(|piece| matches!(piece, Piece::Code(code) if code.contains(&marked))))

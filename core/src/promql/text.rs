@@ -1,7 +1,7 @@
 //! Text of `PromQL`: strings, patterns and numbers as they stand in an expression.
 
 /// A text in double quotes.
-pub(super) fn quote(text: &str) -> String {
+pub(crate) fn quote(text: &str) -> String {
     let mut quoted = String::with_capacity(text.len() + 2);
     quoted.push('"');
     for c in text.chars() {
@@ -19,7 +19,7 @@ pub(super) fn quote(text: &str) -> String {
 }
 
 /// A pattern of RE2 that matches one of these texts and nothing else. Prometheus anchors patterns at both ends.
-pub(super) fn one_of<'a>(texts: impl IntoIterator<Item = &'a str>) -> String {
+pub(crate) fn one_of<'a>(texts: impl IntoIterator<Item = &'a str>) -> String {
     let mut pattern = String::new();
     for (i, text) in texts.into_iter().enumerate() {
         if i > 0 {
@@ -36,7 +36,7 @@ pub(super) fn one_of<'a>(texts: impl IntoIterator<Item = &'a str>) -> String {
 }
 
 /// A number of digits and at most one point, without leading zeros: Prometheus reads `010` as eight.
-pub(super) fn number(decimal: &str) -> String {
+pub(crate) fn number(decimal: &str) -> String {
     let (whole, fraction) = decimal.split_once('.').unwrap_or((decimal, ""));
     let whole = whole.trim_start_matches('0');
     let fraction = fraction.trim_end_matches('0');
