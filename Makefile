@@ -36,7 +36,7 @@ build: ebpf ## build all programs for this machine (debug)
 	cargo build --workspace --locked
 
 .PHONY: generate
-generate: ## write the generated files again: crds/, the chart's copy, pages under docs/
+generate: ## write the generated files again: crds/, the chart's copy, pages under docs/, dashboards
 	scripts/generate.sh
 
 .PHONY: check-generated

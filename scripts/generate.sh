@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# Writes the files that come out of the sources: the CRDs, the chart's copy of them, the tables and pages under docs/.
+# Writes the files that come out of the sources: the CRDs, the chart's copy of them, the pages under docs/, the dashboards.
 #   scripts/generate.sh [--check]       --check writes nothing and fails where a file differs
 set -euo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")/.."
@@ -10,6 +10,7 @@ cargo run --quiet --locked -p fleetscope-operator -- crds --out-dir "$out/crds"
 for page in "${pages[@]}"; do cargo run --quiet --locked -p fleetscope-core --example "$page" >"$out/$page.md"; done
 mkdir "$out/runbooks"
 cargo run --quiet --locked -p fleetscope-core --example alerts -- "$out/runbooks"
+cargo run --quiet --locked -p fleetscope-core --example dashboards "$out/dashboards"
 # Beside the generated runbooks are some that are written by hand: those of what users define themselves.
 mkdir "$out/have"
 grep -l '^<!-- generated' docs/runbooks/*.md | xargs -r cp -t "$out/have"
@@ -19,6 +20,7 @@ if [ "${1:-}" = --check ]; then
   diff -r "$out/crds" charts/fleetscope/files/crds || rc=1
   for page in "${pages[@]}"; do diff "$out/$page.md" "docs/$page.md" || rc=1; done
   diff -r "$out/runbooks" "$out/have" || rc=1
+  diff -r "$out/dashboards" charts/fleetscope/files/dashboards || rc=1
   [ $rc = 0 ] || echo "generate: the files above are not what the sources say; to repair: make generate" >&2
   exit $rc
 fi
@@ -30,3 +32,5 @@ done
 for page in "${pages[@]}"; do cp "$out/$page.md" docs/; done
 for f in "$out"/have/*.md; do rm "docs/runbooks/${f##*/}"; done
 cp "$out"/runbooks/*.md docs/runbooks/
+rm -rf charts/fleetscope/files/dashboards
+cp -r "$out/dashboards" charts/fleetscope/files/dashboards

@@ -129,6 +129,12 @@ build_prometheus() {
     prometheus=./cmd/prometheus promtool=./cmd/promtool
 }
 
+# The web page's files are in the module.
+build_alertmanager() {
+  go_tool alertmanager github.com/prometheus/alertmanager "$ALERTMANAGER" "-X github.com/prometheus/common/version.Version=$ALERTMANAGER" "" \
+    alertmanager=./cmd/alertmanager amtool=./cmd/amtool
+}
+
 build_kwok() {
   local dir
   go_tool kwok sigs.k8s.io/kwok "$KWOK" "-X sigs.k8s.io/kwok/pkg/consts.Version=v$KWOK" "" kwok=./cmd/kwok

@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
 # Installs what building and testing need beyond Rust, Go, git, make and a C compiler, and says what and how long it took.
 #   setup/setup.sh [--only PART[,PART...]]
-# Parts: ebpf (compiler of the kernel programs), cluster (Kubernetes on this machine), monitoring (Prometheus and its operator),
+# Parts: ebpf (compiler of the kernel programs), cluster (Kubernetes on this machine), monitoring (Prometheus, its operator, Alertmanager),
 # images (buildah), lint (shellcheck, cargo-deny, helm), grpc (real gRPC servers and clients in Go, Python and Rust); only by name:
 # kwok (fake nodes), bench (what is measured beside), fuzz (cargo-fuzz), peers (gRPC in all five languages, and nghttp2).
 # What is there already in the version of versions.env is left alone, so a second run takes a second. Debian packages go into
@@ -86,6 +86,7 @@ for part in "${parts[@]}"; do
     need_go
     build_prometheus_operator
     build_prometheus
+    build_alertmanager
     ;;
   images) packages images buildah:buildah jq:jq libc6-dev:/usr/include/stdlib.h || true ;;
   lint)

@@ -8,7 +8,7 @@ use std::time::Duration;
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
 
-use crate::commands::{agents, grpc, metrics, render, slow, status, tasks};
+use crate::commands::{agents, grpc, lint, metrics, render, slow, status, tasks};
 
 const AFTER_HELP: &str = "\
 Examples:
@@ -57,8 +57,10 @@ pub(crate) enum Command {
     Slow(slow::SlowArgs),
     /// Shows the metrics of all nodes, merged, or as they are with --raw
     Metrics(metrics::MetricsArgs),
-    /// Prints the objects that the operator would make for fleets in files; needs no cluster
+    /// Prints the objects that the operator would make of fleets and policies in files; needs no cluster
     Render(render::RenderArgs),
+    /// Says what is wrong with fleets, policies and price lists in files, with the line; needs no cluster
+    Lint(lint::LintArgs),
     /// Prints the completion script of a shell
     #[command(
         after_help = "Examples:\n  fleetscope completions bash > ~/.local/share/bash-completion/completions/fleetscope\n  \

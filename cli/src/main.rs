@@ -2,13 +2,14 @@
 //!
 //! ```text
 //! args -> cluster (kubeconfig) -> nodes (node agents, through the API server's pod proxy) -> commands/<verb> -> output
-//! args -> commands/render (files only; the operator's own builders) -----------------------------------------> output
+//! args -> objects (files) -> commands/render, commands/lint (the operator's own builders) ---------------------> output
 //! ```
 //!
 //! # Layout
 //! - [`args`], [`exit`]: the command line; exit codes and problems
 //! - [`cluster`], [`nodes`]: the API server; the node agents behind it
 //! - [`commands`]: one verb per file
+//! - [`objects`]: fleets and policies from files, checked, with their lines
 //! - [`exposition`], [`histogram`], [`pattern`]: Prometheus' text format, quantiles, `--match`
 //! - [`output`]: tables, JSON, YAML; text from elsewhere made harmless
 
@@ -19,6 +20,7 @@ mod exit;
 mod exposition;
 mod histogram;
 mod nodes;
+mod objects;
 mod output;
 mod pattern;
 

@@ -6,7 +6,7 @@
 //! - `view`: [`PodView`], trimmed and bounded
 //! - `status`: [`agent_status`]
 //! - `changes`: [`changes`]: starts, stops, restarts and failures between two views
-//! - `selector`: [`selects`], Kubernetes' label selectors
+//! - `selector`: [`selects`], Kubernetes' label selectors, and [`takes`], a fleet's
 
 mod changes;
 mod selector;
@@ -14,9 +14,9 @@ mod status;
 mod view;
 
 pub use changes::{Change, FailureReason, changes};
-pub use selector::selects;
+pub use selector::{selects, takes};
 pub use status::{AgentStatus, agent_status};
-pub use view::{ContainerState, ContainerView, Ended, Owner, PodError, PodView, Role, workload};
+pub use view::{ContainerState, ContainerView, Ended, Owner, PodError, PodView, Role, TELEMETRY, workload};
 
 #[cfg(test)]
 mod tests;

@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
 
-/// Turns `AgentFleet` objects into what makes Prometheus scrape them, and reports on the fleets.
+/// Turns fleets and policies into what Prometheus, Alertmanager and Grafana follow, and reports on them.
 #[derive(Clone, Debug, Parser)]
 #[command(name = "fleetscope-operator", version, max_term_width = 110)]
 pub struct Cli {
@@ -62,12 +62,12 @@ pub struct RunArgs {
     #[arg(long, env = "FLEETSCOPE_LEASE", value_name = "NAME", default_value = "fleetscope-operator")]
     pub lease: String,
 
-    /// How many fleets are worked on at the same time.
+    /// How many objects are worked on at the same time, of all kinds together.
     #[arg(long, env = "FLEETSCOPE_CONCURRENCY", value_name = "NUMBER", default_value = "8",
         value_parser = clap::value_parser!(u16).range(1..=256))]
     pub concurrency: u16,
 
-    /// How often each fleet is looked at without cause, with a jitter of a tenth: for example 10m, 0 for never. Changes are
+    /// How often each object is looked at without cause, with a jitter of a tenth: for example 10m, 0 for never. Changes are
     /// seen by watches, whatever this says.
     #[arg(long, env = "FLEETSCOPE_RESYNC", value_name = "DURATION", default_value = "10m", value_parser = duration)]
     pub resync: Duration,

@@ -1,69 +1,66 @@
-//! All that the controller and the watches share.
+//! All that the controllers and the watches share.
 
-use std::collections::HashMap;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
-use fleetscope_core::api::AgentFleetStatus;
 use fleetscope_core::resources::{MANAGER, Site};
 use kube::Client;
 use kube::runtime::events::{Recorder, Reporter};
+use tokio::sync::{Semaphore, watch};
 
-use crate::backoff::Backoffs;
 use crate::children::Children;
-use crate::fleets::Fleets;
 use crate::leader::Gate;
 use crate::metrics::Metrics;
+use crate::owner::OwnerKind;
 use crate::pods::Index;
-use crate::requeue::{FleetKey, Requeue};
+use crate::precedence::Claims;
+use crate::requeue::Requeue;
+use crate::workloads::Workloads;
 
-/// What is remembered of a fleet between two reconciles.
-#[derive(Clone, Debug, Default)]
-pub struct Memory {
-    /// The newest generation that the watch showed, and when.
-    pub arrived: Option<(i64, Duration)>,
-    /// Whether the lag of that generation was counted.
-    pub counted: bool,
-    /// The status that was written last, with the resource version that it was based on: while the cache still shows that version, it is
-    /// behind.
-    pub written: Option<(String, AgentFleetStatus)>,
-    /// When that was.
-    pub written_at: Option<Duration>,
-}
-
-/// All that the controller and the watches share. Its locks are held for a look-up, never across an await.
+/// All that the controllers and the watches share. Its locks are held for a look-up, never across an await; who needs several takes
+/// `claims` before `pods` and `workloads`.
 pub struct Context {
     /// The API server.
     pub client: Client,
     /// Where and how Fleetscope is installed.
     pub site: Site,
-    /// How often each fleet is looked at without cause; zero is never.
+    /// How often each object is looked at without cause; zero is never.
     pub resync: Duration,
     /// May this process write?
     pub gate: Arc<Gate>,
+    /// One permit per object that is worked on, of all controllers together.
+    pub turns: Semaphore,
     /// What the operator made.
     pub children: Children,
     /// The pods of the cluster.
     pub pods: Mutex<Index>,
-    /// The fleets of the cluster.
-    pub fleets: Mutex<Fleets>,
-    /// Fleets that something else than themselves changed for.
+    /// The fleets, policies and namespaces of the cluster.
+    pub claims: Mutex<Claims>,
+    /// Who selects what the operator makes.
+    pub workloads: Mutex<Workloads>,
+    /// Objects that something else than themselves changed for.
     pub requeue: Requeue,
-    /// Failed attempts.
-    pub backoffs: Mutex<Backoffs<FleetKey>>,
-    /// What is remembered per fleet.
-    pub memory: Mutex<HashMap<FleetKey, Memory>>,
     /// Own metrics.
     pub metrics: Metrics,
     /// Writes Events. One for all: it counts repetitions.
     pub recorder: Recorder,
+    everybody: watch::Sender<u64>,
+    listed: [AtomicBool; OwnerKind::ALL.len()],
 }
 
 // === impl Context ===
 
 impl Context {
     /// With nothing known yet. `instance` is who the Events are from.
-    pub fn new(client: Client, site: Site, resync: Duration, instance: &str, gate: Arc<Gate>) -> Self {
+    pub fn new(
+        client: Client,
+        site: Site,
+        resync: Duration,
+        concurrency: u16,
+        instance: &str,
+        gate: Arc<Gate>,
+    ) -> Self {
         let reporter = Reporter { controller: MANAGER.to_owned(), instance: Some(instance.to_owned()) };
         Self {
             pods: Mutex::new(Index::new(site.namespace.clone())),
@@ -72,21 +69,44 @@ impl Context {
             site,
             resync,
             gate,
+            turns: Semaphore::new(usize::from(concurrency)),
             children: Children::default(),
-            fleets: Mutex::default(),
+            claims: Mutex::default(),
+            workloads: Mutex::default(),
             requeue: Requeue::default(),
-            backoffs: Mutex::default(),
-            memory: Mutex::default(),
             metrics: Metrics::default(),
+            everybody: watch::Sender::new(0),
+            listed: Default::default(),
         }
     }
 
-    /// Forgets a fleet that is gone; its neighbours may have its pods now.
-    pub fn forget(&self, key: &FleetKey) {
-        lock(&self.backoffs).forget(key);
-        lock(&self.memory).remove(key);
-        let neighbours = lock(&self.fleets).remove(key);
-        self.requeue.push(neighbours);
+    /// Wakes all objects of all kinds: something changed that each of them may look at.
+    pub fn requeue_all(&self) {
+        self.everybody.send_modify(|times| *times += 1);
+    }
+
+    /// Changes each time that all objects are to look again.
+    pub fn everybody(&self) -> watch::Receiver<u64> {
+        self.everybody.subscribe()
+    }
+
+    /// All objects of a kind were listed, or the kind is not installed. True for the first time.
+    pub fn list(&self, kind: OwnerKind) -> bool {
+        !self.listed[kind as usize].swap(true, Ordering::AcqRel)
+    }
+
+    /// Whether all objects of a kind were listed once.
+    pub fn listed(&self, kind: OwnerKind) -> bool {
+        self.listed[kind as usize].load(Ordering::Acquire)
+    }
+
+    /// Whether all caches hold what the cluster holds.
+    pub fn synced(&self) -> bool {
+        OwnerKind::ALL.into_iter().all(|kind| self.listed(kind))
+            && self.children.known()
+            && lock(&self.claims).namespaces.known()
+            && lock(&self.workloads).known()
+            && lock(&self.pods).synced()
     }
 }
 

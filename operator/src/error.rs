@@ -3,16 +3,20 @@
 use fleetscope_core::api::conditions::Reason;
 use fleetscope_core::resources::ChildKind;
 
+use crate::owner::OwnerKey;
+
 /// Why an object was not written.
 #[derive(Debug, thiserror::Error)]
 pub enum Error {
     /// An object of that name is not ours, and stays as it is.
-    #[error("failed to apply {} {name}: an object of that name exists, and this fleet does not control it", kind.as_str())]
+    #[error("failed to apply {} {name}: an object of that name exists, and {owner} does not control it", kind.as_str())]
     NameConflict {
         /// Its kind.
         kind: ChildKind,
         /// Its name.
         name: String,
+        /// Who wants it.
+        owner: OwnerKey,
     },
     /// The kind is not installed.
     #[error("failed to apply {} {name}: the kind is not installed", kind.as_str())]
@@ -44,6 +48,12 @@ pub enum Error {
         /// What went wrong.
         source: kube::Error,
     },
+    /// The API server did not answer in time.
+    #[error("failed to finish within {after_s} s: the API server answers slowly")]
+    Slow {
+        /// The limit.
+        after_s: u64,
+    },
     /// This process does not lead any more.
     #[error("failed to write: this process does not lead any more")]
     NotLeading,
@@ -57,11 +67,11 @@ impl Error {
         match self {
             Self::NameConflict { .. } => Reason::NameConflict,
             Self::NotInstalled { .. } => Reason::CrdNotInstalled,
-            Self::Unseen { .. } | Self::Api { .. } | Self::NotLeading => Reason::ApplyFailed,
+            Self::Unseen { .. } | Self::Api { .. } | Self::Slow { .. } | Self::NotLeading => Reason::ApplyFailed,
         }
     }
 
-    /// Whether trying again by itself may help. A kind that is installed later, and one that is seen later, wake the fleet up.
+    /// Whether trying again by itself may help. A kind that is installed later, and one that is seen later, wake the owner up.
     pub fn is_retryable(&self) -> bool {
         !matches!(self, Self::NotInstalled { .. } | Self::Unseen { .. })
     }

@@ -64,7 +64,8 @@ pub async fn install(client: &Client, file: Option<&Path>) -> Result<(), Install
         let params = PatchParams::apply(INSTALLER).force();
         api.patch(&name, &params, &Patch::Apply(policy)).await.map_err(failed("apply"))?;
     }
-    let old = api.list_metadata(&ListParams::default().labels(&format!("{LABEL}=true"))).await.map_err(failed("list"))?;
+    let old =
+        api.list_metadata(&ListParams::default().labels(&format!("{LABEL}=true"))).await.map_err(failed("list"))?;
     for old in old.items.into_iter().filter(|old| old.name_any() != name) {
         let preconditions = Preconditions { uid: old.metadata.uid.clone(), resource_version: None };
         let params = DeleteParams::default().preconditions(preconditions);
@@ -83,8 +84,7 @@ fn failed(verb: &'static str) -> impl Fn(kube::Error) -> InstallError {
 
 /// The policy of a file, checked as the API server would, with our labels.
 fn read(path: &Path) -> Result<Value, InstallError> {
-    let text =
-        std::fs::read_to_string(path).map_err(|source| InstallError::Read { path: path.to_owned(), source })?;
+    let text = std::fs::read_to_string(path).map_err(|source| InstallError::Read { path: path.to_owned(), source })?;
     let mut policy: Value =
         serde_saphyr::from_str(&text).map_err(|source| InstallError::Parse { path: path.to_owned(), source })?;
     admit_as::<ClusterAlertPolicy>(&policy)
@@ -119,7 +119,11 @@ mod tests {
     fn a_file_that_is_not_a_policy_is_told_with_what_is_wrong() {
         for (name, text, says) in [
             ("yaml", "a: [", "failed to parse"),
-            ("kind", "apiVersion: fleetscope.io/v1alpha1\nkind: AlertPolicy\nmetadata: {name: a}\nspec: {}\n", "kind: must be ClusterAlertPolicy"),
+            (
+                "kind",
+                "apiVersion: fleetscope.io/v1alpha1\nkind: AlertPolicy\nmetadata: {name: a}\nspec: {}\n",
+                "kind: must be ClusterAlertPolicy",
+            ),
             (
                 "field",
                 "apiVersion: fleetscope.io/v1alpha1\nkind: ClusterAlertPolicy\nmetadata: {name: a}\nspec: {selfAlert: true}\n",

@@ -1,21 +1,24 @@
-//! The operator: `AgentFleet` in; a monitor per fleet, its status and Events out.
+//! The operator: custom resources in; the objects that Prometheus, Alertmanager and Grafana follow, status and Events out.
 //!
 //! ```text
-//! watch of fleets ----------> Controller -> reconcile -> program (apply, prune) -> API server
-//! watch of definitions -+                     |    |
-//!   watch per kind -----+-> Requeue ----------+    +---> status (observe, conditions) -> API server
-//! watch of pods -> Index -> Throttle -^
+//! watch per kind of ours ---> Controller -> turn: decide (core) -> program (apply, prune) -> API server
+//!      |                          ^           |                           ^
+//!      +-> Claims (precedence) -> Requeue     +-> status, Events          Children (digests)
+//! watch per kind of children ------^---------------------------------------^
+//! watches of pods, namespaces, workloads
 //! Elector -> Gate: asked before each write
 //! ```
 //!
 //! # Layout
-//! - [`args`], [`run`], [`server`], [`metrics`]: the process
-//! - [`controllers`]: what is done about a fleet
-//! - [`children`], [`pods`], [`fleets`]: what is known, from watches
+//! - [`args`], [`run`], [`server`], [`metrics`], [`installation`]: the process
+//! - [`controllers`]: what is done about an object
+//! - [`children`], [`pods`], [`fleets`], [`policies`], [`namespaces`], [`workloads`], [`secrets`]: what is known
+//! - [`precedence`], [`overlap`]: which policy decides which fleet, and whom a change concerns
+//! - [`follow`]: a kind that may come and go
 //! - [`leader`]: who may write
 //! - [`backoff`], [`throttle`], [`requeue`], [`clock`], [`deadline`]: when, and how long
 //!
-//! What is decided is in pure functions with the time as an argument; the objects themselves are made in `fleetscope_core::resources`.
+//! What is decided is in pure functions with the time as an argument; the objects themselves are made in `fleetscope_core`.
 
 pub mod args;
 pub mod backoff;
@@ -26,11 +29,21 @@ pub mod controllers;
 pub mod deadline;
 pub mod error;
 pub mod fleets;
+pub mod fnv;
+pub mod follow;
+pub mod installation;
 pub mod leader;
 pub mod logging;
 pub mod metrics;
+pub mod namespaces;
+pub mod overlap;
+pub mod owner;
 pub mod pods;
+pub mod policies;
+pub mod precedence;
 pub mod requeue;
 pub mod run;
+pub mod secrets;
 pub mod server;
 pub mod throttle;
+pub mod workloads;

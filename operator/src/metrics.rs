@@ -10,14 +10,16 @@ use fleetscope_core::series::{Filter, Limits, Registry};
 use kube::runtime::watcher;
 
 use crate::context::lock;
+use crate::owner::OwnerKind;
 
-/// The one controller there is.
-const CONTROLLER: &str = "agentfleet";
+/// Kinds that are watched beside those that the operator acts on and those that it makes.
+const WATCHED: [&str; 7] =
+    ["Alertmanager", "CustomResourceDefinition", "Namespace", "Pod", "Prometheus", "PrometheusAgent", "ThanosRuler"];
 
 /// How a reconcile ended.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub enum Outcome {
-    /// All is as the fleet says.
+    /// All is as the object says.
     Ok,
     /// Something failed and is tried again.
     Error,
@@ -80,10 +82,13 @@ impl Default for Metrics {
         let mut registry = Registry::new(Limits::default());
         registry.set(&table::BUILD_INFO, None, &["operator", env!("CARGO_PKG_VERSION")], 1.0);
         registry.set(&table::LEADER, None, &[], 0.0);
-        registry.set(&table::BACKOFF, None, &[CONTROLLER], 0.0);
         // Counters start at 0, so that their first increment shows in a rate.
-        for outcome in Outcome::ALL {
-            registry.add(&table::RECONCILES, None, &[CONTROLLER, outcome.as_str()], 0.0);
+        for kind in OwnerKind::ALL {
+            registry.set(&table::BACKOFF, None, &[kind.controller()], 0.0);
+            registry.add(&table::OPERATOR_WATCH_ERRORS, None, &[kind.as_str()], 0.0);
+            for outcome in Outcome::ALL {
+                registry.add(&table::RECONCILES, None, &[kind.controller(), outcome.as_str()], 0.0);
+            }
         }
         for kind in ChildKind::ALL {
             for write in Write::ALL {
@@ -94,7 +99,7 @@ impl Default for Metrics {
                 registry.set(&table::CRD_AVAILABLE, None, &[kind.as_str()], 0.0);
             }
         }
-        for kind in ["AgentFleet", "CustomResourceDefinition", "Pod"] {
+        for kind in WATCHED {
             registry.add(&table::OPERATOR_WATCH_ERRORS, None, &[kind], 0.0);
         }
         for write in [Write::Applied, Write::Error] {
@@ -106,17 +111,18 @@ impl Default for Metrics {
 
 impl Metrics {
     /// A reconcile ended.
-    pub fn reconciled(&self, outcome: Outcome, took: Duration, waiting: usize) {
+    pub fn reconciled(&self, kind: OwnerKind, outcome: Outcome, took: Duration, waiting: usize) {
+        let controller = kind.controller();
         let mut registry = lock(&self.registry);
-        registry.add(&table::RECONCILES, None, &[CONTROLLER, outcome.as_str()], 1.0);
-        registry.observe(&table::RECONCILE_DURATION, None, &[CONTROLLER], took.as_secs_f64());
+        registry.add(&table::RECONCILES, None, &[controller, outcome.as_str()], 1.0);
+        registry.observe(&table::RECONCILE_DURATION, None, &[controller], took.as_secs_f64());
         #[expect(clippy::cast_precision_loss, reason = "a number of objects, far under 2^52")]
-        registry.set(&table::BACKOFF, None, &[CONTROLLER], waiting as f64);
+        registry.set(&table::BACKOFF, None, &[controller], waiting as f64);
     }
 
     /// A new generation was worked on for the first time, this long after it arrived.
-    pub fn lag(&self, lag: Duration) {
-        lock(&self.registry).observe(&table::RECONCILE_LAG, None, &[CONTROLLER], lag.as_secs_f64());
+    pub fn lag(&self, kind: OwnerKind, lag: Duration) {
+        lock(&self.registry).observe(&table::RECONCILE_LAG, None, &[kind.controller()], lag.as_secs_f64());
     }
 
     /// A child was written.
@@ -167,6 +173,7 @@ mod tests {
             "fleetscope_operator_reconcile_total{controller=\"agentfleet\",outcome=\"error\"} 0",
             "fleetscope_operator_child_applies_total{kind=\"PodMonitor\",result=\"applied\"} 0",
             "fleetscope_operator_crd_available{kind=\"ServiceMonitor\"} 0",
+            "fleetscope_operator_reconcile_total{controller=\"modelpricelist\",outcome=\"ok\"} 0",
             "fleetscope_operator_watch_errors_total{kind=\"Pod\"} 0",
         ] {
             assert!(text.lines().any(|have| have == line), "{line} is not in\n{text}");
@@ -176,7 +183,7 @@ mod tests {
     #[test]
     fn what_happens_is_counted() {
         let metrics = Metrics::default();
-        metrics.reconciled(Outcome::Error, Duration::from_millis(3), 2);
+        metrics.reconciled(OwnerKind::AgentFleet, Outcome::Error, Duration::from_millis(3), 2);
         metrics.child(ChildKind::ConfigMap, Write::Conflict);
         metrics.leading();
         let text = String::from_utf8(metrics.encode(Format::Text004)).unwrap();

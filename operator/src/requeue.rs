@@ -1,62 +1,47 @@
-//! Fleets that something else than themselves changed for: a set, so that it holds each fleet once, however often it is pushed.
+//! Objects that something else than themselves changed for: a set per controller, so that it holds each object once, however
+//! often it is pushed.
 
 use std::collections::BTreeSet;
-use std::fmt;
 use std::sync::{Mutex, PoisonError};
 
 use tokio::sync::Notify;
 
-/// Namespace and name of a fleet.
-#[derive(Clone, Debug, Eq, Hash, Ord, PartialEq, PartialOrd)]
-pub struct FleetKey {
-    /// Its namespace.
-    pub namespace: String,
-    /// Its name.
-    pub name: String,
-}
+use crate::owner::{OwnerKey, OwnerKind};
 
-/// The set, and who waits for it.
+/// The sets, and who waits for them.
 #[derive(Debug, Default)]
 pub struct Requeue {
-    due: Mutex<BTreeSet<FleetKey>>,
+    queues: [Queue; OwnerKind::ALL.len()],
+}
+
+#[derive(Debug, Default)]
+struct Queue {
+    due: Mutex<BTreeSet<OwnerKey>>,
     added: Notify,
-}
-
-// === impl FleetKey ===
-
-impl FleetKey {
-    /// A key.
-    pub fn new(namespace: impl Into<String>, name: impl Into<String>) -> Self {
-        Self { namespace: namespace.into(), name: name.into() }
-    }
-}
-
-impl fmt::Display for FleetKey {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{}/{}", self.namespace, self.name)
-    }
 }
 
 // === impl Requeue ===
 
 impl Requeue {
-    /// Adds fleets.
-    pub fn push(&self, keys: impl IntoIterator<Item = FleetKey>) {
-        let mut due = self.due.lock().unwrap_or_else(PoisonError::into_inner);
-        let before = due.len();
-        due.extend(keys);
-        if due.len() > before {
-            self.added.notify_one();
+    /// Adds objects, each to its controller's set.
+    pub fn push(&self, keys: impl IntoIterator<Item = OwnerKey>) {
+        for key in keys {
+            let queue = &self.queues[key.kind as usize];
+            let new = queue.due.lock().unwrap_or_else(PoisonError::into_inner).insert(key);
+            if new {
+                queue.added.notify_one();
+            }
         }
     }
 
-    /// The next fleet, when there is one. For one reader.
-    pub async fn next(&self) -> FleetKey {
+    /// The next object of a kind, when there is one. For one reader per kind.
+    pub async fn next(&self, kind: OwnerKind) -> OwnerKey {
+        let queue = &self.queues[kind as usize];
         loop {
-            let next = self.due.lock().unwrap_or_else(PoisonError::into_inner).pop_first();
+            let next = queue.due.lock().unwrap_or_else(PoisonError::into_inner).pop_first();
             match next {
                 Some(key) => return key,
-                None => self.added.notified().await,
+                None => queue.added.notified().await,
             }
         }
     }
@@ -69,14 +54,25 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_fleet_that_is_pushed_often_comes_once() {
+    fn an_object_that_is_pushed_often_comes_once() {
         let queue = Requeue::default();
-        queue.push([FleetKey::new("a", "x"), FleetKey::new("a", "y")]);
-        queue.push([FleetKey::new("a", "x")]);
-        assert_eq!(queue.next().now_or_never(), Some(FleetKey::new("a", "x")));
-        assert_eq!(queue.next().now_or_never(), Some(FleetKey::new("a", "y")));
-        assert_eq!(queue.next().now_or_never(), None);
-        queue.push([FleetKey::new("a", "x")]);
-        assert_eq!(queue.next().now_or_never(), Some(FleetKey::new("a", "x")));
+        let next = || queue.next(OwnerKind::AgentFleet).now_or_never();
+        queue.push([OwnerKey::fleet("a", "x"), OwnerKey::fleet("a", "y")]);
+        queue.push([OwnerKey::fleet("a", "x")]);
+        assert_eq!(next(), Some(OwnerKey::fleet("a", "x")));
+        assert_eq!(next(), Some(OwnerKey::fleet("a", "y")));
+        assert_eq!(next(), None);
+        queue.push([OwnerKey::fleet("a", "x")]);
+        assert_eq!(next(), Some(OwnerKey::fleet("a", "x")));
+    }
+
+    #[test]
+    fn each_controller_gets_its_own_objects() {
+        let queue = Requeue::default();
+        let policy = OwnerKey::new(OwnerKind::AlertPolicy, "a", "x");
+        queue.push([OwnerKey::fleet("a", "x"), policy.clone()]);
+        assert_eq!(queue.next(OwnerKind::AlertPolicy).now_or_never(), Some(policy));
+        assert_eq!(queue.next(OwnerKind::ScrapePolicy).now_or_never(), None);
+        assert_eq!(queue.next(OwnerKind::AgentFleet).now_or_never(), Some(OwnerKey::fleet("a", "x")));
     }
 }

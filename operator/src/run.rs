@@ -2,28 +2,24 @@
 //!
 //! One part that ends takes the process with it: half an operator is worse than none, for nobody would restart it.
 
+use std::path::PathBuf;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use fleetscope_core::resources::{ChildKind, Site};
-use futures::{Future, StreamExt as _, stream};
-use kube::runtime::controller::{self, Action};
-use kube::runtime::reflector::{self, ObjectRef};
-use kube::runtime::watcher::{self, Event};
-use kube::runtime::{Controller, WatchStreamExt as _, watcher as watch_objects};
-use kube::{Api, ResourceExt as _};
-use tokio::sync::{oneshot, watch};
+use fleetscope_core::selected::WorkloadKind;
+use futures::Future;
+use tokio::sync::watch;
 use tokio::task::JoinSet;
 
 use crate::args::RunArgs;
+use crate::backoff::Backoffs;
 use crate::clock;
-use crate::context::{Context, lock};
-use crate::controllers::agent_fleet::{Guarded, reconcile};
+use crate::context::Context;
+use crate::controllers::{Alerts, ClusterAlerts, Fleet, Prices, Scrape, control, signalled};
 use crate::leader::{Elector, Gate, Lost};
-use crate::requeue::FleetKey;
 use crate::server::{self, Health, ServerError};
-use crate::{children, deadline, pods};
+use crate::{children, deadline, installation, namespaces, pods, workloads};
 
 /// How long reconciles may go on after the signal to stop. Below Kubernetes' 30 s, and below the lease's deadline.
 const DRAIN: Duration = Duration::from_secs(8);
@@ -61,6 +57,7 @@ pub async fn run(args: RunArgs, stop: impl Future<Output = ()>) -> Result<(), Ru
         lease,
         concurrency,
         resync,
+        default_policy,
         log_level: _,
         log_format: _,
         monitor_label: _,
@@ -69,16 +66,15 @@ pub async fn run(args: RunArgs, stop: impl Future<Output = ()>) -> Result<(), Ru
     let client = deadline::client(Some(Arc::clone(&gate))).await.map_err(RunError::Client)?;
     // The lease is written while this process does not lead, too.
     let elections = deadline::client(None).await.map_err(RunError::Client)?;
-    let ctx = Arc::new(Context::new(client, site, resync, &pod_name, Arc::clone(&gate)));
+    let ctx = Arc::new(Context::new(client, site, resync, concurrency, &pod_name, Arc::clone(&gate)));
     let elector = Arc::new(Elector::new(elections, &pod_namespace, &lease, &pod_name, gate));
-    let listed = Arc::new(AtomicBool::new(false));
     let (stopping, stopped) = watch::channel(false);
-    let (won, leading) = oneshot::channel();
+    let (won, leading) = watch::channel(false);
 
     let listener = server::listen(listen).await?;
     tracing::info!(address = %listener.local_addr().unwrap_or(listen), version = env!("CARGO_PKG_VERSION"), "Operator started");
     let mut parts: JoinSet<Result<&'static str, RunError>> = JoinSet::new();
-    let health = Health { ctx: Arc::clone(&ctx), elector: Arc::clone(&elector), listed: Arc::clone(&listed) };
+    let health = Health { ctx: Arc::clone(&ctx), elector: Arc::clone(&elector) };
     let http = server::serve(listener, health, signalled(stopped.clone()));
     parts.spawn(async move { http.await.map(|()| "the HTTP server").map_err(RunError::from) });
     for kind in ChildKind::ALL {
@@ -88,29 +84,44 @@ pub async fn run(args: RunArgs, stop: impl Future<Output = ()>) -> Result<(), Ru
             Ok("the watch of children")
         });
     }
-    let watch = pods::watch(Arc::clone(&ctx));
+    for kind in WorkloadKind::ALL {
+        let watch = workloads::watch(Arc::clone(&ctx), kind);
+        parts.spawn(async move {
+            watch.await;
+            Ok("the watch of workloads")
+        });
+    }
+    let (pods, namespaces) = (pods::watch(Arc::clone(&ctx)), namespaces::watch(Arc::clone(&ctx)));
     parts.spawn(async move {
-        watch.await;
+        pods.await;
         Ok("the watch of pods")
+    });
+    parts.spawn(async move {
+        namespaces.await;
+        Ok("the watch of namespaces")
     });
     let election = {
         let (ctx, elector) = (Arc::clone(&ctx), Arc::clone(&elector));
         async move {
             let won = || {
                 ctx.metrics.leading();
-                // The controller that would hear it may have ended: then the process ends.
-                let _ = won.send(());
+                // The controllers that would hear it may have ended: then the process ends.
+                let _ = won.send(true);
             };
             Err(RunError::Lost(elector.run(won).await))
         }
     };
     parts.spawn(election);
-    let work = control(Arc::clone(&ctx), concurrency, leading, listed, signalled(stopped));
-    let mut work = tokio::spawn(work);
+    let installed = install(Arc::clone(&ctx), default_policy, leading.clone());
+    parts.spawn(async move {
+        installed.await;
+        Ok("the policy of the installation")
+    });
+    let mut work = tokio::spawn(control_all(Arc::clone(&ctx), concurrency, leading, stopped));
 
     tokio::select! {
         () = stop => {}
-        ended = &mut work => return Err(ended.map_or_else(RunError::Panicked, |()| RunError::Ended { part: "the controller" })),
+        ended = &mut work => return Err(ended.map_or_else(RunError::Panicked, |()| RunError::Ended { part: "a controller" })),
         Some(ended) = parts.join_next() => {
             return Err(match ended {
                 Ok(Ok(part)) => RunError::Ended { part },
@@ -131,73 +142,42 @@ pub async fn run(args: RunArgs, stop: impl Future<Output = ()>) -> Result<(), Ru
     Ok(())
 }
 
-async fn signalled(mut stopped: watch::Receiver<bool>) {
-    // The sender goes away when the process ends: the same.
-    let _ = stopped.wait_for(|stopped| *stopped).await;
-}
-
-/// The controller, until `stop`.
-async fn control(
+/// All controllers, until `stopped`, or until one of them ends by itself.
+async fn control_all(
     ctx: Arc<Context>,
     concurrency: u16,
-    leading: oneshot::Receiver<()>,
-    listed: Arc<AtomicBool>,
-    stop: impl Future<Output = ()> + Send + Sync + 'static,
+    leading: watch::Receiver<bool>,
+    stopped: watch::Receiver<bool>,
 ) {
-    let (reader, writer) = reflector::store::<Guarded>();
-    let (seen, counted) = (Arc::clone(&ctx), Arc::clone(&ctx));
-    let fleets = watch_objects(Api::<Guarded>::all(ctx.client.clone()), watcher::Config::default())
-        .default_backoff()
-        .modify(prune)
-        .inspect(move |event| match event {
-            Ok(event) => note(&seen, &listed, event),
-            Err(error) => counted.metrics.watch_error("AgentFleet", error),
-        })
-        .reflect(writer)
-        .touched_objects();
-    let requeued = stream::unfold(Arc::clone(&ctx), |ctx| async move {
-        let key = ctx.requeue.next().await;
-        Some((ObjectRef::new(&key.name).within(&key.namespace), ctx))
-    });
-    let forget = Arc::clone(&ctx);
-    Controller::for_stream(fleets, reader)
-        .with_config(controller::Config::default().concurrency(concurrency))
-        .reconcile_on(requeued)
-        .reconcile_all_on(stream::once(async move {
-            // Not sent: the process ends.
-            let _ = leading.await;
-        }))
-        .graceful_shutdown_on(stop)
-        .run(reconcile, |_, never, _| -> Action { match *never {} }, ctx)
-        .for_each(move |result| {
-            // An error of the watch was counted where it arose.
-            if let Err(controller::Error::ObjectNotFound(gone)) = result {
-                forget.forget(&FleetKey::new(gone.namespace.unwrap_or_default(), gone.name));
-            }
-            std::future::ready(())
-        })
-        .await;
+    let mut controllers = JoinSet::new();
+    macro_rules! start {
+        ($($kind:ty),*) => {
+            $(controllers.spawn(control::<$kind>(Arc::clone(&ctx), concurrency, leading.clone(), stopped.clone()));)*
+        };
+    }
+    start!(Fleet, Scrape, Alerts, ClusterAlerts, Prices);
+    // One that panicked, or ended though nobody asked it to, ends them all.
+    while let Some(ended) = controllers.join_next().await {
+        if ended.is_err() || !*stopped.borrow() {
+            return;
+        }
+    }
 }
 
-/// Who changed what when is of no use here, and the larger part of an object.
-fn prune(fleet: &mut Guarded) {
-    fleet.managed_fields_mut().clear();
-}
-
-/// Notes when a generation arrived, for the lag, and that all fleets were listed.
-fn note(ctx: &Context, listed: &AtomicBool, event: &Event<Guarded>) {
-    match event {
-        Event::Apply(fleet) | Event::InitApply(fleet) => {
-            let key = FleetKey::new(fleet.namespace().unwrap_or_default(), fleet.name_any());
-            let generation = kube::Resource::meta(fleet).generation.unwrap_or_default();
-            let mut memory = lock(&ctx.memory);
-            let memory = memory.entry(key).or_default();
-            if memory.arrived.is_none_or(|(known, _)| known != generation) {
-                memory.arrived = Some((generation, clock::now()));
-                memory.counted = false;
+/// Puts the policy of the installation in place when this process leads, and tries until it is.
+async fn install(ctx: Arc<Context>, file: Option<PathBuf>, mut leading: watch::Receiver<bool>) {
+    // Not sent: the process ends.
+    let _ = leading.wait_for(|leading| *leading).await;
+    let mut backoffs = Backoffs::default();
+    while ctx.gate.open(clock::now()) {
+        match installation::install(&ctx.client, file.as_deref()).await {
+            Ok(()) => break,
+            Err(error) => {
+                let wait = backoffs.failed((), clock::random());
+                tracing::warn!(%error, wait_s = wait.as_secs_f32(), "Policy of the installation not in place");
+                tokio::time::sleep(wait).await;
             }
         }
-        Event::InitDone => listed.store(true, Ordering::Release),
-        Event::Init | Event::Delete(_) => {}
     }
+    std::future::pending().await
 }

@@ -41,8 +41,6 @@ pub struct Health {
     pub ctx: Arc<Context>,
     /// The elector.
     pub elector: Arc<Elector>,
-    /// Whether all fleets were listed once.
-    pub listed: Arc<std::sync::atomic::AtomicBool>,
 }
 
 /// Opens the port.
@@ -78,12 +76,14 @@ async fn healthz(State(health): State<Health>) -> (StatusCode, &'static str) {
 }
 
 async fn readyz(State(health): State<Health>) -> (StatusCode, &'static str) {
-    let listed = health.listed.load(std::sync::atomic::Ordering::Acquire);
     if !health.elector.alive() {
         (StatusCode::SERVICE_UNAVAILABLE, "the leader election stands still\n")
-    } else if listed && crate::controllers::agent_fleet::synced(&health.ctx) {
+    } else if health.ctx.synced() {
         (StatusCode::OK, "ok\n")
     } else {
-        (StatusCode::SERVICE_UNAVAILABLE, "the caches are not filled yet: fleets, pods, or what was made of fleets\n")
+        (
+            StatusCode::SERVICE_UNAVAILABLE,
+            "the caches are not filled yet: fleets, policies, namespaces, pods, or what was made of them\n",
+        )
     }
 }

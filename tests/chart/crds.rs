@@ -8,7 +8,7 @@ use serde_json::Value;
 use crate::{has_helm, objects, template};
 
 /// Files of a folder by name.
-fn files(folder: &str) -> BTreeMap<String, String> {
+pub(crate) fn files(folder: &str) -> BTreeMap<String, String> {
     let entries = std::fs::read_dir(command::root().join(folder)).unwrap();
     entries
         .map(|entry| {

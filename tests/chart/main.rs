@@ -5,6 +5,7 @@
 #![expect(clippy::unwrap_used, reason = "all of it is tests, the functions that they share included")]
 
 mod crds;
+mod dashboards;
 mod rendering;
 mod schema;
 mod security;

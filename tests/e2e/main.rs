@@ -3,9 +3,11 @@
 //! cluster away; `zz_verbs` is the last one, as it looks back at all of them.
 #![expect(clippy::unwrap_used, reason = "all of it is tests, the functions that they share included")]
 
+mod alerting;
 mod capabilities;
 mod cli;
 mod conversation;
+mod dashboards;
 mod exactness;
 mod formats;
 mod grpc;
@@ -14,6 +16,7 @@ mod monitors;
 mod nodes;
 mod optional_kinds;
 mod overload;
+mod policies;
 mod refusals;
 mod rollout;
 mod rules;

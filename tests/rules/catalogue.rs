@@ -18,12 +18,12 @@ const RULES: [&str; 3] = ["recordings.yaml", "fleets.yaml", "fleetscope.yaml"];
 /// A folder with all rule files, and one for each file of unit tests.
 fn files(name: &str, fleets: &Fleets) -> (PathBuf, BTreeMap<String, PathBuf>) {
     let folder = crate::folder(name);
-    let texts = [
+    let rules = [
         promtool::recording_rules(FLEET.0, FLEET.1).unwrap(),
         promtool::alerting_rules(AlertScope::Fleet, fleets).unwrap(),
         promtool::alerting_rules(AlertScope::Fleetscope, fleets).unwrap(),
     ];
-    for (file, text) in RULES.iter().zip(texts) {
+    for (file, text) in RULES.iter().zip(rules) {
         std::fs::write(folder.join(file), text).unwrap();
     }
     let tests = promtool::unit_tests(&RULES).unwrap().into_iter().map(|(interval, text)| {
@@ -57,7 +57,7 @@ fn promtool_accepts_every_rule_file() {
             checked += count.parse::<usize>().unwrap();
         }
         assert_eq!(checked, alerts().len() + fleetscope_core::catalogue::recordings().len());
-        }
+    }
 }
 
 #[test]
@@ -66,7 +66,7 @@ fn every_alert_fires_in_its_case_and_not_in_the_one_that_comes_close() {
     if !has_promtool("rules::catalogue::every_alert_fires_in_its_case_and_not_in_the_one_that_comes_close") {
         return;
     }
-    let (folder, tests) = files("fire", &Fleets::All);
+    let (_, tests) = files("fire", &Fleets::All);
     for path in tests.values() {
         let ran = ran(&["test", "rules", path.to_str().unwrap()]);
         assert_eq!(ran.code, 0, "{}{}", ran.stdout, ran.stderr);

@@ -1,9 +1,12 @@
-//! Generated rules in Prometheus' own hands: `promtool` parses them, and evaluates them over series that are made up.
+//! Generated rules and scrape configuration in Prometheus' own hands: `promtool` parses them, and evaluates rules over series that are made up;
+//! monitors are as prometheus-operator's own definitions have them. No cluster is needed.
 #![expect(clippy::unwrap_used, reason = "all of it is tests, the functions that they share included")]
 
 mod catalogue;
 mod policies;
 mod profiles;
+mod receivers;
+mod scrape;
 
 use std::path::{Path, PathBuf};
 

@@ -7,6 +7,7 @@
 //! - [`prometheus`]: what Prometheus answers.
 //! - [`workload`]: pods that start a known mix of processes and say what they started.
 //! - [`peers`]: real gRPC servers and clients with their own account of their calls; [`pod_peer`]: the same in pods.
+//! - [`webhook`]: a receiver of webhooks in a pod, which says what Alertmanager told it.
 //! - [`faults`]: a proxy before the API server at which requests fail; [`audit`]: what the API server was asked, and by which right.
 //! - [`signed_rank`]: by how much two things differ that were measured in pairs.
 //! - [`exposition`], [`command`], [`wait`], [`skip`]: text format, programs, waiting with a limit, tests that cannot run here.
@@ -25,4 +26,5 @@ pub mod release;
 pub mod signed_rank;
 pub mod skip;
 pub mod wait;
+pub mod webhook;
 pub mod workload;

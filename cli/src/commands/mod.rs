@@ -2,6 +2,7 @@
 
 pub(crate) mod agents;
 pub(crate) mod grpc;
+pub(crate) mod lint;
 pub(crate) mod metrics;
 pub(crate) mod render;
 pub(crate) mod slow;
@@ -116,12 +117,8 @@ pub(crate) async fn run(cli: Cli) -> Result<Outcome, Failure> {
         Command::Metrics(args) => {
             repeat(&scope, &args.output, async |cluster| metrics::run(cluster, &args).await).await
         }
-        Command::Render(args) => {
-            let Answer { text, problems, outcome } = render::run(&args, &scope);
-            output::print(&text, false)?;
-            output::complain(&problems, outcome);
-            Ok(outcome)
-        }
+        Command::Render(args) => say(render::run(&args, &scope)),
+        Command::Lint(args) => say(lint::run(&args, &scope)),
         Command::Completions { shell } => {
             let mut script = Vec::new();
             clap_complete::generate(shell, &mut Cli::command(), "fleetscope", &mut script);
@@ -133,6 +130,14 @@ pub(crate) async fn run(cli: Cli) -> Result<Outcome, Failure> {
             Ok(Outcome::Done)
         }
     }
+}
+
+/// Prints an answer.
+fn say(answer: Answer) -> Result<Outcome, Failure> {
+    let Answer { text, problems, outcome } = answer;
+    output::print(&text, false)?;
+    output::complain(&problems, outcome);
+    Ok(outcome)
 }
 
 /// Asks once, or again and again; an error ends it only in the first round, as later ones may pass.

@@ -5,6 +5,7 @@
 
 mod advice;
 mod lines;
+pub(crate) mod make;
 mod place;
 mod source;
 
@@ -12,7 +13,7 @@ use std::collections::BTreeMap;
 use std::io::Read;
 use std::path::PathBuf;
 
-use fleetscope_core::api::admission::{Refused, admit_as};
+use fleetscope_core::api::admission::{Fault, Refused, admit_as};
 use fleetscope_core::api::{AgentFleet, AlertPolicy, ClusterAlertPolicy, ModelPriceList, ScrapePolicy};
 use kube::{CustomResourceExt, Resource, ResourceExt as _};
 use serde::de::DeserializeOwned;
@@ -109,7 +110,8 @@ impl Objects {
         faults: &mut Vec<Problem>,
         list: impl FnOnce(&mut Self) -> &mut Vec<Placed<K>>,
     ) {
-        if let (Some(namespace), Some(metadata)) = (namespace, object.get_mut("metadata").and_then(Value::as_object_mut))
+        if let (Some(namespace), Some(metadata)) =
+            (namespace, object.get_mut("metadata").and_then(Value::as_object_mut))
         {
             metadata.entry("namespace").or_insert_with(|| Value::from(namespace));
         }
@@ -131,7 +133,8 @@ impl Objects {
             Err(Refused { kind, faults: refused }) => {
                 let name = |field: &str| object.pointer(field).and_then(Value::as_str).unwrap_or_default();
                 let title = escape(&titled(&kind, name("/metadata/namespace"), name("/metadata/name")));
-                let problem = |fault| advice::problem(&kind, &format!("{}: {title}", place.at(&fault.path)), fault);
+                let problem =
+                    |fault: &Fault| advice::problem(&kind, &format!("{}: {title}", place.at(&fault.path)), fault);
                 faults.extend(refused.iter().map(problem));
             }
         }

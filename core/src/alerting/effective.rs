@@ -4,16 +4,16 @@
 //! In: rows of the catalogue, profiles, overrides. Out: instances, each for fleets of some profiles: fleets of a profile that changes an
 //! alert have an instance of their own, with the label `profile`, as one rule has one threshold.
 
+use super::ProfileAlerts;
 use super::checker::Checker;
 use super::input::Audience;
 use super::nearest::nearest;
 use super::promql::number;
 use super::rule::Texts;
-use super::ProfileAlerts;
-use crate::catalogue::{self, Alert};
 use crate::api::alerting::{AlertOverride, CatalogueSpec};
 use crate::api::conditions::Reason;
 use crate::api::scalars::{Decimal, PromDuration, Severity};
+use crate::catalogue::{self, Alert};
 
 /// Labels that our alerts have by themselves; a user's label of the same name would hide what tells two alerts apart.
 pub(super) const OWN_LABELS: [&str; 9] =
@@ -206,8 +206,7 @@ fn check_values(row: &Alert, over: &AlertOverride, path: &str, checker: &mut Che
             Some(bounds) => {
                 let (least, most) = (bounds.min.parse().unwrap_or(f64::MIN), bounds.max.parse().unwrap_or(f64::MAX));
                 if !(least..=most).contains(&threshold.value()) {
-                    let message =
-                        format!("{} is not from {} to {}", threshold.0, bounds.min, bounds.max);
+                    let message = format!("{} is not from {} to {}", threshold.0, bounds.min, bounds.max);
                     checker.value(format!("{path}.threshold"), message, "set a value within these bounds");
                 }
             }

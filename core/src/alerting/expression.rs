@@ -6,6 +6,7 @@
 use std::collections::BTreeSet;
 
 use promql_parser::label::{MatchOp, Matcher};
+use promql_parser::parser::token::{T_LIMIT_RATIO, T_LIMITK, TokenId};
 use promql_parser::parser::value::ValueType;
 use promql_parser::parser::{self, BinaryExpr, Call, Expr, ParenExpr, VectorSelector};
 
@@ -14,13 +15,35 @@ use super::scan::{self, ExpressionError};
 /// A label that marks what `$fleets` stood for, in a tree that never leaves this module.
 const MARK: &str = "__fleets__";
 /// Functions that look at the selector itself, not at its values: what they are given stays a selector.
-const OF_SELECTORS: [&str; 2] = ["timestamp", "info"];
+const OF_SELECTORS: [&str; 1] = ["timestamp"];
+
+/// Aggregations that Prometheus has only when it is told to.
+const EXPERIMENTAL: [TokenId; 2] = [T_LIMITK, T_LIMIT_RATIO];
 
 /// Parses an expression whose placeholders are filled in.
 pub(super) fn parse(text: &str) -> Result<Expr, ExpressionError> {
     let pieces = scan::pieces(text)?;
     scan::limits(&pieces)?;
-    parser::parse(&scan::without_backquotes(&pieces)).map_err(|message| ExpressionError::Syntax { message })
+    let expr =
+        parser::parse(&scan::without_backquotes(&pieces)).map_err(|message| ExpressionError::Syntax { message })?;
+    let mut experimental = None;
+    walk(&expr, &mut |expr| experimental = experimental.take().or_else(|| name_of_experiment(expr)));
+    match experimental {
+        Some(name) => Err(ExpressionError::Experimental { name }),
+        None => Ok(expr),
+    }
+}
+
+fn name_of_experiment(expr: &Expr) -> Option<String> {
+    match expr {
+        Expr::Call(call) if call.func.experimental => Some(call.func.name.to_owned()),
+        Expr::Aggregate(aggregate) if EXPERIMENTAL.contains(&aggregate.op.id()) => Some(aggregate.op.to_string()),
+        Expr::Binary(binary) => {
+            let fills = binary.modifier.as_ref().map(|modifier| &modifier.fill_values);
+            fills.is_some_and(|fill| fill.lhs.is_some() || fill.rhs.is_some()).then(|| "fill".to_owned())
+        }
+        _ => None,
+    }
 }
 
 /// Whether a rule can have it: its result is a vector, or a number.
@@ -31,29 +54,37 @@ pub(super) fn is_of_a_rule(expr: &Expr) -> bool {
 /// The metrics that an expression names, those of patterns left out.
 pub(super) fn metrics(expr: &Expr) -> BTreeSet<String> {
     let mut names = BTreeSet::new();
-    collect(expr, &mut names);
+    walk(expr, &mut |expr| match expr {
+        Expr::VectorSelector(selector) => names.extend(name(selector)),
+        Expr::MatrixSelector(matrix) => names.extend(name(&matrix.vs)),
+        _ => {}
+    });
     names
 }
 
-fn collect(expr: &Expr, names: &mut BTreeSet<String>) {
+/// Shows the expression and everything in it.
+fn walk(expr: &Expr, see: &mut dyn FnMut(&Expr)) {
+    see(expr);
     match expr {
-        Expr::VectorSelector(selector) => names.extend(name(selector)),
-        Expr::MatrixSelector(matrix) => names.extend(name(&matrix.vs)),
         Expr::Aggregate(aggregate) => {
-            collect(&aggregate.expr, names);
+            walk(&aggregate.expr, see);
             if let Some(parameter) = &aggregate.param {
-                collect(parameter, names);
+                walk(parameter, see);
             }
         }
-        Expr::Unary(unary) => collect(&unary.expr, names),
+        Expr::Unary(unary) => walk(&unary.expr, see),
         Expr::Binary(binary) => {
-            collect(&binary.lhs, names);
-            collect(&binary.rhs, names);
+            walk(&binary.lhs, see);
+            walk(&binary.rhs, see);
         }
-        Expr::Paren(paren) => collect(&paren.expr, names),
-        Expr::Subquery(subquery) => collect(&subquery.expr, names),
-        Expr::Call(call) => call.args.args.iter().for_each(|argument| collect(argument, names)),
-        Expr::NumberLiteral(_) | Expr::StringLiteral(_) | Expr::Extension(_) => {}
+        Expr::Paren(paren) => walk(&paren.expr, see),
+        Expr::Subquery(subquery) => walk(&subquery.expr, see),
+        Expr::Call(call) => call.args.args.iter().for_each(|argument| walk(argument, see)),
+        Expr::VectorSelector(_)
+        | Expr::MatrixSelector(_)
+        | Expr::NumberLiteral(_)
+        | Expr::StringLiteral(_)
+        | Expr::Extension(_) => {}
     }
 }
 
@@ -88,7 +119,9 @@ pub(super) fn restrict(
     };
     let plain = fill(matchers)?;
     let marked = parse(&fill(&format!("{matchers},{MARK}=\"1\""))?)?;
-    let Expr::Binary(condition) = parse(&format!("x {condition}"))? else {
+    // Printed once, its matchers are in the order in which the parser prints them.
+    let condition = parse(&format!("x {condition}"))?.to_string();
+    let Expr::Binary(condition) = parse(&condition)? else {
         return Ok(Restricted { text: plain, whole: false });
     };
     let mut walk = Walk { condition: &condition, whole: true };
@@ -181,7 +214,7 @@ impl Walk<'_> {
     }
 }
 
-/// Takes the mark away; true if there was one.
+/// Takes the mark away, and puts the matchers in the order in which the parser prints them; true if there was a mark.
 fn unmark(selector: &mut VectorSelector) -> bool {
     let is_mark = |matcher: &Matcher| matcher.name == MARK;
     let lists = std::iter::once(&mut selector.matchers.matchers).chain(&mut selector.matchers.or_matchers);
@@ -191,6 +224,7 @@ fn unmark(selector: &mut VectorSelector) -> bool {
         list.retain(|matcher| !is_mark(matcher));
         found |= list.len() != before;
     }
+    selector.matchers.matchers.sort_by_cached_key(ToString::to_string);
     found
 }
 

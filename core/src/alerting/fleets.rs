@@ -156,7 +156,7 @@ impl Reach<'_> {
     }
 
     fn everywhere(&self) -> String {
-let all = self.namespace.map(|namespace| Fleets::Namespace { namespace: namespace.to_owned() });
+        let all = self.namespace.map(|namespace| Fleets::Namespace { namespace: namespace.to_owned() });
         all.unwrap_or(Fleets::All).to_string()
     }
 

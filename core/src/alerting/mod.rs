@@ -22,6 +22,7 @@
 use std::collections::BTreeSet;
 
 pub mod budget;
+pub mod built_in;
 mod catalogue_rules;
 mod checker;
 mod effective;
@@ -35,6 +36,7 @@ mod nearest;
 mod object;
 mod own;
 mod promql;
+pub mod receivers;
 pub mod recordings;
 mod rule;
 mod scan;
@@ -73,11 +75,33 @@ pub struct Rendered {
     pub alerts: usize,
     /// Recording rules in them.
     pub recordings: usize,
+    /// Receivers in them.
+    pub receivers: usize,
     /// What is not wrong, and still hardly meant.
     pub warnings: Vec<String>,
 }
 
-/// The objects that a policy asks for; none if it is suspended.
+/// All that a policy asks for, receivers included, by what is built in.
+///
+/// # Errors
+/// As [`desired`].
+pub fn of_policy(
+    policy: Policy<'_>,
+    fleets: &[SelectedFleet],
+    site: &Site,
+    installed: Installed,
+) -> Result<Rendered, Vec<Fault>> {
+    let (alerts, profiles) = (crate::catalogue::alerts(), built_in::profiles());
+    let input = PolicyInput { policy, fleets, alerts, profiles, known: &built_in::emits };
+    let mut made = desired(&input, site, installed)?;
+    if let Some(object) = receivers::desired(policy, site, installed) {
+        made.objects.push(object);
+        made.receivers = policy.alerting().routing.receivers.len();
+    }
+    Ok(made)
+}
+
+/// The objects with a policy's rules; none if it is suspended.
 ///
 /// # Errors
 /// Everything that is wrong with the policy and that its schema cannot see.
@@ -91,7 +115,7 @@ pub fn desired(input: &PolicyInput<'_>, site: &Site, installed: Installed) -> Re
     let recordings = rules().count() - alerts;
     let kind = object::kind(input.policy.alerting().output, installed);
     let objects = object::objects(groups, kind, &input.policy.owner(site));
-    Ok(Rendered { objects, alerts, recordings, warnings })
+    Ok(Rendered { objects, alerts, recordings, receivers: 0, warnings })
 }
 
 /// The groups of a policy, whether suspended or not, and the warnings.
@@ -118,8 +142,7 @@ pub fn groups(input: &PolicyInput<'_>) -> Result<(Vec<Group>, Vec<String>), Vec<
     areas.extend(catalogue_rules::areas(input, &reach, &told, &mut checker));
     // Without fleets expressions are looked at all the same: a policy is right or wrong before its fleets are there.
     let own = reach.own();
-    let fleets =
-        own.clone().unwrap_or_else(|| Selection { matchers: Fleets::All.to_string(), conditions: Vec::new() });
+    let fleets = own.clone().unwrap_or_else(|| Selection { matchers: Fleets::All.to_string(), conditions: Vec::new() });
     let mut said = vec![Area {
         name: "rules".to_owned(),
         seconds: None,

@@ -59,7 +59,7 @@ pub(super) fn objects(groups: Vec<Group>, kind: ChildKind, owner: &Owner) -> Vec
     split(groups).into_iter().enumerate().map(object).collect()
 }
 
-fn metadata(name: &str, owner: &Owner) -> Value {
+pub(super) fn metadata(name: &str, owner: &Owner) -> Value {
     let mut labels = owner.labels.clone();
     labels.insert("app.kubernetes.io/name".to_owned(), "fleetscope".to_owned());
     labels.insert(MANAGED_BY.to_owned(), MANAGER.to_owned());

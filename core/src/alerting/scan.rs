@@ -53,6 +53,20 @@ pub(super) enum ExpressionError {
         /// The number.
         text: String,
     },
+    /// Something that Prometheus has only when it is told to.
+    #[error(
+        "failed to parse PromQL: {name} is experimental, and a Prometheus that is not told to have it refuses the whole file"
+    )]
+    Experimental {
+        /// Its name.
+        name: String,
+    },
+    /// A number that is too large for what it stands for.
+    #[error("failed to parse PromQL: {text} is too large")]
+    Number {
+        /// The number.
+        text: String,
+    },
     /// A placeholder that does not exist here.
     #[error("failed to fill in ${name}: {known}")]
     Placeholder {
@@ -195,17 +209,22 @@ fn durations(pieces: &[Piece<'_>]) -> Result<(), ExpressionError> {
     while let Some(start) = rest.find('[') {
         let inside = &rest[start + 1..];
         let inside = &inside[..inside.find(']').unwrap_or(inside.len())];
-        inside.split(|c: char| c.is_ascii_whitespace() || c == ':').try_for_each(duration)?;
+        let mut parts = inside.split(|c: char| c.is_ascii_whitespace() || c == ':').filter(|part| !part.is_empty());
+        parts.try_for_each(
+            |part| if part.contains(|c| matches!(c, '1'..='9')) { duration(part) } else { Err(none(part)) },
+        )?;
         rest = &rest[start + 1..];
     }
+    numbers(&code)?;
     let lower = code.to_ascii_lowercase();
     for (i, _) in lower.match_indices("offset") {
         let after =
             lower[i + "offset".len()..].trim_start_matches(|c: char| c.is_ascii_whitespace() || c == '+' || c == '-');
         let end = after.find(|c: char| !c.is_ascii_alphanumeric() && c != '.').unwrap_or(after.len());
-        if after.starts_with(|c: char| c.is_ascii_digit() || c == '.') {
+        let word = &after[..end];
+        if word.starts_with(|c: char| c.is_ascii_digit() || c == '.') || matches!(word, "inf" | "nan") {
             // An exponent's sign ends the word here, but not for the parser.
-            duration(&after[..end])?;
+            duration(word)?;
         }
     }
     Ok(())
@@ -213,10 +232,40 @@ fn durations(pieces: &[Piece<'_>]) -> Result<(), ExpressionError> {
 
 /// Digits with a unit each, or plain seconds, none of more than nine digits.
 fn duration(text: &str) -> Result<(), ExpressionError> {
-    let wrong = || ExpressionError::Duration { text: text.to_owned() };
     let plain = text.chars().all(|c| c.is_ascii_digit() || "ywdhms".contains(c));
     let short = text.split(|c: char| !c.is_ascii_digit()).all(|digits| digits.len() <= 9);
-    if plain && short { Ok(()) } else { Err(wrong()) }
+    if plain && short { Ok(()) } else { Err(none(text)) }
+}
+
+/// Numbers that Prometheus cannot hold: durations of more than 290 years, times in another era, more than floating-point takes.
+fn numbers(code: &str) -> Result<(), ExpressionError> {
+    /// Prometheus counts time in milliseconds, as 64 bits.
+    const MOST_SECONDS: f64 = 9.2e15;
+    let mut before = ' ';
+    for word in code.split_inclusive(|c: char| !c.is_ascii_alphanumeric() && !matches!(c, '_' | '.' | ':')) {
+        let text = word.trim_end_matches(|c: char| !c.is_ascii_alphanumeric() && !matches!(c, '_' | '.' | ':'));
+        if text.starts_with(|c: char| c.is_ascii_digit()) {
+            let number = text.to_ascii_lowercase().parse::<f64>();
+            let of_time = before == '@' && number.as_ref().is_ok_and(|seconds| *seconds > MOST_SECONDS);
+            let years =
+                text.split_once('y').is_some_and(|(years, _)| years.parse::<u32>().is_ok_and(|years| years > 290));
+            if number.is_err() && text.chars().all(|c| c.is_ascii_digit() || "ywdhms".contains(c)) {
+                duration(text)?;
+            }
+            if number.is_ok_and(f64::is_infinite) || of_time || years {
+                return Err(ExpressionError::Number { text: text.to_owned() });
+            }
+        }
+        let mark = word.trim_end().chars().next_back().unwrap_or(before);
+        if !matches!(mark, '+' | '-') {
+            before = mark;
+        }
+    }
+    Ok(())
+}
+
+fn none(text: &str) -> ExpressionError {
+    ExpressionError::Duration { text: text.to_owned() }
 }
 
 /// The text for the parser: it takes backslashes in backquotes for escapes, which PromQL does not.

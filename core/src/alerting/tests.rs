@@ -118,9 +118,16 @@ fn a_policy_is_a_prometheus_rule_that_it_owns() {
             },
         ] },
     });
-    let object =
-        Desired { kind: ChildKind::PrometheusRule, name: "nightly-alerts".to_owned(), namespace: "agents".to_owned(), body };
-    assert_eq!(rendered, Rendered { objects: vec![object], alerts: 1, recordings: 1, warnings: Vec::new() });
+    let object = Desired {
+        kind: ChildKind::PrometheusRule,
+        name: "nightly-alerts".to_owned(),
+        namespace: "agents".to_owned(),
+        body,
+    };
+    assert_eq!(
+        rendered,
+        Rendered { objects: vec![object], alerts: 1, recordings: 1, receivers: 0, warnings: Vec::new() }
+    );
 }
 
 #[test]
@@ -150,12 +157,15 @@ fn an_slo_records_two_rates_and_derives_the_rest() {
         "name": "merges", "objective": "99.9", "indicator": { "taskSuccess": { "task": "merge" } },
     }] }));
     let rules = rules_of(Policy::Namespaced(&policy), &[fleet("agents", "a")]);
-    let total = "sum by (namespace, fleet) (rate(fleetscope_tasks_total{namespace=\"agents\",fleet!=\"\",task=\"merge\"}[5m]))";
+    let total =
+        "sum by (namespace, fleet) (rate(fleetscope_tasks_total{namespace=\"agents\",fleet!=\"\",task=\"merge\"}[5m]))";
     let good = total.replace("task=\"merge\"", "task=\"merge\",result=~\"success\"");
     let m = "{slo=\"merges\",policy=\"agents/nightly\"}";
     let of = |rule: &Rule| (rule.record.clone().or(rule.alert.clone()).unwrap(), rule.expr.clone());
     let dense = |w: &str| {
-        let sums = format!("sum_over_time(fleetscope:slo_good:rate5m{m}[{w}]) / (sum_over_time(fleetscope:slo_total:rate5m{m}[{w}]) > 0)");
+        let sums = format!(
+            "sum_over_time(fleetscope:slo_good:rate5m{m}[{w}]) / (sum_over_time(fleetscope:slo_total:rate5m{m}[{w}]) > 0)"
+        );
         (format!("fleetscope:slo_errors:ratio_rate{w}"), format!("clamp_min(1 - {sums}, 0)"))
     };
     let sparse = |w: &str| {
@@ -164,7 +174,9 @@ fn an_slo_records_two_rates_and_derives_the_rest() {
     };
     let owned = |name: &str, expr: String| (name.to_owned(), expr);
     let burn = |long: &str, short: &str, factor: &str| {
-        format!("(\n  fleetscope:slo_errors:ratio_rate{long}{m} > {factor} * 0.001\nand\n  fleetscope:slo_errors:ratio_rate{short}{m} > {factor} * 0.001\n)")
+        format!(
+            "(\n  fleetscope:slo_errors:ratio_rate{long}{m} > {factor} * 0.001\nand\n  fleetscope:slo_errors:ratio_rate{short}{m} > {factor} * 0.001\n)"
+        )
     };
     let expected = [
         owned("fleetscope:slo_total:rate5m", total.to_owned()),
@@ -185,7 +197,10 @@ fn an_slo_records_two_rates_and_derives_the_rest() {
         sparse("1d"),
         sparse("3d"),
         sparse("30d"),
-        owned("fleetscope:slo_error_budget:remaining_ratio", format!("1 - fleetscope:slo_errors:ratio_rate30d{m} / 0.001")),
+        owned(
+            "fleetscope:slo_error_budget:remaining_ratio",
+            format!("1 - fleetscope:slo_errors:ratio_rate30d{m} / 0.001"),
+        ),
     ];
     assert_eq!(rules.iter().map(of).collect::<Vec<_>>(), expected);
     let identity = texts([("slo", "merges"), ("policy", "agents/nightly")]);
@@ -194,8 +209,10 @@ fn an_slo_records_two_rates_and_derives_the_rest() {
 
 #[test]
 fn a_latency_objective_names_the_bucket_in_both_spellings_and_refuses_what_is_no_bound() {
-    let spec = |threshold: &str| json!({ "catalogue": { "enabled": false }, "slos": [{ "name": "s", "objective": "95", "alerting": false,
-        "indicator": { "callLatency": { "role": "Client", "method": "a.B/C", "thresholdSeconds": threshold } } }] });
+    let spec = |threshold: &str| {
+        json!({ "catalogue": { "enabled": false }, "slos": [{ "name": "s", "objective": "95", "alerting": false,
+        "indicator": { "callLatency": { "role": "Client", "method": "a.B/C", "thresholdSeconds": threshold } } }] })
+    };
     let fleets = [fleet("agents", "a"), SelectedFleet { call_bounds: vec![0.3, 1.0, 2.0], ..fleet("agents", "b") }];
     let policy_of_one = policy(spec("1"));
     let rules = rules_of(Policy::Namespaced(&policy_of_one), &fleets);
@@ -205,7 +222,9 @@ fn a_latency_objective_names_the_bucket_in_both_spellings_and_refuses_what_is_no
     let faults = groups(&input(Policy::Namespaced(&of_half), &fleets, &[])).unwrap_err();
     assert_eq!(
         faults.iter().map(ToString::to_string).collect::<Vec<_>>(),
-        ["spec.slos[0].indicator.callLatency.thresholdSeconds: 0.5 s is no bound of the histogram rpc_client_call_duration_seconds: set one of 1"]
+        [
+            "spec.slos[0].indicator.callLatency.thresholdSeconds: 0.5 s is no bound of the histogram rpc_client_call_duration_seconds: set one of 1"
+        ]
     );
     let of_half = groups(&input(Policy::Namespaced(&of_half), &fleets[..1], &[])).unwrap().0;
     assert!(serde_json::to_string(&of_half).unwrap().contains("le=\\\"0.5\\\""));
@@ -213,7 +232,9 @@ fn a_latency_objective_names_the_bucket_in_both_spellings_and_refuses_what_is_no
 
 #[test]
 fn a_budget_of_a_week_is_the_sum_of_seven_days() {
-    let policy = policy(json!({ "catalogue": { "enabled": false }, "budgets": [{ "name": "weekly", "limit": "0100.50", "period": "Week" }] }));
+    let policy = policy(
+        json!({ "catalogue": { "enabled": false }, "budgets": [{ "name": "weekly", "limit": "0100.50", "period": "Week" }] }),
+    );
     let rules = rules_of(Policy::Namespaced(&policy), &[fleet("agents", "a")]);
     let cost = "{namespace=\"agents\",fleet!=\"\",currency=\"USD\"}";
     let past = |series: &str, times: u32, unit: &str| {
@@ -237,7 +258,10 @@ fn a_budget_of_a_week_is_the_sum_of_seven_days() {
         ),
         ("FleetBudgetNearlySpent", format!("{spent} >= 0.8 * 100.5")),
         ("FleetBudgetSpent", format!("{spent} >= 100.5")),
-        ("FleetBudgetForecastOver", format!("{} > 100.5\nunless\n{spent} >= 100.5", spent.replace("spent", "forecast"))),
+        (
+            "FleetBudgetForecastOver",
+            format!("{} > 100.5\nunless\n{spent} >= 100.5", spent.replace("spent", "forecast")),
+        ),
     ];
     assert_eq!(rules.iter().map(of).collect::<Vec<_>>(), expected.map(|(name, expr)| (name.to_owned(), expr)));
     let labels = texts([
@@ -281,7 +305,14 @@ fn a_policy_of_a_namespace_records_what_it_covers() {
         "vector(1)",
         texts([("namespace", "agents"), ("fleet", "a"), ("policy", "agents/nightly")]),
     );
-    assert_eq!(groups[0], Group { name: "AlertPolicy/agents/nightly/covered".to_owned(), interval: "30s".to_owned(), rules: vec![covered] });
+    assert_eq!(
+        groups[0],
+        Group {
+            name: "AlertPolicy/agents/nightly/covered".to_owned(),
+            interval: "30s".to_owned(),
+            rules: vec![covered]
+        }
+    );
     let alerts = groups.iter().flat_map(|group| &group.rules).filter(|rule| rule.alert.is_some());
     assert!(alerts.into_iter().all(|rule| rule.expr.contains("namespace=\"agents\",fleet=\"a\"")));
 }
@@ -311,7 +342,8 @@ fn a_policy_of_500_large_rules_is_split_into_objects_below_the_limit() {
     policy.metadata = ObjectMeta { name: Some("n".repeat(253)), ..policy.metadata };
     let fleets = [fleet("agents", "a")];
     for installed in [Installed::all(), Installed::default()] {
-        let rendered = desired(&input(Policy::Namespaced(&policy), &fleets, catalogue::alerts()), &site(), installed).unwrap();
+        let rendered =
+            desired(&input(Policy::Namespaced(&policy), &fleets, catalogue::alerts()), &site(), installed).unwrap();
         assert!(rendered.objects.len() > 5);
         let mut names = BTreeSet::new();
         for object in &rendered.objects {
@@ -324,13 +356,22 @@ fn a_policy_of_500_large_rules_is_split_into_objects_below_the_limit() {
 
 #[test]
 fn a_fleet_has_its_recordings_and_its_info() {
-    let groups = recordings::fleet_recordings("agents", "a", "Generic", catalogue::recordings(), vec![Rule::record("c", "d", Texts::new())]);
+    let groups = recordings::fleet_recordings(
+        "agents",
+        "a",
+        "Generic",
+        catalogue::recordings(),
+        vec![Rule::record("c", "d", Texts::new())],
+    );
     let info = Rule::record(
         "fleet:info:one",
         "vector(1)",
         texts([("namespace", "agents"), ("fleet", "a"), ("profile", "Generic")]),
     );
-    assert_eq!(groups[0], Group { name: "AgentFleet/agents/a/info".to_owned(), interval: "30s".to_owned(), rules: vec![info] });
+    assert_eq!(
+        groups[0],
+        Group { name: "AgentFleet/agents/a/info".to_owned(), interval: "30s".to_owned(), rules: vec![info] }
+    );
     let rules: Vec<&Rule> = groups.iter().flat_map(|group| &group.rules).collect();
     assert_eq!(rules.len(), catalogue::recordings().len() + 2);
     let about = |rule: &&Rule| rule.expr.contains("namespace=\"agents\",fleet=\"a\"");
@@ -343,12 +384,18 @@ fn the_sample_with_every_field_is_rendered() {
     let mut object = read(include_str!("../../../tests/samples/alert-policy-everything.yaml"));
     object["metadata"]["namespace"] = json!("agents");
     let policy: AlertPolicy = admit_as(&object).unwrap();
-    let rendered =
-        desired(&input(Policy::Namespaced(&policy), &[fleet("agents", "a")], catalogue::alerts()), &site(), Installed::all());
+    let rendered = desired(
+        &input(Policy::Namespaced(&policy), &[fleet("agents", "a")], catalogue::alerts()),
+        &site(),
+        Installed::all(),
+    );
     assert_eq!(rendered.map(|rendered| (rendered.objects.len(), rendered.warnings)), Ok((1, Vec::new())));
     let object = read(include_str!("../../../tests/samples/cluster-alert-policy-everything.yaml"));
     let policy: ClusterAlertPolicy = admit_as(&object).unwrap();
-    let rendered =
-        desired(&input(Policy::Cluster(&policy), &[fleet("agents", "a")], catalogue::alerts()), &site(), Installed::all());
+    let rendered = desired(
+        &input(Policy::Cluster(&policy), &[fleet("agents", "a")], catalogue::alerts()),
+        &site(),
+        Installed::all(),
+    );
     assert_eq!(rendered.map(|rendered| (rendered.objects.len(), rendered.warnings)), Ok((1, Vec::new())));
 }

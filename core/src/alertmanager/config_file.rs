@@ -22,12 +22,14 @@ pub fn text(policies: &[Policy<'_>]) -> Option<String> {
     if policies.is_empty() {
         return None;
     }
+    Some(head(&policies) + &yaml(&file(&policies)))
+}
+
+fn yaml(file: &Value) -> String {
     let mut quoted = serde_saphyr::SerializerOptions::default();
     // Each text is quoted: a label's value may be `yes` or `1e3`, which YAML would read as something else.
     quoted.quote_all = true;
-    let yaml = serde_saphyr::to_string_with_options(&file(&policies), quoted)
-        .expect("JSON of strings, numbers and lists is YAML");
-    Some(head(&policies) + &yaml)
+    serde_saphyr::to_string_with_options(file, quoted).expect("JSON of strings, numbers and lists is YAML")
 }
 
 /// Comments on what the file needs.

@@ -272,7 +272,7 @@ fn holds(matcher: &Value, value: &str) -> bool {
 
 fn route_of(fleets: Vec<String>, alerts: Vec<String>, severities: Vec<Severity>) -> Value {
     let receiver: Receiver = serde_json::from_value(json!({ "name": "a", "webhook": { "url": "http://h/" } })).unwrap();
-    let route = Route { fleets, alerts, severities, ..Route::to("a") };
+    let route = Route { severities, fleets, alerts, ..Route::to("a") };
     let routing = Routing { receivers: vec![receiver], routes: vec![route], ..Routing::default() };
     config_object::spec(&policy(&routing)).unwrap()["route"]["routes"][0].clone()
 }

@@ -115,19 +115,33 @@ fn check(schema: &Value, value: &Value, path: &mut String, root: bool, faults: &
             "maxLength" if length(value) > wanted.as_u64() => fault(format!("must have at most {wanted} characters")),
             "minItems" if length(value) < wanted.as_u64() => fault(format!("must have at least {wanted} items")),
             "maxItems" if length(value) > wanted.as_u64() => fault(format!("must have at most {wanted} items")),
+            "minProperties" if length(value) < wanted.as_u64() => fault(format!("must have at least {wanted} keys")),
             "maxProperties" if length(value) > wanted.as_u64() => fault(format!("must have at most {wanted} keys")),
-            "pattern" if !matches(wanted, value) => fault(format!("must match {wanted}")),
+            // An integer where `x-kubernetes-int-or-string` allows one has no pattern.
+            "pattern" if value.is_string() && !matches(wanted, value) => fault(format!("must match {wanted}")),
             "format" if wanted == "int32" && value.as_i64().is_none_or(|v| i32::try_from(v).is_err()) => {
                 fault("must be a number of 32 bits".to_owned());
             }
+            "anyOf" if !schemas(wanted).any(|schema| fits(schema, value)) => {
+                fault("must be one of several forms".to_owned());
+            }
+            "allOf" if !schemas(wanted).all(|schema| fits(schema, value)) => {
+                fault("must be of all of several forms".to_owned());
+            }
+            "x-kubernetes-list-type" if wanted == "set" && has_twice(value) => {
+                fault("must not have an item twice".to_owned());
+            }
             "type"
             | "enum"
+            | "anyOf"
+            | "allOf"
             | "minimum"
             | "maximum"
             | "minLength"
             | "maxLength"
             | "minItems"
             | "maxItems"
+            | "minProperties"
             | "maxProperties"
             | "pattern"
             | "format"
@@ -178,6 +192,22 @@ fn check_object(
             None => faults.push(Fault { path: path.clone(), message: "unknown field".to_owned() }),
         });
     }
+}
+
+fn schemas(list: &Value) -> impl Iterator<Item = &Value> {
+    list.as_array().into_iter().flatten()
+}
+
+/// Whether a value is as one part of `anyOf` or `allOf` says.
+fn fits(schema: &Value, value: &Value) -> bool {
+    let mut faults = Vec::new();
+    check(schema, value, &mut String::new(), false, &mut faults);
+    faults.is_empty()
+}
+
+fn has_twice(list: &Value) -> bool {
+    let items = list.as_array().map(Vec::as_slice).unwrap_or_default();
+    items.iter().enumerate().any(|(i, item)| items[..i].contains(item))
 }
 
 /// Runs `f` with a longer path.

@@ -71,6 +71,20 @@ pub struct AgentFleetSpec {
     /// How Prometheus scrapes the fleet's series from the node agents. Default: a monitor every 15 s.
     #[serde(default)]
     pub scrape: ScrapeSpec,
+    /// A dashboard of the fleet's own, beside those for all fleets that the chart installs: `None`, or `Overview`, in a ConfigMap that
+    /// Grafana's sidecar finds (label `grafana_dashboard: "1"`), with the thresholds of the fleet's profile. Default None.
+    #[serde(default)]
+    pub dashboard: FleetDashboard,
+}
+
+/// A dashboard of a fleet's own.
+#[derive(Clone, Copy, Debug, Default, Deserialize, Eq, PartialEq, Serialize, schemars::JsonSchema)]
+pub enum FleetDashboard {
+    /// None.
+    #[default]
+    None,
+    /// The overview, bound to this fleet.
+    Overview,
 }
 
 /// Which processes are tasks, and how their exit codes read.
@@ -259,7 +273,7 @@ pub struct AgentFleetStatus {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(range(min = 0))]
     pub observed_generation: Option<i64>,
-    /// `Ready`, `Accepted`, `Programmed`, `NodesReady`, `Degraded`.
+    /// `Ready`, `Accepted`, `Programmed`, `Selected`, `NodesReady`, `Degraded`.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     #[schemars(schema_with = "schema::conditions")]
     pub conditions: Vec<Condition>,

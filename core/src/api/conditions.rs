@@ -61,7 +61,7 @@ words! {
         NoPodsSelected = "NoPodsSelected",
         /// Ready is False, Programmed is True: the spec says suspend, and nothing is made or recorded.
         Suspended = "Suspended",
-        /// Ready is False: Accepted is.
+        /// Ready is False: Accepted is. Programmed is False: what was made of the last accepted spec stays.
         NotAccepted = "NotAccepted",
         /// Ready is False: Programmed is.
         NotProgrammed = "NotProgrammed",
@@ -207,6 +207,25 @@ pub fn ready(facts: &[Fact], suspended: bool, agents: usize) -> Fact {
     Fact::new(ConditionType::Ready, true, Reason::Observed, agents)
 }
 
+/// Ready of a policy (a price list), as it follows from the other facts; `good` is what is said when nothing is wrong. Whether a
+/// Prometheus selects what was made is not ours to bring about: the message says it, and Ready stays.
+pub fn policy_ready(facts: &[Fact], suspended: bool, good: &str) -> Fact {
+    if suspended {
+        let message = "it is suspended: what was generated is removed";
+        return Fact::new(ConditionType::Ready, false, Reason::Suspended, message);
+    }
+    for (kind, reason) in
+        [(ConditionType::Accepted, Reason::NotAccepted), (ConditionType::Programmed, Reason::NotProgrammed)]
+    {
+        if let Some(fact) = facts.iter().find(|f| f.kind == kind && f.status != Status::True) {
+            return Fact::new(ConditionType::Ready, fact.status, reason, format!("{}: {}", fact.reason, fact.message));
+        }
+    }
+    let unselected = facts.iter().find(|f| f.kind == ConditionType::Selected && f.status != Status::True);
+    let unselected = unselected.map_or(String::new(), |fact| format!("; {}: {}", fact.reason, fact.message));
+    Fact::new(ConditionType::Ready, true, Reason::Observed, format!("{good}{unselected}"))
+}
+
 /// The longest start of `text` that has at most `max` bytes and ends between characters.
 fn cut(text: &str, max: usize) -> &str {
     &text[..text.floor_char_boundary(max)]
@@ -325,5 +344,21 @@ mod tests {
             Fact::new(ConditionType::Ready, false, Reason::NotProgrammed, "NameConflict: monitor x is not ours")
         );
         assert_eq!(ready(&facts, true, 3).reason, Reason::Suspended);
+    }
+
+    #[test]
+    fn a_policy_is_ready_though_nobody_selects_what_it_made_and_says_so() {
+        let mut facts = vec![
+            Fact::new(ConditionType::Accepted, true, Reason::Valid, ""),
+            Fact::new(ConditionType::Programmed, true, Reason::Applied, ""),
+            Fact::new(ConditionType::Selected, false, Reason::NotSelected, "add the label release"),
+        ];
+        let ready = policy_ready(&facts, false, "2 fleets are scraped");
+        assert_eq!((ready.status, ready.reason), (Status::True, Reason::Observed));
+        assert_eq!(ready.message, "2 fleets are scraped; NotSelected: add the label release");
+        assert_eq!(policy_ready(&facts, true, "").reason, Reason::Suspended);
+        facts[0] = Fact::new(ConditionType::Accepted, false, Reason::InvalidExpr, "spec.rules[0].expr");
+        let ready = policy_ready(&facts, false, "");
+        assert_eq!((ready.reason, ready.message.as_str()), (Reason::NotAccepted, "InvalidExpr: spec.rules[0].expr"));
     }
 }

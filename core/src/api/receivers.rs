@@ -2,8 +2,8 @@
 //!
 //! [`crate::alertmanager`] makes Alertmanager's configuration of them. A secret is named, never contained: a [`SecretKey`] of
 //! the namespace that the policy's objects are in. One Alertmanager serves many policies, and takes a configuration whole or
-//! not at all; so what a single policy could spoil for all others is refused here: mail without a server, a URL that Go
-//! does not parse, and `$(`, which prometheus-operator's reloader reads as the name of an environment variable.
+//! not at all; so what a single policy could spoil for all others is refused here: mail without a server, an address that Go
+//! does not parse. So is `$(`, in place of which prometheus-operator's reloader puts variables of its own environment.
 #![expect(unreachable_pub, reason = "kube's KubeSchema derives each struct a second time, inside a function")]
 
 mod notifiers;
@@ -12,6 +12,7 @@ mod route;
 use std::collections::BTreeSet;
 
 use kube::KubeSchema;
+use regex::bytes::Regex;
 use serde::{Deserialize, Serialize};
 
 use super::scalars::SecretKey;
@@ -30,6 +31,9 @@ const SUBDOMAIN: &str = "^[a-z0-9]([-a-z0-9]*[a-z0-9])?([.][a-z0-9]([-a-z0-9]*[a
 const TEXT: &str = "^([^$]|[$]+[^$(])*[$]*$";
 /// A URL that every Go parses: a host by name or IPv4 address, a port, and printable ASCII without `$`.
 const URL: &str = "^https?://[A-Za-z0-9]([-A-Za-z0-9.]*[A-Za-z0-9])?(:[0-9]{1,5})?([/?]([!-#&-~]|%[0-9A-Fa-f]{2})*)?$";
+
+/// A URL in a Secret: as [`URL`], and with user name, password and `$`.
+const SECRET_URL: &str = "^https?://(([-A-Za-z0-9._:~!$&'()*+,;=]|%[0-9A-Fa-f]{2})*@)?[A-Za-z0-9]([-A-Za-z0-9.]*[A-Za-z0-9])?(:[0-9]{1,5})?([/?]([!-$&-~]|%[0-9A-Fa-f]{2})*)?$";
 
 /// Who is told of a policy's alerts. Its fields are fields of the policy's spec.
 #[derive(KubeSchema, Clone, Debug, Deserialize, PartialEq, Serialize)]
@@ -110,6 +114,15 @@ pub enum Notifier<'a> {
     Teams(&'a TeamsReceiver),
 }
 
+/// What the value of a key of a Secret has to be.
+#[derive(Clone, Copy, Debug, Eq, Ord, PartialEq, PartialOrd)]
+pub enum Content {
+    /// Anything but nothing.
+    Text,
+    /// A URL of http or https.
+    Url,
+}
+
 // === impl Routing ===
 
 impl Default for Routing {
@@ -135,11 +148,33 @@ impl Receiver {
     }
 }
 
+// === impl Content ===
+
+impl Content {
+    /// What is wrong with a value, if anything is. prometheus-operator takes such a value from a Secret as it is, and then
+    /// has no configuration for anybody; so an object that names it must not be made.
+    pub fn fault(self, value: &[u8]) -> Option<&'static str> {
+        let is_url = |value: &[u8]| Regex::new(SECRET_URL).is_ok_and(|url| url.is_match(value));
+        match (self, value.trim_ascii()) {
+            (_, []) => Some("is empty"),
+            (Self::Url, value) if !is_url(value) => Some("is not a URL of http or https"),
+            _ => None,
+        }
+    }
+}
+
 /// Every key of a Secret that the receivers name, once, in order.
 pub fn secrets(receivers: &[Receiver]) -> Vec<SecretKey> {
-    let named: BTreeSet<&SecretKey> =
+    let mut keys: Vec<SecretKey> = secret_contents(receivers).into_iter().map(|(key, _)| key).collect();
+    keys.dedup();
+    keys
+}
+
+/// The same with what the values have to be, in order. A key that is used for both is there twice.
+pub fn secret_contents(receivers: &[Receiver]) -> Vec<(SecretKey, Content)> {
+    let named: BTreeSet<(&SecretKey, Content)> =
         receivers.iter().filter_map(Receiver::notifier).flat_map(Notifier::secrets).collect();
-    named.into_iter().cloned().collect()
+    named.into_iter().map(|(key, content)| (key.clone(), content)).collect()
 }
 
 pub(super) fn default_true() -> bool {

@@ -117,7 +117,7 @@ pub(super) fn conditions(_: &mut SchemaGenerator) -> Schema {
 }
 
 /// The CRD as it is installed: derived, then without `nullable` and the title that schemars gives the root.
-pub(super) fn finish(mut crd: CustomResourceDefinition) -> CustomResourceDefinition {
+pub fn finish(mut crd: CustomResourceDefinition) -> CustomResourceDefinition {
     for version in &mut crd.spec.versions {
         if let Some(schema) = version.schema.as_mut().and_then(|v| v.open_api_v3_schema.as_mut()) {
             forbid_null(schema);

@@ -71,8 +71,9 @@ pub struct ScrapePolicySpec {
     #[serde(rename = "static")]
     pub static_targets: Vec<StaticTargets>,
     /// Which objects carry it: `Auto` (PodMonitor for pods and ScrapeConfig for static targets where these kinds are installed, else a
-    /// ConfigMap), `PodMonitor`, `ServiceMonitor`, `ScrapeConfig`, or `ConfigMap` (plain scrape configuration). Static targets are in a ScrapeConfig also with
-    /// `PodMonitor` and `ServiceMonitor`. Default Auto.
+    /// ConfigMap), `PodMonitor`, `ServiceMonitor`, `ScrapeConfig`, or `ConfigMap` (plain scrape configuration, where the keys of a Secret
+    /// are files in /etc/prometheus/secrets/NAME; it has no oauth2 and no scrapeClass). Static targets are in a ScrapeConfig also with `PodMonitor` and
+    /// `ServiceMonitor`. Default Auto.
     #[serde(default)]
     pub output: ScrapePolicyOutput,
     /// Time between two scrapes, `1s` to `1h`. Default 15s.
@@ -98,7 +99,7 @@ pub struct ScrapePolicySpec {
     /// Timestamps that the targets expose are taken. Default true.
     #[serde(default = "on")]
     pub honor_timestamps: bool,
-    /// Redirects are followed. Default true.
+    /// Redirects are followed. A ScrapeConfig always follows them, so `false` is refused where one is made. Default true.
     #[serde(default = "on")]
     pub follow_redirects: bool,
     /// Labels on all series that are scraped, for example `environment: production`. Default none.
@@ -132,7 +133,8 @@ pub struct ScrapePolicySpec {
     /// The format that is taken where a target does not say one. Default: none, the scrape fails.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub fallback_scrape_protocol: Option<ScrapeProtocol>,
-    /// Native histograms are taken where targets have them, and classic ones are kept beside them. Default false.
+    /// Native histograms are taken where targets have them and Prometheus is set to take them, and classic ones are kept beside them.
+    /// Default false.
     #[serde(default)]
     pub native_histograms: bool,
     /// A scrape class of the Prometheus. Default: its own default.
@@ -311,7 +313,7 @@ pub struct ScrapeLimits {
     #[serde(default = "default_value_length")]
     #[schemars(range(min = 0, max = 1_000_000))]
     pub label_value_length: i64,
-    /// Most bytes of a scrape, uncompressed, as `16MB`; `0` is no limit. Default 16MB.
+    /// Most bytes of a scrape, uncompressed, as `16MB`; `0` is no limit. A ScrapeConfig has no such limit. Default 16MB.
     #[serde(default = "default_body")]
     #[schemars(length(min = 1, max = 16), regex(pattern = r"^(0|[0-9]{1,6}([KMG]i?)?B)$"))]
     pub body_size: String,

@@ -48,7 +48,7 @@ pub struct Quiet {
 #[derive(Clone, Debug, Deserialize, Eq, PartialEq)]
 #[serde(deny_unknown_fields)]
 pub struct InputSeries {
-    /// Name and labels. `$fleet` stands for those of [`FLEET`], `$agent` and `$other` for those of two of its agents.
+    /// Name and labels. `$fleet` stands for those of the fleet agents/review, `$agent` and `$other` for those of two of its agents.
     pub series: String,
     /// Its samples, in the notation of promtool.
     pub values: String,

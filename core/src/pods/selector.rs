@@ -4,6 +4,13 @@ use std::collections::BTreeMap;
 
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::{LabelSelector, LabelSelectorRequirement};
 
+use super::view::PodView;
+
+/// Whether a fleet with this selector takes a pod: none takes one that asks to be left out.
+pub fn takes(selector: &LabelSelector, pod: &PodView) -> bool {
+    !pod.opted_out && selects(selector, &pod.labels)
+}
+
 /// Whether a selector takes an object with these labels. An empty selector takes all; an operator that Kubernetes does not
 /// have takes none.
 pub fn selects(selector: &LabelSelector, labels: &BTreeMap<String, String>) -> bool {

@@ -66,6 +66,19 @@ fn a_static_pods_cgroup_carries_its_configurations_hash() {
 }
 
 #[test]
+fn a_pod_that_asks_to_be_left_out_is_in_no_fleet() {
+    let asks = |value: &str| {
+        let meta =
+            json!({"name": "p", "namespace": "ai", "uid": "u", "annotations": {"fleetscope.io/telemetry": value}});
+        parsed(&meta, &json!({"containers": []}), &json!({})).expect("a pod")
+    };
+    for (value, out) in [("false", true), ("true", false), ("no", false), ("", false)] {
+        assert_eq!(asks(value).opted_out, out, "{value}");
+        assert_eq!(takes(&LabelSelector::default(), &asks(value)), !out, "{value}");
+    }
+}
+
+#[test]
 fn workloads_are_what_people_made() {
     let owned = |kind: &str, name: &str, hash: Option<&str>| {
         workload(&PodView {

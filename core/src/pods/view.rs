@@ -11,6 +11,9 @@ const CONTAINERS_MAX: usize = 256;
 /// Most bytes of a state's message that are kept: what tells a port conflict stands in its first sentences.
 const MESSAGE_MAX: usize = 1_024;
 
+/// Annotation of a pod: `false` leaves it out of every fleet.
+pub const TELEMETRY: &str = "fleetscope.io/telemetry";
+
 /// What a container is to its pod.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
@@ -111,6 +114,9 @@ pub struct PodView {
     pub node: String,
     /// Labels.
     pub labels: BTreeMap<String, String>,
+    /// It asks by its annotation [`TELEMETRY`] to be in no fleet.
+    #[serde(default)]
+    pub opted_out: bool,
     /// The pod's main address, empty until it has one.
     pub ip: String,
     /// When it was made, seconds since the epoch.
@@ -170,6 +176,7 @@ impl PodView {
             name,
             node: spec.and_then(|spec| spec.node_name.clone()).unwrap_or_default(),
             labels: meta.labels.clone().unwrap_or_default(),
+            opted_out: meta.annotations.as_ref().and_then(|all| all.get(TELEMETRY)).is_some_and(|said| said == "false"),
             ip: status.and_then(|status| status.pod_ip.clone()).unwrap_or_default(),
             created: meta.creation_timestamp.as_ref().map_or(0, seconds),
             deleting: meta.deletion_timestamp.is_some(),

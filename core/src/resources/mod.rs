@@ -1,8 +1,10 @@
-//! The objects that carry a fleet's scrape configuration, as JSON, with the fields that we own and no others.
+//! The objects that are made of custom resources, as JSON, with the fields that we own and no others.
 //!
-//! In: a fleet and where Fleetscope is installed. Out: one object: a PodMonitor, a ServiceMonitor, or a ConfigMap. The
-//! operator applies it, `fleetscope render` prints it. Each of them selects the *node agents* and asks them for this
-//! fleet's series alone.
+//! In: a custom resource, what it selects, where Fleetscope is installed and which kinds there are. Out: the objects, or what is
+//! wrong with it. The operator applies them, `fleetscope render` prints them.
+//!
+//! A fleet's own object ([`scrape_object`]: a PodMonitor, a ServiceMonitor, or a ConfigMap) selects the *node agents* and asks them
+//! for this fleet's series alone. What the agents expose themselves is scraped by the objects of [`scrape_policy`].
 
 use std::collections::BTreeMap;
 
@@ -14,10 +16,12 @@ use crate::api::AgentFleet;
 use crate::api::agent_fleet::ScrapeOutput;
 
 mod fault;
+pub mod fleet;
 mod kinds;
 pub mod names;
 mod pod_monitor;
 mod scrape_config_map;
+pub mod scrape_policy;
 mod service_monitor;
 
 pub use fault::Fault;
@@ -125,11 +129,12 @@ fn endpoint(fleet: &AgentFleet) -> Value {
         "honorLabels": true,
         "interval": fleet.spec.scrape.interval,
         "scrapeTimeout": fleet.spec.scrape.scrape_timeout,
-        "relabelings": [{
-            "action": "replace",
-            "sourceLabels": ["__meta_kubernetes_pod_node_name"],
-            "targetLabel": "node",
-        }],
+        // `up` and the scrape's other own series say whose they are; the node agents' series do themselves, and win.
+        "relabelings": [
+            { "action": "replace", "sourceLabels": ["__meta_kubernetes_pod_node_name"], "targetLabel": "node" },
+            { "action": "replace", "targetLabel": "namespace", "replacement": namespace(fleet) },
+            { "action": "replace", "targetLabel": "fleet", "replacement": fleet.name_any() },
+        ],
     })
 }
 
@@ -161,6 +166,13 @@ fn metadata(fleet: &AgentFleet, site: &Site) -> Value {
         metadata["ownerReferences"] = json!([owner]);
     }
     metadata
+}
+
+/// A file of Prometheus as text. Each string is quoted: a fleet may be called `yes` or `1e3`, which YAML would read as something else.
+fn yaml(file: &Value) -> String {
+    let mut quoted = serde_saphyr::SerializerOptions::default();
+    quoted.quote_all = true;
+    serde_saphyr::to_string_with_options(file, quoted).expect("JSON of strings, numbers and lists is YAML")
 }
 
 /// The owner reference of a fleet's children, when it has a uid.

@@ -15,7 +15,21 @@ pub fn hashed(name: &str) -> String {
     let start = &name[..name.floor_char_boundary(MAX - 1 - DIGITS)];
     // A label value and a DNS label end with a letter or digit, and no part between dots may end with a dash.
     let start = start.trim_end_matches(['-', '.', '_']);
-    format!("{start}-{}", digits(fnv1a(name.as_bytes())))
+    format!("{start}-{}", digest(name))
+}
+
+/// Eight digits that stand for `text`, in names that have no room for it.
+pub fn digest(text: &str) -> String {
+    digits(fnv1a(text.as_bytes()))
+}
+
+/// A name made of several: the parts, each after a dash, cut where they are too long, and always eight digits of the hash of all of them, so that
+/// neither `a-b` and `c` nor `a` and `b-c` take a name from each other.
+pub fn joined(parts: &[&str]) -> String {
+    let start = parts.join("-");
+    let start = start[..start.floor_char_boundary(MAX - 1 - DIGITS)].trim_end_matches(['-', '.', '_']);
+    // No part has a slash.
+    format!("{start}-{}", digits(fnv1a(parts.join("/").as_bytes())))
 }
 
 /// FNV-1a of 64 bits: stable between versions and machines, which std's hasher is not.
@@ -56,6 +70,14 @@ mod tests {
     fn names_that_differ_at_the_end_only_stay_apart() {
         let names: HashSet<String> = (0..20_000).map(|i| hashed(&format!("{}{i}", "x".repeat(240)))).collect();
         assert_eq!(names.len(), 20_000);
+    }
+
+    #[test]
+    fn parts_are_told_apart_wherever_the_dashes_are() {
+        let names = [["a-b", "c"], ["a", "b-c"], ["a", "b"], ["a-b", ""]].map(|parts| joined(&parts));
+        assert_eq!(names.iter().collect::<HashSet<_>>().len(), 4, "{names:?}");
+        assert_eq!(joined(&["policy", "review"]), "policy-review-lu3omg5m");
+        assert_eq!(joined(&[&"p".repeat(100), "review"]).len(), MAX);
     }
 
     proptest! {

@@ -2,6 +2,7 @@
 //!
 //! Its one key is a file for `scrape_config_files` of prometheus.yml; its entry can also be copied into `scrape_configs`.
 
+use kube::ResourceExt as _;
 use serde_json::{Map, Value, json};
 
 use super::{NODE_AGENT_LABELS, PORT, SCRAPE_CONFIGS, Site};
@@ -9,12 +10,7 @@ use crate::api::AgentFleet;
 
 /// Its fields beside apiVersion, kind and metadata.
 pub(super) fn fields(fleet: &AgentFleet, site: &Site) -> Map<String, Value> {
-    let mut quoted = serde_saphyr::SerializerOptions::default();
-    // Each text is quoted: a fleet may be called `yes` or `1e3`, which YAML would read as something else.
-    quoted.quote_all = true;
-    let yaml = serde_saphyr::to_string_with_options(&file(fleet, site), quoted)
-        .expect("JSON of strings, numbers and lists is YAML");
-    Map::from_iter([("data".to_owned(), json!({ SCRAPE_CONFIGS: yaml }))])
+    Map::from_iter([("data".to_owned(), json!({ SCRAPE_CONFIGS: super::yaml(&file(fleet, site)) }))])
 }
 
 fn file(fleet: &AgentFleet, site: &Site) -> Value {
@@ -34,10 +30,11 @@ fn file(fleet: &AgentFleet, site: &Site) -> Value {
         "relabel_configs": [
             { "action": "drop", "source_labels": ["__meta_kubernetes_pod_phase"], "regex": "(Failed|Succeeded)" },
             { "action": "keep", "source_labels": ["__meta_kubernetes_pod_container_port_name"], "regex": PORT },
-            { "action": "replace", "source_labels": ["__meta_kubernetes_namespace"], "target_label": "namespace" },
             { "action": "replace", "source_labels": ["__meta_kubernetes_pod_name"], "target_label": "pod" },
             { "action": "replace", "source_labels": ["__meta_kubernetes_pod_container_name"], "target_label": "container" },
             { "action": "replace", "source_labels": ["__meta_kubernetes_pod_node_name"], "target_label": "node" },
+            { "action": "replace", "target_label": "namespace", "replacement": super::namespace(fleet) },
+            { "action": "replace", "target_label": "fleet", "replacement": fleet.name_any() },
         ],
     });
     if fleet.spec.scrape.sample_limit > 0 {

@@ -67,11 +67,11 @@ fn golden_monitor(kind: &str, endpoints: &str) -> Value {
                 "honorLabels": true,
                 "interval": "15s",
                 "scrapeTimeout": "10s",
-                "relabelings": [{
-                    "action": "replace",
-                    "sourceLabels": ["__meta_kubernetes_pod_node_name"],
-                    "targetLabel": "node",
-                }],
+                "relabelings": [
+                    { "action": "replace", "sourceLabels": ["__meta_kubernetes_pod_node_name"], "targetLabel": "node" },
+                    { "action": "replace", "targetLabel": "namespace", "replacement": "agents" },
+                    { "action": "replace", "targetLabel": "fleet", "replacement": "review" },
+                ],
             }],
         },
     })

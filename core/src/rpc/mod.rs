@@ -33,7 +33,7 @@
 //! - `connection`: directions and header tables; `tracker`, `lru`: all connections
 //! - `saved` in several of them: what another process needs to go on ([`Tracker::checkpoint`], [`Tracker::restore`])
 //! - `series`: from calls to series
-//! - `settings`, `glob`: what a fleet says about its calls
+//! - `settings`: what a fleet says about its calls
 //! - `rows`: what the CLI reads of the series
 
 mod assembly;
@@ -42,7 +42,6 @@ mod calls;
 mod connection;
 mod counts;
 mod frame;
-mod glob;
 mod header_block;
 mod lru;
 mod requests;

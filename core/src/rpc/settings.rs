@@ -1,7 +1,7 @@
 //! What a fleet says about its calls, ready for use.
 
-use super::glob::Glob;
 use crate::api::agent_fleet::GrpcSpec;
+use crate::glob::Glob;
 use crate::series::Layout;
 
 /// What a fleet says about its calls. Another value, even an equal one, stands for an edited fleet.

@@ -1,18 +1,18 @@
 //! What the operator made: one watch per kind, which runs while the kind is installed.
 //!
-//! A kind of prometheus-operator may be absent, come later, or go. Each is followed through its definition (CRD): the watch of
-//! its objects starts and stops with it, and its errors stay in it: kube's `Controller::owns` would slow down every fleet
-//! while a kind is absent (measured: half of all reconciles over 32 s late).
+//! Of each object only a digest of our own fields is kept, and whose it is: 20,000 rule files would be gigabytes.
 
+mod digest;
 mod store;
 mod watch;
 
 use std::sync::Mutex;
 
-use fleetscope_core::resources::ChildKind;
-use kube::core::{ApiResource, GroupVersionKind};
+use fleetscope_core::resources::{ChildKind, Installed};
+use kube::core::{ApiResource, DynamicObject, GroupVersionKind};
 
-pub use store::{Child, Store};
+pub use digest::{of_desired, of_object};
+pub use store::{Child, Place, Store};
 pub use watch::watch;
 
 use crate::context::lock;
@@ -53,20 +53,40 @@ impl Children {
         lock(self.state(kind)).availability.clone()
     }
 
+    /// Whether something is known about a kind.
+    pub fn knows(&self, kind: ChildKind) -> bool {
+        !matches!(lock(self.state(kind)).availability, Availability::Unknown | Availability::Starting)
+    }
+
     /// Whether something is known about every kind.
     pub fn known(&self) -> bool {
-        let known = |a| !matches!(a, Availability::Unknown | Availability::Starting);
-        ChildKind::ALL.into_iter().all(|kind| known(self.availability(kind)))
+        ChildKind::ALL.into_iter().all(|kind| self.knows(kind))
+    }
+
+    /// The kinds whose objects can be made and are seen.
+    pub fn installed(&self) -> Installed {
+        let ready = |kind: &ChildKind| lock(self.state(*kind)).availability == Availability::Ready;
+        ChildKind::ALL.into_iter().filter(ready).fold(Installed::default(), Installed::with)
     }
 
     /// An object.
-    pub fn get(&self, kind: ChildKind, namespace: &str, name: &str) -> Option<std::sync::Arc<Child>> {
-        lock(self.state(kind)).store.get(namespace, name)
+    pub fn get(&self, kind: ChildKind, place: &Place) -> Option<Child> {
+        lock(self.state(kind)).store.get(place).cloned()
     }
 
-    /// Objects of a namespace that a fleet owns, by its uid.
-    pub fn owned(&self, kind: ChildKind, namespace: &str, uid: &str) -> Vec<std::sync::Arc<Child>> {
-        lock(self.state(kind)).store.owned(namespace, uid)
+    /// Objects that the owner with this uid controls.
+    pub fn owned(&self, kind: ChildKind, uid: &str) -> Vec<(Place, Child)> {
+        lock(self.state(kind)).store.owned(uid)
+    }
+
+    /// An object has this version by our own doing: the watch will show it, and that is no news.
+    pub fn wrote(&self, kind: ChildKind, place: &Place, object: &DynamicObject) {
+        lock(self.state(kind)).store.wrote(place, object);
+    }
+
+    /// An object was compared in full and is as desired, although its digest is another: the API server fills in defaults.
+    pub fn compared(&self, kind: ChildKind, place: &Place, desired: u64, object: u64) {
+        lock(self.state(kind)).store.compared(place, desired, object);
     }
 
     /// Sets the availability, and tells whether it changed.
@@ -85,5 +105,6 @@ impl Children {
 
 /// How the API names a kind.
 pub fn api_resource(kind: ChildKind) -> ApiResource {
-    ApiResource::from_gvk_with_plural(&GroupVersionKind::gvk(kind.group(), "v1", kind.as_str()), kind.plural())
+    let gvk = GroupVersionKind::gvk(kind.group(), kind.version(), kind.as_str());
+    ApiResource::from_gvk_with_plural(&gvk, kind.plural())
 }

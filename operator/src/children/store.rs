@@ -1,119 +1,200 @@
-//! Objects of one kind that carry our label. Pure: watch events in, the fleets that they concern out.
+//! Objects of one kind that carry our label. Pure: watch events in, the owners that they concern out.
 
-use std::collections::{BTreeMap, BTreeSet};
-use std::sync::Arc;
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::OwnerReference;
 use kube::ResourceExt as _;
 use kube::core::DynamicObject;
 use kube::runtime::watcher::Event;
+use serde_json::Value;
 
-use fleetscope_core::api::GROUP;
+use super::digest;
+use crate::owner::{OwnerKey, OwnerKind};
 
-use crate::requeue::FleetKey;
+/// Namespace and name of an object.
+pub type Place = (String, String);
 
-/// An object as the API server last showed it.
+/// What is kept of an object.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Child {
-    /// The object, without `managedFields`.
-    pub object: DynamicObject,
+    /// Its uid.
+    pub uid: String,
+    /// Its version.
+    pub resource_version: String,
+    /// Uid of its controller.
+    pub controller: Option<String>,
+    /// Its deletion was asked for.
+    pub deleting: bool,
+    /// Digest of our fields in it.
+    pub digest: u64,
+    /// `status.bindings`, where prometheus-operator writes who takes it, without times; as text, for it is read rarely.
+    pub bindings: Option<Box<str>>,
+    /// Its controller, if that is of our kinds: also one that was made again under the same name has to look at it.
+    owner: Option<OwnerKey>,
+    /// The digest of what is desired with which it was compared in full, and was as desired.
+    compared: Option<u64>,
 }
 
 /// All objects of one kind.
 #[derive(Debug, Default)]
 pub struct Store {
-    by_name: BTreeMap<(String, String), Arc<Child>>,
-    listed: Option<BTreeSet<(String, String)>>,
+    by_place: BTreeMap<Place, Child>,
+    by_controller: HashMap<String, BTreeSet<Place>>,
+    listed: Option<BTreeSet<Place>>,
+    /// Versions that we wrote ourselves and that the watch has not shown yet.
+    written: HashMap<Place, String>,
 }
 
 // === impl Child ===
 
 impl Child {
-    /// Of an object.
-    pub fn of(mut object: DynamicObject) -> Self {
-        object.metadata.managed_fields = None;
-        Self { object }
+    /// Of an object, with its `managedFields`.
+    pub fn of(object: &DynamicObject) -> Self {
+        let controller = object.owner_references().iter().find(|owner| owner.controller == Some(true));
+        Self {
+            uid: object.uid().unwrap_or_default(),
+            resource_version: object.resource_version().unwrap_or_default(),
+            controller: controller.map(|owner| owner.uid.clone()),
+            deleting: object.metadata.deletion_timestamp.is_some(),
+            digest: digest::of_object(object),
+            bindings: bindings(object),
+            owner: controller.and_then(|owner| owner_key(object, owner)),
+            compared: None,
+        }
     }
 
-    /// Its controller.
-    pub fn controller(&self) -> Option<&OwnerReference> {
-        self.object.owner_references().iter().find(|owner| owner.controller == Some(true))
+    /// What of it its owner looks at.
+    fn facts(&self) -> (&str, Option<&str>, bool, u64, Option<&str>) {
+        (&self.uid, self.controller.as_deref(), self.deleting, self.digest, self.bindings.as_deref())
     }
 
-    /// Whether the fleet with this uid controls it.
-    pub fn controlled_by(&self, uid: &str) -> bool {
-        self.controller().is_some_and(|owner| owner.uid == uid)
+    /// Whether the owner with this uid controls it, and our fields in it are those of the desired object with this digest.
+    pub fn is(&self, uid: &str, desired: u64) -> bool {
+        self.controller.as_deref() == Some(uid) && (self.digest == desired || self.compared == Some(desired))
     }
+}
 
-    fn key(&self) -> (String, String) {
-        (self.object.namespace().unwrap_or_default(), self.object.name_any())
+fn bindings(object: &DynamicObject) -> Option<Box<str>> {
+    let mut bindings = object.data.pointer("/status/bindings")?.clone();
+    for condition in
+        bindings.as_array_mut()?.iter_mut().filter_map(|binding| binding.get_mut("conditions")?.as_array_mut())
+    {
+        for condition in condition.iter_mut().filter_map(Value::as_object_mut) {
+            condition.remove("lastTransitionTime");
+        }
     }
+    Some(bindings.to_string().into())
+}
 
-    /// The fleet that controls it, by name: also one that was made again under the same name has to look at it.
-    fn fleet(&self) -> Option<FleetKey> {
-        let ours =
-            |owner: &&OwnerReference| owner.kind == "AgentFleet" && owner.api_version.split('/').next() == Some(GROUP);
-        let owner = self.controller().filter(ours)?;
-        Some(FleetKey::new(self.object.namespace()?, &owner.name))
-    }
+fn owner_key(object: &DynamicObject, owner: &OwnerReference) -> Option<OwnerKey> {
+    Some(OwnerKey::new(OwnerKind::of(owner)?, object.namespace()?, &owner.name))
+}
+
+fn place(object: &DynamicObject) -> Place {
+    (object.namespace().unwrap_or_default(), object.name_any())
 }
 
 // === impl Store ===
 
 impl Store {
-    /// Takes in an event, and gives the fleets whose children changed.
-    pub fn handle(&mut self, event: Event<DynamicObject>) -> Vec<FleetKey> {
+    /// Takes in an event, and gives the owners whose children changed.
+    pub fn handle(&mut self, event: Event<DynamicObject>) -> Vec<OwnerKey> {
         match event {
             Event::Init => {
                 self.listed = Some(BTreeSet::new());
                 Vec::new()
             }
             Event::InitApply(object) => {
-                let child = Child::of(object);
                 if let Some(listed) = &mut self.listed {
-                    listed.insert(child.key());
+                    listed.insert(place(&object));
                 }
-                self.put(child)
+                self.put(&object)
             }
-            Event::Apply(object) => self.put(Child::of(object)),
+            Event::Apply(object) => self.put(&object),
             Event::Delete(object) => {
-                let child = Child::of(object);
-                let before = self.by_name.remove(&child.key());
-                child.fleet().into_iter().chain(before.and_then(|before| before.fleet())).collect()
+                let before = self.remove(&place(&object));
+                owners(Child::of(&object).owner, before.and_then(|before| before.owner))
             }
             Event::InitDone => {
                 let listed = self.listed.take().unwrap_or_default();
-                let gone: Vec<_> = self.by_name.extract_if(.., |key, _| !listed.contains(key)).collect();
-                gone.iter().filter_map(|(_, child)| child.fleet()).collect()
+                let gone: Vec<Place> = self.by_place.keys().filter(|place| !listed.contains(*place)).cloned().collect();
+                gone.iter().filter_map(|place| self.remove(place)?.owner).collect()
             }
         }
     }
 
     /// An object.
-    pub fn get(&self, namespace: &str, name: &str) -> Option<Arc<Child>> {
-        self.by_name.get(&(namespace.to_owned(), name.to_owned())).cloned()
+    pub fn get(&self, place: &Place) -> Option<&Child> {
+        self.by_place.get(place)
     }
 
-    /// Objects of a namespace that the fleet with this uid controls.
-    pub fn owned(&self, namespace: &str, uid: &str) -> Vec<Arc<Child>> {
-        let from = (namespace.to_owned(), String::new());
-        let all = self.by_name.range(from..).take_while(|((ns, _), _)| ns == namespace);
-        all.filter(|(_, child)| child.controlled_by(uid)).map(|(_, child)| Arc::clone(child)).collect()
+    /// Objects that the owner with this uid controls.
+    pub fn owned(&self, uid: &str) -> Vec<(Place, Child)> {
+        let places = self.by_controller.get(uid).into_iter().flatten();
+        places.filter_map(|place| Some((place.clone(), self.by_place.get(place)?.clone()))).collect()
     }
 
-    fn put(&mut self, child: Child) -> Vec<FleetKey> {
-        let child = Arc::new(child);
-        let before = self.by_name.insert(child.key(), Arc::clone(&child));
-        if before.as_ref() == Some(&child) {
-            return Vec::new();
+    /// We wrote this object ourselves: when the watch shows this version, nobody has to look.
+    pub fn wrote(&mut self, place: &Place, object: &DynamicObject) {
+        let version = object.resource_version().unwrap_or_default();
+        if self.by_place.get(place).is_none_or(|child| child.resource_version != version) {
+            self.written.insert(place.clone(), version);
         }
-        let fleets: BTreeSet<FleetKey> = child.fleet().into_iter().chain(before.and_then(|b| b.fleet())).collect();
-        fleets.into_iter().collect()
     }
+
+    /// An object with this digest was compared in full with what is desired, and is as desired.
+    pub fn compared(&mut self, place: &Place, desired: u64, object: u64) {
+        if let Some(child) = self.by_place.get_mut(place).filter(|child| child.digest == object) {
+            child.compared = Some(desired);
+        }
+    }
+
+    fn put(&mut self, object: &DynamicObject) -> Vec<OwnerKey> {
+        let (place, mut child) = (place(object), Child::of(object));
+        let before = self.remove_from_index(&place);
+        if let Some(before) = before.as_ref().filter(|b| (&b.uid, b.digest) == (&child.uid, child.digest)) {
+            child.compared = before.compared;
+        }
+        if let Some(controller) = &child.controller {
+            self.by_controller.entry(controller.clone()).or_default().insert(place.clone());
+        }
+        let own = self.written.get(&place) == Some(&child.resource_version);
+        if own {
+            self.written.remove(&place);
+        }
+        let same = before.as_ref().is_some_and(|before| before.facts() == child.facts());
+        let concerned = owners(child.owner.clone(), before.and_then(|before| before.owner));
+        self.by_place.insert(place, child);
+        if own || same { Vec::new() } else { concerned }
+    }
+
+    fn remove(&mut self, place: &Place) -> Option<Child> {
+        self.written.remove(place);
+        self.remove_from_index(place)
+    }
+
+    fn remove_from_index(&mut self, place: &Place) -> Option<Child> {
+        let child = self.by_place.remove(place)?;
+        if let Some(controller) = &child.controller
+            && let Some(places) = self.by_controller.get_mut(controller)
+        {
+            places.remove(place);
+            if places.is_empty() {
+                self.by_controller.remove(controller);
+            }
+        }
+        Some(child)
+    }
+}
+
+fn owners(now: Option<OwnerKey>, before: Option<OwnerKey>) -> Vec<OwnerKey> {
+    let all: BTreeSet<OwnerKey> = now.into_iter().chain(before).collect();
+    all.into_iter().collect()
 }
 
 #[cfg(test)]
 mod tests {
+    use fleetscope_core::resources::MANAGER;
     use serde_json::json;
 
     use super::*;
@@ -122,17 +203,25 @@ mod tests {
         serde_json::from_value(json!({
             "apiVersion": "monitoring.coreos.com/v1",
             "kind": "PodMonitor",
-            "metadata": { "name": name, "namespace": "ns", "uid": name, "ownerReferences": [{
-                "apiVersion": "fleetscope.io/v1alpha1", "kind": "AgentFleet", "name": owner, "uid": format!("uid-{owner}"),
-                "controller": true,
-            }] },
+            "metadata": {
+                "name": name, "namespace": "ns", "uid": name, "resourceVersion": format!("v{spec}"),
+                "ownerReferences": [{
+                    "apiVersion": "fleetscope.io/v1alpha1", "kind": "AgentFleet", "name": owner, "uid": format!("uid-{owner}"),
+                    "controller": true,
+                }],
+                "managedFields": [{ "manager": MANAGER, "operation": "Apply", "fieldsV1": { "f:spec": {} } }],
+            },
             "spec": spec,
         }))
         .unwrap()
     }
 
-    fn key(name: &str) -> FleetKey {
-        FleetKey::new("ns", name)
+    fn key(name: &str) -> OwnerKey {
+        OwnerKey::fleet("ns", name)
+    }
+
+    fn at(name: &str) -> Place {
+        ("ns".to_owned(), name.to_owned())
     }
 
     #[test]
@@ -141,17 +230,15 @@ mod tests {
         assert_eq!(store.handle(Event::Apply(object("m", "f", 1))), [key("f")]);
         assert_eq!(store.handle(Event::Apply(object("m", "f", 1))), []);
         assert_eq!(store.handle(Event::Apply(object("m", "f", 2))), [key("f")]);
-        assert_eq!(store.owned("ns", "uid-f").len(), 1);
-        assert_eq!(store.owned("ns", "uid-other").len(), 0);
-        assert_eq!(store.owned("n", "uid-f").len(), 0);
+        assert_eq!((store.owned("uid-f").len(), store.owned("uid-other").len()), (1, 0));
     }
 
     #[test]
     fn a_deleted_object_concerns_its_fleet() {
         let mut store = Store::default();
         store.handle(Event::Apply(object("m", "f", 1)));
-        assert!(store.handle(Event::Delete(object("m", "f", 1))).contains(&key("f")));
-        assert_eq!(store.get("ns", "m"), None);
+        assert_eq!(store.handle(Event::Delete(object("m", "f", 1))), [key("f")]);
+        assert_eq!((store.get(&at("m")), store.owned("uid-f").len()), (None, 0));
     }
 
     #[test]
@@ -169,6 +256,7 @@ mod tests {
         let mut store = Store::default();
         store.handle(Event::Apply(object("m", "f", 1)));
         assert_eq!(store.handle(Event::Apply(object("m", "g", 1))), [key("f"), key("g")]);
+        assert_eq!((store.owned("uid-f").len(), store.owned("uid-g").len()), (0, 1));
     }
 
     #[test]
@@ -176,5 +264,66 @@ mod tests {
         let mut foreign = object("m", "f", 1);
         foreign.metadata.owner_references.as_mut().unwrap()[0].api_version = "other.io/v1".to_owned();
         assert_eq!(Store::default().handle(Event::Apply(foreign)), []);
+    }
+
+    #[test]
+    fn an_object_of_a_policy_without_a_namespace_concerns_that_policy() {
+        let mut rule = object("m", "p", 1);
+        rule.metadata.owner_references.as_mut().unwrap()[0].kind = "ClusterAlertPolicy".to_owned();
+        assert_eq!(
+            Store::default().handle(Event::Apply(rule)),
+            [OwnerKey::new(OwnerKind::ClusterAlertPolicy, "", "p")]
+        );
+    }
+
+    #[test]
+    fn what_we_wrote_ourselves_is_no_news_and_what_others_wrote_after_it_is() {
+        let mut store = Store::default();
+        store.wrote(&at("m"), &object("m", "f", 1));
+        assert_eq!(store.handle(Event::Apply(object("m", "f", 1))), []);
+        assert_eq!(store.handle(Event::Apply(object("m", "f", 2))), [key("f")]);
+        // The watch was faster than the answer.
+        store.wrote(&at("m"), &object("m", "f", 2));
+        assert!(store.written.is_empty());
+        // Somebody was faster than the watch.
+        store.wrote(&at("m"), &object("m", "f", 3));
+        assert_eq!(store.handle(Event::Apply(object("m", "f", 4))), [key("f")]);
+        store.handle(Event::Delete(object("m", "f", 4)));
+        assert!(store.written.is_empty());
+    }
+
+    #[test]
+    fn who_takes_an_object_is_news_and_when_is_not() {
+        let mut store = Store::default();
+        let bound = |accepted: &str, time: i32| {
+            let mut object = object("m", "f", 1);
+            object.data["status"] = json!({ "bindings": [{
+                "resource": "prometheuses", "conditions": [{ "status": accepted, "lastTransitionTime": time }],
+            }] });
+            object
+        };
+        store.handle(Event::Apply(object("m", "f", 1)));
+        assert_eq!(store.handle(Event::Apply(bound("True", 1))), [key("f")]);
+        assert_eq!(store.handle(Event::Apply(bound("True", 2))), []);
+        assert_eq!(store.handle(Event::Apply(bound("False", 2))), [key("f")]);
+        let kept = store.get(&at("m")).unwrap().bindings.clone().unwrap();
+        assert_eq!(&*kept, r#"[{"conditions":[{"status":"False"}],"resource":"prometheuses"}]"#);
+    }
+
+    #[test]
+    fn a_comparison_holds_until_the_object_changes() {
+        let mut store = Store::default();
+        store.handle(Event::Apply(object("m", "f", 1)));
+        let digest = store.get(&at("m")).unwrap().digest;
+        assert!(store.get(&at("m")).unwrap().is("uid-f", digest));
+        assert!(!store.get(&at("m")).unwrap().is("uid-g", digest));
+        store.compared(&at("m"), 77, digest);
+        assert!(store.get(&at("m")).unwrap().is("uid-f", 77));
+        store.handle(Event::Apply(object("m", "f", 1)));
+        assert!(store.get(&at("m")).unwrap().is("uid-f", 77));
+        store.handle(Event::Apply(object("m", "f", 2)));
+        assert!(!store.get(&at("m")).unwrap().is("uid-f", 77));
+        store.compared(&at("m"), 78, digest);
+        assert!(!store.get(&at("m")).unwrap().is("uid-f", 78), "that was another state of the object");
     }
 }

@@ -3,22 +3,25 @@
 //! Two questions: did we write what we want now (a stamp of it, in an annotation: so a field that we no longer want is seen, too), and
 //! did nobody change it since (each of our fields has our value).
 
-use std::hash::Hasher as _;
-
 use serde_json::{Value, json};
+
+use crate::fnv::Fnv;
 
 /// Annotation with the stamp of what was applied.
 pub(super) const STAMP: &str = "fleetscope.io/applied";
 
-/// FNV-1a of 64 bits, for std's hasher differs between versions.
-struct Fnv(u64);
-
 /// Adds the stamp to a desired object.
 pub(super) fn stamp(desired: &mut Value) {
-    let mut hash = Fnv(0xcbf2_9ce4_8422_2325);
+    let mut hash = Fnv::default();
     // Maps of serde_json are sorted: equal objects have equal text.
     hash.write(desired.to_string().as_bytes());
-    desired["metadata"]["annotations"] = json!({ STAMP: format!("{:016x}", hash.finish()) });
+    let stamp = json!(format!("{:016x}", hash.finish()));
+    match desired.pointer_mut("/metadata/annotations").and_then(Value::as_object_mut) {
+        Some(annotations) => {
+            annotations.insert(STAMP.to_owned(), stamp);
+        }
+        None => desired["metadata"]["annotations"] = json!({ STAMP: stamp }),
+    }
 }
 
 /// Whether `actual` has each field of the stamped `desired`. Fields that others added stay theirs; owners are not
@@ -36,20 +39,6 @@ fn covers(actual: &Value, desired: &Value) -> bool {
             actual.len() == desired.len() && actual.iter().zip(desired).all(|(have, wanted)| covers(have, wanted))
         }
         (actual, desired) => actual == desired,
-    }
-}
-
-// === impl Fnv ===
-
-impl std::hash::Hasher for Fnv {
-    fn finish(&self) -> u64 {
-        self.0
-    }
-
-    fn write(&mut self, bytes: &[u8]) {
-        for byte in bytes {
-            self.0 = (self.0 ^ u64::from(*byte)).wrapping_mul(0x0100_0000_01b3);
-        }
     }
 }
 
@@ -97,6 +86,26 @@ mod tests {
     fn a_label_that_is_no_longer_wanted_is_not_current() {
         let before = desired(&json!({ "a": "1", "b": "2" }), "15s");
         assert!(!current(&before, &desired(&json!({ "a": "1" }), "15s")));
+    }
+
+    #[test]
+    fn the_stamp_stands_beside_other_annotations_and_covers_them() {
+        let stamped = |folder: &str| {
+            let mut desired = json!({ "metadata": { "annotations": { "grafana_folder": folder } } });
+            stamp(&mut desired);
+            desired
+        };
+        let (a, b) = (stamped("a"), stamped("b"));
+        assert_eq!(a["metadata"]["annotations"]["grafana_folder"], "a");
+        assert_ne!(a["metadata"]["annotations"][STAMP], b["metadata"]["annotations"][STAMP]);
+    }
+
+    #[test]
+    fn defaults_that_the_server_fills_in_below_lists_do_not_count() {
+        let desired = desired(&json!({}), "15s");
+        let mut actual = desired.clone();
+        actual["spec"]["endpoints"][0]["scheme"] = json!("http");
+        assert!(current(&actual, &desired));
     }
 
     #[test]

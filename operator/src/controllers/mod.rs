@@ -1,6 +1,31 @@
 //! Controllers: read, decide by pure functions, write.
+//!
+//! - `kind`: what a kind says about itself; one file per kind beside it
+//! - `control`: the watch of a kind's objects, and who is due
+//! - `turn`: one reconcile, of whichever kind
+//! - `program`: objects as they are wanted, and no others
+//! - `selected`: who takes them
+//! - `announce`: Events
 
-pub mod agent_fleet;
+mod agent_fleet;
+mod alert_policy;
+mod alerts;
+mod announce;
+mod cluster_alert_policy;
 mod compare;
+mod control;
+mod kind;
+mod model_price_list;
 mod program;
+mod scrape_policy;
+mod selected;
 mod status;
+mod turn;
+
+pub(crate) use agent_fleet::Fleet;
+pub(crate) use alert_policy::Alerts;
+pub(crate) use cluster_alert_policy::ClusterAlerts;
+pub(crate) use control::{control, signalled};
+pub(crate) use model_price_list::Prices;
+pub(crate) use scrape_policy::Scrape;
+pub use turn::STATUS_MANAGER;

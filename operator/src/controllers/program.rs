@@ -1,98 +1,115 @@
-//! Makes a fleet's object what the spec says, and removes what it no longer says.
+//! Makes an owner's objects what is wanted, and removes what is no longer wanted.
 //!
-//! Nothing is written that is already so, and nothing is touched that the fleet does not control.
+//! Nothing is written that is already so, and nothing is touched that the owner does not control.
 
-use fleetscope_core::api::AgentFleet;
-use fleetscope_core::api::agent_fleet::{ObjectStatus, ScrapeOutput};
+use std::collections::BTreeSet;
+
+use fleetscope_core::api::agent_fleet::ObjectStatus;
 use fleetscope_core::api::conditions::{ConditionType, Fact, Reason};
-use fleetscope_core::resources::{ChildKind, MANAGER, scrape_name, scrape_object};
+use fleetscope_core::resources::{ChildKind, Desired, MANAGER};
 use kube::api::{DeleteParams, Patch, PatchParams, Preconditions};
-use kube::core::DynamicObject;
+use kube::core::{DynamicObject, Status};
 use kube::{Api, ResourceExt as _};
 use serde_json::{Value, json};
 
 use super::compare;
-use crate::children::{Availability, Child, api_resource};
+use super::kind::cut;
+use crate::children::{Availability, Child, Place, api_resource, of_desired};
 use crate::clock;
 use crate::context::Context;
 use crate::error::Error;
 use crate::metrics::Write;
+use crate::owner::OwnerKey;
 
-/// What became of a fleet's object.
+/// Who wants objects.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Owner<'a> {
+    /// Kind, namespace and name.
+    pub key: &'a OwnerKey,
+    /// Its uid.
+    pub uid: &'a str,
+    /// It is suspended: it wants none.
+    pub suspended: bool,
+}
+
+/// What became of an owner's objects.
 #[derive(Debug)]
-pub(super) struct Programmed {
+pub(crate) struct Programmed {
     /// The condition.
     pub fact: Fact,
-    /// The object, while it is in place.
-    pub object: Option<ObjectStatus>,
+    /// The objects that are in place.
+    pub objects: Vec<ObjectStatus>,
     /// Whether to try again.
     pub retry: bool,
 }
 
-/// Makes it so. None while it is not known yet which kinds are installed: each fleet is woken up when it is.
-pub(super) async fn program(ctx: &Context, fleet: &AgentFleet) -> Result<Option<Programmed>, Error> {
-    if !known(ctx, fleet) {
-        return Ok(None);
-    }
-    let wanted = ChildKind::wanted(fleet, |kind| ctx.children.availability(kind) == Availability::Ready);
-    let applied = match wanted {
-        Some(kind) => apply(ctx, fleet, kind).await,
-        None => Ok(()),
-    };
-    // What is in place stays until its successor is.
-    let pruned = match applied {
-        Ok(()) => prune(ctx, fleet, wanted).await,
-        Err(_) => Ok(()),
-    };
-    let name = scrape_name(&fleet.name_any());
-    let object = wanted.map(|kind| ObjectStatus { kind: kind.as_str().to_owned(), name: name.clone() });
-    let failed = |error: &Error, reason| Fact::new(ConditionType::Programmed, false, reason, error.to_string());
-    Ok(Some(match (applied, pruned) {
-        (Err(Error::NotLeading), _) | (_, Err(Error::NotLeading)) => return Err(Error::NotLeading),
-        (Err(error), _) => {
-            Programmed { fact: failed(&error, error.reason()), object: None, retry: error.is_retryable() }
+/// Makes it so: applies each object, whatever became of the others; and when all are in place, removes the rest.
+pub(crate) async fn program(ctx: &Context, owner: Owner<'_>, desired: Vec<Desired>) -> Result<Programmed, Error> {
+    let keep: BTreeSet<(ChildKind, Place)> = desired.iter().map(|object| (object.kind, place(object))).collect();
+    let (mut objects, mut errors) = (Vec::new(), Vec::new());
+    for object in desired {
+        let status = ObjectStatus { kind: object.kind.as_str().to_owned(), name: object.name.clone() };
+        match apply(ctx, owner, object).await {
+            Ok(()) => objects.push(status),
+            Err(Error::NotLeading) => return Err(Error::NotLeading),
+            Err(error) => errors.push(error),
         }
-        (_, Err(error)) => Programmed { fact: failed(&error, Reason::PartiallyApplied), object, retry: true },
-        (Ok(()), Ok(())) => Programmed { fact: done(fleet, object.as_ref()), object, retry: false },
-    }))
+    }
+    // What is in place stays until its successor is.
+    if errors.is_empty() {
+        match prune(ctx, owner, &keep).await {
+            Err(Error::NotLeading) => return Err(Error::NotLeading),
+            result => errors.extend(result.err()),
+        }
+    }
+    let retry = errors.iter().any(Error::is_retryable);
+    Ok(Programmed { fact: fact(owner, &objects, &errors), objects, retry })
 }
 
-fn done(fleet: &AgentFleet, object: Option<&ObjectStatus>) -> Fact {
-    let (reason, message) = match object {
-        Some(object) => (Reason::Applied, format!("{} {} is in place", object.kind, object.name)),
-        None if fleet.spec.suspend => (Reason::Suspended, "the fleet is suspended: it has no object".to_owned()),
-        None => (Reason::NotRequested, "spec.scrape.output is None".to_owned()),
+fn fact(owner: Owner<'_>, objects: &[ObjectStatus], errors: &[Error]) -> Fact {
+    let told = |reason, message| Fact::new(ConditionType::Programmed, errors.is_empty(), reason, message);
+    let names = |objects: &[ObjectStatus]| {
+        let named: Vec<String> = objects.iter().map(|object| format!("{} {}", object.kind, object.name)).collect();
+        cut(&named, ", ")
     };
-    Fact::new(ConditionType::Programmed, true, reason, message)
+    if !errors.is_empty() {
+        let texts: Vec<String> = errors.iter().map(ToString::to_string).collect();
+        let place = if objects.is_empty() { String::new() } else { format!("; in place: {}", names(objects)) };
+        return told(worst(errors, objects.is_empty()), format!("{}{place}", cut(&texts, ", ")));
+    }
+    match objects {
+        [] if owner.suspended => told(Reason::Suspended, "it is suspended: it has no object".to_owned()),
+        [] => told(Reason::NotRequested, "the spec asks for no object".to_owned()),
+        [object] => told(Reason::Applied, format!("{} {} is in place", object.kind, object.name)),
+        objects => told(Reason::Applied, format!("{} are in place", names(objects))),
+    }
 }
 
-/// Whether enough is known to choose a kind.
-fn known(ctx: &Context, fleet: &AgentFleet) -> bool {
-    let needed: &[ChildKind] = match fleet.spec.scrape.output {
-        ScrapeOutput::PodMonitor => &[ChildKind::PodMonitor],
-        ScrapeOutput::ServiceMonitor => &[ChildKind::ServiceMonitor],
-        ScrapeOutput::ConfigMap => &[ChildKind::ConfigMap],
-        ScrapeOutput::Auto | ScrapeOutput::None => &ChildKind::ALL,
-    };
-    let known =
-        |kind: &ChildKind| !matches!(ctx.children.availability(*kind), Availability::Unknown | Availability::Starting);
-    needed.iter().all(known)
+/// The reason that somebody has to do something about, before those that may pass by themselves.
+fn worst(errors: &[Error], none_in_place: bool) -> Reason {
+    let reasons: Vec<Reason> = errors.iter().map(Error::reason).collect();
+    let lasting = [Reason::NameConflict, Reason::CrdNotInstalled].into_iter().find(|reason| reasons.contains(reason));
+    lasting.unwrap_or(if none_in_place { Reason::ApplyFailed } else { Reason::PartiallyApplied })
 }
 
-async fn apply(ctx: &Context, fleet: &AgentFleet, kind: ChildKind) -> Result<(), Error> {
-    let name = scrape_name(&fleet.name_any());
+fn place(object: &Desired) -> Place {
+    (object.namespace.clone(), object.name.clone())
+}
+
+async fn apply(ctx: &Context, owner: Owner<'_>, object: Desired) -> Result<(), Error> {
+    let (kind, place) = (object.kind, place(&object));
     match ctx.children.availability(kind) {
         Availability::Ready => {}
-        Availability::Failing(why) => return Err(Error::Unseen { kind, name, why }),
-        _ => return Err(Error::NotInstalled { kind, name }),
+        Availability::Failing(why) => return Err(Error::Unseen { kind, name: object.name, why }),
+        _ => return Err(Error::NotInstalled { kind, name: object.name }),
     }
-    let mut desired = scrape_object(kind, fleet, &ctx.site);
+    let mut desired = object.body;
     compare::stamp(&mut desired);
-    let (namespace, uid) = (fleet.namespace().unwrap_or_default(), fleet.uid().unwrap_or_default());
-    if ctx.children.get(kind, &namespace, &name).is_some_and(|child| as_wanted(&child, &uid, &desired)) {
+    let digest = of_desired(&desired);
+    if ctx.children.get(kind, &place).is_some_and(|child| child.is(owner.uid, digest)) {
         return Ok(());
     }
-    let written = write(ctx, kind, &namespace, &name, &uid, desired).await;
+    let written = write(ctx, owner, kind, &place, desired, digest).await;
     match &written {
         Ok(false) => return Ok(()),
         Ok(true) => ctx.metrics.child(kind, Write::Applied),
@@ -100,59 +117,69 @@ async fn apply(ctx: &Context, fleet: &AgentFleet, kind: ChildKind) -> Result<(),
         Err(_) => ctx.metrics.child(kind, Write::Error),
     }
     written?;
-    tracing::info!(kind = kind.as_str(), %namespace, %name, "Applied object");
+    tracing::info!(kind = kind.as_str(), namespace = %place.0, name = %place.1, "Applied object");
     Ok(())
 }
 
 /// Applies after a look at the object itself, for the cache may be behind. False when it is already as wanted.
 async fn write(
     ctx: &Context,
+    owner: Owner<'_>,
     kind: ChildKind,
-    namespace: &str,
-    name: &str,
-    uid: &str,
+    place: &Place,
     mut desired: Value,
+    digest: u64,
 ) -> Result<bool, Error> {
+    let (namespace, name) = place;
     let api = Api::<DynamicObject>::namespaced_with(ctx.client.clone(), namespace, &api_resource(kind));
-    let failed = |verb, source| Error::Api { verb, kind: kind.as_str(), name: name.to_owned(), source };
-    let conflict = || Error::NameConflict { kind, name: name.to_owned() };
-    let live = api.get_opt(name).await.map_err(|source| failed("get", source))?.map(Child::of);
+    let failed = |verb, source| Error::Api { verb, kind: kind.as_str(), name: name.clone(), source };
+    let conflict = || Error::NameConflict { kind, name: name.clone(), owner: owner.key.clone() };
+    let live = api.get_opt(name).await.map_err(|source| failed("get", source))?;
     let exists = live.is_some();
     let mut params = PatchParams::apply(MANAGER);
     if let Some(live) = live {
-        if !live.controlled_by(uid) {
+        let child = Child::of(&live);
+        if child.controller.as_deref() != Some(owner.uid) {
             return Err(conflict());
         }
-        if as_wanted(&live, uid, &desired) {
+        if child.is(owner.uid, digest) || as_wanted(live, &desired) {
+            ctx.children.compared(kind, place, digest, child.digest);
             return Ok(false);
         }
         // Fields that somebody else took are taken back; the uid makes sure that it is this object still.
-        desired["metadata"]["uid"] = json!(live.object.uid());
+        desired["metadata"]["uid"] = json!(child.uid);
         params = params.force();
     }
     leading(ctx)?;
     match api.patch(name, &params, &Patch::Apply(&desired)).await {
-        Ok(_) => Ok(true),
+        Ok(object) => {
+            ctx.children.wrote(kind, place, &object);
+            Ok(true)
+        }
         // Without force, fields of an object that was made by somebody else meanwhile conflict.
-        Err(kube::Error::Api(status)) if status.code == 409 && !exists => Err(conflict()),
+        Err(kube::Error::Api(status)) if !exists && is_taken(&status) => Err(conflict()),
         Err(source) => Err(failed("apply", source)),
     }
 }
 
-/// Deletes what the fleet controls and no longer wants.
-async fn prune(ctx: &Context, fleet: &AgentFleet, wanted: Option<ChildKind>) -> Result<(), Error> {
-    let (namespace, uid) = (fleet.namespace().unwrap_or_default(), fleet.uid().unwrap_or_default());
-    let keep = scrape_name(&fleet.name_any());
+/// Whether a conflict is about fields that somebody else has, and not about two writes at the same time.
+fn is_taken(status: &Status) -> bool {
+    let causes = status.details.iter().flat_map(|details| &details.causes);
+    status.code == 409 && causes.into_iter().any(|cause| cause.reason == "FieldManagerConflict")
+}
+
+/// Deletes what the owner controls and no longer wants.
+async fn prune(ctx: &Context, owner: Owner<'_>, keep: &BTreeSet<(ChildKind, Place)>) -> Result<(), Error> {
     for kind in ChildKind::ALL {
-        for child in ctx.children.owned(kind, &namespace, &uid) {
-            let name = child.object.name_any();
-            if (wanted == Some(kind) && name == keep) || child.object.metadata.deletion_timestamp.is_some() {
+        for (place, child) in ctx.children.owned(kind, owner.uid) {
+            let wanted = (kind, place);
+            if child.deleting || keep.contains(&wanted) {
                 continue;
             }
+            let (namespace, name) = wanted.1;
             leading(ctx)?;
             let api = Api::<DynamicObject>::namespaced_with(ctx.client.clone(), &namespace, &api_resource(kind));
-            let preconditions =
-                Preconditions { uid: child.object.uid(), resource_version: child.object.resource_version() };
+            let preconditions = Preconditions { uid: Some(child.uid), resource_version: Some(child.resource_version) };
             let params = DeleteParams::default().preconditions(preconditions);
             match api.delete(&name, &params).await {
                 Ok(_) => {
@@ -170,12 +197,76 @@ async fn prune(ctx: &Context, fleet: &AgentFleet, wanted: Option<ChildKind>) -> 
     Ok(())
 }
 
-fn as_wanted(child: &Child, uid: &str, desired: &Value) -> bool {
-    let actual = serde_json::to_value(&child.object).expect("an object that was read from JSON is JSON");
-    child.controlled_by(uid) && compare::current(&actual, desired)
+fn as_wanted(mut object: DynamicObject, desired: &Value) -> bool {
+    object.managed_fields_mut().clear();
+    let actual = serde_json::to_value(&object).expect("an object that was read from JSON is JSON");
+    compare::current(&actual, desired)
 }
 
 /// Asked before each write, for a leader that slept may have been replaced.
 pub(super) fn leading(ctx: &Context) -> Result<(), Error> {
     if ctx.gate.open(clock::now()) { Ok(()) } else { Err(Error::NotLeading) }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn owner(key: &OwnerKey, suspended: bool) -> Owner<'_> {
+        Owner { key, uid: "u", suspended }
+    }
+
+    fn objects(names: &[&str]) -> Vec<ObjectStatus> {
+        let object = |name: &&str| ObjectStatus { kind: "PrometheusRule".to_owned(), name: (*name).to_owned() };
+        names.iter().map(object).collect()
+    }
+
+    fn conflict() -> Error {
+        Error::NameConflict { kind: ChildKind::PodMonitor, name: "m".to_owned(), owner: OwnerKey::fleet("ns", "f") }
+    }
+
+    fn slow() -> Error {
+        Error::Slow { after_s: 1 }
+    }
+
+    #[test]
+    fn the_condition_names_what_is_in_place() {
+        let key = OwnerKey::fleet("ns", "f");
+        let text = |suspended, names: &[&str]| {
+            let fact = fact(owner(&key, suspended), &objects(names), &[]);
+            (fact.reason, fact.message)
+        };
+        assert_eq!(text(false, &["a"]), (Reason::Applied, "PrometheusRule a is in place".to_owned()));
+        let (_, many) = text(false, &["a", "b", "c", "d", "e", "f", "g"]);
+        assert!(many.ends_with("PrometheusRule e and 2 more are in place"), "{many}");
+        assert_eq!(text(false, &[]).0, Reason::NotRequested);
+        assert_eq!(text(true, &[]).0, Reason::Suspended);
+    }
+
+    #[test]
+    fn a_conflict_of_two_writes_is_not_a_taken_name() {
+        let status = |code: u16, causes: Value| -> Status {
+            serde_json::from_value(json!({ "status": "Failure", "message": "", "reason": "Conflict", "code": code, "details": { "causes": causes } })).unwrap()
+        };
+        assert!(is_taken(&status(409, json!([{ "reason": "FieldManagerConflict", "field": ".spec" }]))));
+        assert!(!is_taken(&status(409, json!([]))));
+        assert!(!is_taken(&status(500, json!([{ "reason": "FieldManagerConflict" }]))));
+    }
+
+    #[test]
+    fn what_somebody_has_to_do_something_about_is_the_reason() {
+        let key = OwnerKey::fleet("ns", "f");
+        let reason = |names: &[&str], errors: &[Error]| fact(owner(&key, false), &objects(names), errors).reason;
+        assert_eq!(reason(&["a"], &[slow(), conflict()]), Reason::NameConflict);
+        assert_eq!(reason(&["a"], &[slow()]), Reason::PartiallyApplied);
+        assert_eq!(reason(&[], &[slow()]), Reason::ApplyFailed);
+        let absent = Error::NotInstalled { kind: ChildKind::PodMonitor, name: "m".to_owned() };
+        assert_eq!(reason(&["a"], &[absent]), Reason::CrdNotInstalled);
+        let told = fact(owner(&key, false), &objects(&["a"]), &[conflict()]);
+        assert_eq!(
+            told.message,
+            "failed to apply PodMonitor m: an object of that name exists, and AgentFleet ns/f does not control it; \
+             in place: PrometheusRule a"
+        );
+    }
 }

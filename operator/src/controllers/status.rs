@@ -5,12 +5,12 @@ use std::collections::BTreeSet;
 use fleetscope_core::api::AgentFleetStatus;
 use fleetscope_core::api::agent_fleet::{AgentsStatus, NodesStatus, ObjectStatus};
 use fleetscope_core::api::conditions::{ConditionType, Fact, Reason, merge, ready};
-use fleetscope_core::pods::{AgentStatus, agent_status, selects};
+use fleetscope_core::pods::AgentStatus;
 use jiff::Timestamp;
 
 use crate::fleets::Fleets;
+use crate::owner::OwnerKey;
 use crate::pods::Index;
-use crate::requeue::FleetKey;
 
 /// Names in a message, at most; the number of all stands with them.
 const NAMED: usize = 10;
@@ -33,28 +33,28 @@ pub(super) struct Observed {
 }
 
 /// Counts a fleet's pods. None when the fleet is gone.
-pub(super) fn observe(key: &FleetKey, fleets: &Fleets, pods: &Index) -> Option<Observed> {
-    let (own, elders) = fleets.with_elders(key)?;
+pub(super) fn observe(key: &OwnerKey, fleets: &Fleets, pods: &Index) -> Option<Observed> {
+    let own = fleets.get(&key.namespace, &key.name)?;
     let ready = pods.node_agents();
     let mut seen = Observed { targets: count(ready.values().sum()), ..Observed::default() };
     let (mut nodes, mut takers) = (BTreeSet::new(), BTreeSet::new());
-    let selected = pods.namespace(&key.namespace).filter(|pod| selects(&own.selector, &pod.labels));
+    let selected = pods.namespace(&key.namespace).filter(|pod| pod.is_of(&own.selector));
     for pod in selected {
-        if let Some((name, _)) = elders.iter().find(|(_, elder)| selects(&elder.selector, &pod.labels)) {
+        if let Some(holder) = fleets.holder(&key.namespace, &pod.labels).filter(|holder| *holder != key.name) {
             seen.taken += 1;
-            takers.insert((*name).to_owned());
+            takers.insert(holder.to_owned());
             continue;
         }
         seen.agents.total += 1;
-        match agent_status(pod) {
+        match pod.status {
             AgentStatus::Discovered => seen.agents.discovered += 1,
             AgentStatus::Running => seen.agents.running += 1,
             AgentStatus::Stopped => seen.agents.stopped += 1,
             AgentStatus::Failed => seen.agents.failed += 1,
         }
         // A pod that ended for good needs its node no more, and the node may be gone.
-        if !pod.node.is_empty() && !matches!(pod.phase.as_str(), "Succeeded" | "Failed") {
-            nodes.insert(pod.node.as_str());
+        if !pod.node.is_empty() && !pod.over {
+            nodes.insert(&*pod.node);
         }
     }
     seen.uncovered = nodes.iter().filter(|node| !ready.contains_key(**node)).map(|node| (*node).to_owned()).collect();
@@ -64,24 +64,18 @@ pub(super) fn observe(key: &FleetKey, fleets: &Fleets, pods: &Index) -> Option<O
     Some(seen)
 }
 
-/// The status of a fleet that can be read.
+/// The status of a fleet that can be read. `facts` are `Accepted`, `Programmed` and what else is told before the nodes.
 pub(super) fn status(
     before: &AgentFleetStatus,
     generation: Option<i64>,
     suspended: bool,
     seen: &Observed,
-    programmed: Fact,
+    mut facts: Vec<Fact>,
     scrape: Option<ObjectStatus>,
     now: Timestamp,
 ) -> AgentFleetStatus {
-    let rest = [
-        Fact::new(ConditionType::Accepted, true, Reason::Valid, "the spec is valid"),
-        programmed,
-        nodes_ready(seen),
-        degraded(seen),
-    ];
-    let ready = ready(&rest, suspended, usize::try_from(seen.agents.total).unwrap_or_default());
-    let facts: Vec<Fact> = std::iter::once(ready).chain(rest).collect();
+    facts.extend([nodes_ready(seen), degraded(seen)]);
+    facts.insert(0, ready(&facts, suspended, usize::try_from(seen.agents.total).unwrap_or_default()));
     AgentFleetStatus {
         observed_generation: generation,
         conditions: merge(&before.conditions, &facts, generation, now),
@@ -89,23 +83,6 @@ pub(super) fn status(
         nodes: Some(seen.nodes.clone()),
         targets: Some(seen.targets),
         scrape,
-    }
-}
-
-/// The status of a fleet that cannot be read: what was counted before is not shown as if it held.
-pub(super) fn unreadable(
-    before: &AgentFleetStatus,
-    generation: Option<i64>,
-    error: &str,
-    now: Timestamp,
-) -> AgentFleetStatus {
-    let accepted =
-        Fact::new(ConditionType::Accepted, false, Reason::InvalidSpec, format!("the object cannot be read: {error}"));
-    let facts = [ready(std::slice::from_ref(&accepted), false, 0), accepted];
-    AgentFleetStatus {
-        observed_generation: generation,
-        conditions: merge(&before.conditions, &facts, generation, now),
-        ..AgentFleetStatus::default()
     }
 }
 

@@ -1,6 +1,6 @@
 //! The watch of all pods: fills the index, and sends the fleets that a change concerns, each at most once a second.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -11,35 +11,45 @@ use kube::Api;
 use kube::runtime::watcher::{self, Event};
 use kube::runtime::{WatchStreamExt as _, watcher as watch_objects};
 
-use super::Touched;
 use crate::clock;
 use crate::context::{Context, lock};
-use crate::requeue::FleetKey;
+use crate::owner::OwnerKey;
 use crate::throttle::Throttle;
 
 /// A fleet's status follows its pods at most this often.
 const PERIOD: Duration = Duration::from_secs(1);
+/// All fleets show how many node agents there are. While a cluster's node agents are rolled over, that is one write for each fleet in this time.
+const COUNT_PERIOD: Duration = Duration::from_secs(10);
 
 /// Watches pods for ever.
 pub async fn watch(ctx: Arc<Context>) {
     let stream = watch_objects(Api::<Pod>::all(ctx.client.clone()), watcher::Config::default()).default_backoff();
     let mut stream = std::pin::pin!(stream);
-    let mut throttle = Throttle::new(PERIOD);
+    let (mut throttle, mut counts) = (Throttle::new(PERIOD), Throttle::new(COUNT_PERIOD));
     loop {
-        let wait = throttle.next().map(|at| at.saturating_sub(clock::now()));
+        let next = throttle.next().into_iter().chain(counts.next()).min();
+        let wait = next.map(|at| at.saturating_sub(clock::now()));
         tokio::select! {
             event = stream.next() => match event {
                 Some(Ok(event)) => {
                     let Some(event) = trim(event) else { continue };
-                    let touched = lock(&ctx.pods).handle(event);
+                    let (keys, recount) = concerned(&ctx, event);
                     let now = clock::now();
-                    let keys = concerned(&ctx, &touched).into_iter().filter(|key| throttle.offer(key, now));
+                    let keys = keys.into_iter().filter(|key| throttle.offer(key, now));
                     ctx.requeue.push(keys.collect::<Vec<_>>());
+                    if recount && counts.offer(&(), now) {
+                        ctx.requeue.push(lock(&ctx.claims).fleets.all());
+                    }
                 }
                 Some(Err(error)) => ctx.metrics.watch_error("Pod", &error),
                 None => return,
             },
-            () = expire(wait) => ctx.requeue.push(throttle.due(clock::now())),
+            () = expire(wait) => {
+                ctx.requeue.push(throttle.due(clock::now()));
+                if !counts.due(clock::now()).is_empty() {
+                    ctx.requeue.push(lock(&ctx.claims).fleets.all());
+                }
+            }
         }
     }
 }
@@ -51,17 +61,25 @@ async fn expire(wait: Option<Duration>) {
     }
 }
 
-fn concerned(ctx: &Context, touched: &Touched) -> Vec<FleetKey> {
-    let fleets = lock(&ctx.fleets);
+/// The fleets that an event concerns, and whether the number of node agents changed, which all fleets show.
+fn concerned(ctx: &Context, event: Event<PodView>) -> (BTreeSet<OwnerKey>, bool) {
+    let claims = lock(&ctx.claims);
+    let mut pods = lock(&ctx.pods);
+    let touched = pods.handle(event);
     if touched.all {
-        return fleets.all();
+        return (claims.fleets.all().into_iter().collect(), false);
     }
-    let mut keys = Vec::new();
+    let mut keys = BTreeSet::new();
     for (namespace, labels) in &touched.pods {
-        let labels: Vec<&BTreeMap<String, String>> = labels.iter().collect();
-        keys.extend(fleets.concerned(namespace, &labels));
+        let labels: Vec<&BTreeMap<String, String>> = labels.iter().map(|labels| &**labels).collect();
+        keys.extend(claims.fleets.concerned(namespace, &labels));
     }
-    keys
+    if !touched.nodes.is_empty() {
+        for (namespace, labels) in pods.on(&touched.nodes) {
+            keys.extend(claims.fleets.concerned(namespace, &labels.into_iter().collect::<Vec<_>>()));
+        }
+    }
+    (keys, !touched.nodes.is_empty())
 }
 
 /// A pod that lacks what every pod has is left out: no API server sends one.

@@ -127,6 +127,12 @@ impl Server {
         requests
     }
 
+    /// The verbs by which the operators read a resource, each once.
+    pub(crate) fn reads(&self, resource: &str) -> Vec<String> {
+        let reads = self.requests().into_iter().filter(|request| request.resource == resource);
+        reads.map(|request| request.verb).collect::<std::collections::BTreeSet<_>>().into_iter().collect()
+    }
+
     /// Those that write, without leader election and Events.
     pub(crate) fn written(&self) -> Vec<Request> {
         let other = |request: &Request| matches!(request.resource.as_str(), "leases" | "events");

@@ -4,12 +4,13 @@ use std::path::Path;
 use std::process::{Command, Stdio};
 use std::time::Duration;
 
-use fleetscope_core::api::AgentFleet;
+use fleetscope_core::api::{AgentFleet, GROUP, VERSION};
 use fleetscope_core::resources::ChildKind;
 use fleetscope_operator::children::api_resource;
+use fleetscope_operator::owner::OwnerKind;
 use fleetscope_tests::faults::{Plan, Proxy};
 use kube::api::{DeleteParams, Patch, PatchParams, PostParams};
-use kube::core::DynamicObject;
+use kube::core::{ApiResource, DynamicObject, GroupVersionKind};
 use kube::{Api, Client};
 use serde_json::{Value, json};
 
@@ -46,7 +47,9 @@ impl World {
             let (made, said) = world.server.kubectl(&["create", "namespace", namespace]);
             assert!(made, "{said}");
         }
-        world.established("agentfleets.fleetscope.io");
+        for kind in OwnerKind::ALL {
+            world.established(kind.crd());
+        }
         world
     }
 
@@ -57,12 +60,21 @@ impl World {
 
     /// Installs prometheus-operator's definitions of the two monitors.
     pub(crate) fn install_monitors(&self) {
-        for plural in ["podmonitors", "servicemonitors"] {
-            self.apply(
-                &cache()
-                    .join(format!("prometheus-operator-crds/monitoring.coreos.com_{plural}.yaml"))
-                    .to_string_lossy(),
-            );
+        self.install(&["podmonitors", "servicemonitors"]);
+    }
+
+    /// Installs all kinds of prometheus-operator that we make objects of.
+    pub(crate) fn install_children(&self) {
+        let kinds: Vec<&str> =
+            ChildKind::ALL.iter().filter(|kind| kind.crd().is_some()).map(|kind| kind.plural()).collect();
+        self.install(&kinds);
+    }
+
+    /// Installs prometheus-operator's definitions of these kinds.
+    pub(crate) fn install(&self, plurals: &[&str]) {
+        for plural in plurals {
+            let file = format!("prometheus-operator-crds/monitoring.coreos.com_{plural}.yaml");
+            self.apply(&cache().join(file).to_string_lossy());
             self.established(&format!("{plural}.monitoring.coreos.com"));
         }
     }
@@ -78,9 +90,17 @@ impl World {
         assert!(removed, "{said}");
     }
 
-    fn established(&self, crd: &str) {
-        let (done, said) = self.server.kubectl(&["wait", "--for=condition=Established", "--timeout=60s", "crd", crd]);
-        assert!(done, "{said}");
+    pub(crate) fn established(&self, crd: &str) {
+        let start = std::time::Instant::now();
+        loop {
+            // A definition that has no status yet is an error to kubectl.
+            let wait = ["wait", "--for=condition=Established", "--timeout=60s", "crd", crd];
+            let (done, said) = self.server.kubectl(&wait);
+            if done {
+                return;
+            }
+            assert!(start.elapsed() < LIMIT, "{said}");
+        }
     }
 
     /// Starts an operator; it takes part in the leader election under `name`.
@@ -139,8 +159,7 @@ impl World {
 
     /// Waits for a fleet's object, and tells how long that took.
     pub(crate) async fn child(&self, kind: ChildKind, fleet: &str) -> (DynamicObject, Duration) {
-        let (api, name) = (self.children(kind), format!("{fleet}-scrape"));
-        eventually(LIMIT, &format!("{} {name}", kind.as_str()), async || api.get_opt(&name).await.ok().flatten()).await
+        self.object(kind, &format!("{fleet}-scrape")).await
     }
 
     /// Waits until a fleet's object is gone.
@@ -157,19 +176,85 @@ impl World {
 
     /// As [`World::condition`], with a limit of its own.
     pub(crate) async fn condition_within(&self, limit: Duration, fleet: &str, wanted: &str) -> AgentFleet {
-        let api = self.fleets();
+        let object = self.condition_of(OwnerKind::AgentFleet, fleet, wanted, limit).await;
+        serde_json::from_value(serde_json::to_value(object).unwrap()).unwrap()
+    }
+
+    /// The same of an object of any of our kinds.
+    pub(crate) async fn condition_of(
+        &self,
+        kind: OwnerKind,
+        name: &str,
+        wanted: &str,
+        limit: Duration,
+    ) -> DynamicObject {
+        let api = self.owners(kind);
         let mut last = Vec::new();
         let start = std::time::Instant::now();
         while start.elapsed() < limit {
-            let fleet = api.get(fleet).await.unwrap();
-            let conditions = fleet.status.iter().flat_map(|status| &status.conditions);
-            last = conditions.map(|c| format!("{}={} {}", c.type_, c.status, c.reason)).collect();
+            let object = api.get(name).await.unwrap();
+            let conditions = object.data.pointer("/status/conditions").and_then(Value::as_array);
+            let text = |condition: &Value, field: &str| condition[field].as_str().unwrap_or_default().to_owned();
+            last = conditions
+                .into_iter()
+                .flatten()
+                .map(|c| format!("{}={} {}", text(c, "type"), text(c, "status"), text(c, "reason")))
+                .collect();
             if last.iter().any(|have| have == wanted) {
-                return fleet;
+                return object;
             }
             tokio::time::sleep(Duration::from_millis(10)).await;
         }
-        panic!("waited for {wanted} of {fleet}, which has {last:?}");
+        panic!("waited for {wanted} of {} {name}, which has {last:?}", kind.as_str());
+    }
+
+    /// Objects of one of our kinds, in the namespace of the fleets.
+    pub(crate) fn owners(&self, kind: OwnerKind) -> Api<DynamicObject> {
+        let gvk = GroupVersionKind::gvk(GROUP, VERSION, kind.as_str());
+        let plural = kind.crd().split('.').next().unwrap();
+        let resource = ApiResource::from_gvk_with_plural(&gvk, plural);
+        if kind.namespaced() {
+            Api::namespaced_with(self.client.clone(), NAMESPACE, &resource)
+        } else {
+            Api::all_with(self.client.clone(), &resource)
+        }
+    }
+
+    /// Makes an object of one of our kinds.
+    pub(crate) async fn make(&self, kind: OwnerKind, name: &str, spec: Value) -> DynamicObject {
+        let object = json!({
+            "apiVersion": format!("{GROUP}/{VERSION}"), "kind": kind.as_str(), "metadata": { "name": name }, "spec": spec,
+        });
+        self.owners(kind).create(&PostParams::default(), &serde_json::from_value(object).unwrap()).await.unwrap()
+    }
+
+    /// Changes one.
+    pub(crate) async fn change(&self, kind: OwnerKind, name: &str, spec: Value) {
+        let patch = Patch::Merge(json!({ "spec": spec }));
+        self.owners(kind).patch(name, &PatchParams::default(), &patch).await.unwrap();
+    }
+
+    /// Waits for an object by its name, and tells how long that took.
+    pub(crate) async fn object(&self, kind: ChildKind, name: &str) -> (DynamicObject, Duration) {
+        let api = self.children(kind);
+        eventually(LIMIT, &format!("{} {name}", kind.as_str()), async || api.get_opt(name).await.ok().flatten()).await
+    }
+
+    /// Waits until an object is gone.
+    pub(crate) async fn no_object(&self, kind: ChildKind, name: &str) {
+        let api = self.children(kind);
+        let gone = async || api.get_opt(name).await.ok().is_some_and(|o| o.is_none()).then_some(());
+        eventually(LIMIT, &format!("{} {name} to go", kind.as_str()), gone).await;
+    }
+
+    /// Makes a Secret with these keys, or gives one these keys.
+    pub(crate) fn secret(&self, name: &str, keys: &[&str]) {
+        let data: serde_json::Map<String, Value> =
+            keys.iter().map(|key| ((*key).to_owned(), json!("dmFsdWU="))).collect();
+        let secret = json!({ "apiVersion": "v1", "kind": "Secret", "metadata": { "name": name, "namespace": NAMESPACE }, "data": data });
+        let file = self.server.folder.join("secret.json");
+        std::fs::write(&file, secret.to_string()).unwrap();
+        self.apply(&file.to_string_lossy());
     }
 
     pub(crate) async fn patch(&self, fleet: &str, patch: Value) {

@@ -38,8 +38,14 @@ fn hard(spent: &str) -> Value {
 
 fn forecast(cost: &str) -> Value {
     let of = "the budget daily of 100 USD";
-    let description = format!("at the pace of the last 6 hours LLM calls cost {cost} USD in 1 days, which is above {of}.");
-    alert("FleetBudgetForecastOver", "warning", &format!("at the pace of the last 6 hours {of} will not last"), &description)
+    let description =
+        format!("at the pace of the last 6 hours LLM calls cost {cost} USD in 1 days, which is above {of}.");
+    alert(
+        "FleetBudgetForecastOver",
+        "warning",
+        &format!("at the pace of the last 6 hours {of} will not last"),
+        &description,
+    )
 }
 
 fn expect(at: &str, soft: &[Value], hard: &[Value], forecast: &[Value]) -> Value {
@@ -91,11 +97,15 @@ fn a_month_counts_every_day_once_and_a_gap_of_an_hour_does_not_matter() {
     if !has_promtool("rules::policies::budgets::a_month_counts_every_day_once_and_a_gap_of_an_hour_does_not_matter") {
         return;
     }
-    let month = rules(&budget(json!({ "period": "Month", "forecast": false, "per": "Policy" })), &[fleet("agents", "a")]).unwrap();
-    let week = rules(&budget(json!({ "name": "weekly", "period": "Week", "forecast": false, "per": "AgentType" })), &[fleet("agents", "a")]).unwrap();
-    let expect = |record: &str, at: &str, labels: &str, value: f64| {
-        json!({ "expr": format!("round({record}, 0.01)"), "eval_time": at, "exp_samples": [{ "labels": labels, "value": value }] })
-    };
+    let month =
+        rules(&budget(json!({ "period": "Month", "forecast": false, "per": "Policy" })), &[fleet("agents", "a")])
+            .unwrap();
+    let week = rules(
+        &budget(json!({ "name": "weekly", "period": "Week", "forecast": false, "per": "AgentType" })),
+        &[fleet("agents", "a")],
+    )
+    .unwrap();
+    let expect = |record: &str, at: &str, labels: &str, value: f64| json!({ "expr": format!("round({record}, 0.01)"), "eval_time": at, "exp_samples": [{ "labels": labels, "value": value }] });
     let policy = "policy=\"agents/nightly\",currency=\"USD\"";
     let of_policy = format!("{{namespace=\"agents\",budget=\"daily\",{policy}}}");
     let of_workload = format!("{{namespace=\"agents\",fleet=\"a\",workload=\"w\",budget=\"weekly\",{policy}}}");
@@ -145,8 +155,12 @@ fn an_invariant_fires_while_it_is_violated() {
         "namespace": "agents", "fleet": "a", "invariant": "one-merge", "policy": "agents/nightly", "severity": "critical",
         "source": "fleetscope",
     });
-    let violated =
-        fires(labels, "Fleet agents/a: the invariant one-merge is violated", "2 merges run at once.", "FleetInvariantViolated");
+    let violated = fires(
+        labels,
+        "Fleet agents/a: the invariant one-merge is violated",
+        "2 merges run at once.",
+        "FleetInvariantViolated",
+    );
     let expect = |at: &str, alerts: &[&Value]| json!({ "eval_time": at, "alertname": "FleetInvariantViolated", "exp_alerts": alerts });
     let tests = json!([{
         "name": "two pods of one fleet, one of another", "interval": "15s",

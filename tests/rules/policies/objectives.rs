@@ -43,7 +43,9 @@ fn sample(labels: &str, value: f64) -> Value {
 #[test]
 #[ignore = "needs promtool: make test-rules"]
 fn an_error_budget_that_burns_fast_or_slowly_fires_and_one_that_lasts_does_not() {
-    if !has_promtool("rules::policies::objectives::an_error_budget_that_burns_fast_or_slowly_fires_and_one_that_lasts_does_not") {
+    if !has_promtool(
+        "rules::policies::objectives::an_error_budget_that_burns_fast_or_slowly_fires_and_one_that_lasts_does_not",
+    ) {
         return;
     }
     let file = rules(&slo("30d"), &[fleet("agents", "a")]).unwrap();
@@ -116,7 +118,9 @@ fn an_objective_of_a_week_looks_over_shorter_times() {
 #[test]
 #[ignore = "needs promtool: make test-rules"]
 fn slow_calls_burn_the_budget_of_a_latency_objective_under_either_spelling_of_the_bound() {
-    if !has_promtool("rules::policies::objectives::slow_calls_burn_the_budget_of_a_latency_objective_under_either_spelling_of_the_bound") {
+    if !has_promtool(
+        "rules::policies::objectives::slow_calls_burn_the_budget_of_a_latency_objective_under_either_spelling_of_the_bound",
+    ) {
         return;
     }
     let spec = json!({ "catalogue": { "enabled": false }, "slos": [{

@@ -25,7 +25,9 @@ fn alert(namespace: &str, fleet: &str, policy: &str, more: &Value) -> Value {
     });
     labels.as_object_mut().unwrap().extend(more.as_object().unwrap().clone());
     let summary = format!("Fleet {namespace}/{fleet}: 50% of its tasks fail");
-    let description = format!("50% of the tasks that the fleet {fleet} in {namespace} finished in the last 5 minutes had the result failed.");
+    let description = format!(
+        "50% of the tasks that the fleet {fleet} in {namespace} finished in the last 5 minutes had the result failed."
+    );
     fires(labels, &summary, &description, ALERT)
 }
 
@@ -40,13 +42,19 @@ fn expect(name: &str, files: &[&Value], series: &[Value], alerts: &[Value]) {
 #[test]
 #[ignore = "needs promtool: make test-rules"]
 fn a_policy_of_the_namespace_takes_the_place_of_the_clusters_unless_that_is_enforced() {
-    if !has_promtool("rules::policies::precedence::a_policy_of_the_namespace_takes_the_place_of_the_clusters_unless_that_is_enforced") {
+    if !has_promtool(
+        "rules::policies::precedence::a_policy_of_the_namespace_takes_the_place_of_the_clusters_unless_that_is_enforced",
+    ) {
         return;
     }
     let (a, b) = (fleet("agents", "a"), fleet("other", "b"));
     let series: Vec<Value> = [failing("agents", "a"), failing("other", "b")].concat();
     let here = rules(&json!({}), std::slice::from_ref(&a)).unwrap();
-    let quiet = rules(&json!({ "catalogue": { "overrides": [{ "alert": ALERT, "threshold": "0.6" }] } }), std::slice::from_ref(&a)).unwrap();
+    let quiet = rules(
+        &json!({ "catalogue": { "overrides": [{ "alert": ALERT, "threshold": "0.6" }] } }),
+        std::slice::from_ref(&a),
+    )
+    .unwrap();
     let without = rules(&json!({ "catalogue": { "enabled": false } }), std::slice::from_ref(&a)).unwrap();
     let both = [a, b];
     let everywhere = cluster_rules(&json!({}), &both, &[]);
@@ -102,9 +110,7 @@ fn fleets_of_a_profile_have_its_thresholds() {
     };
     let mut fleets = [fleet("agents", "a"), fleet("agents", "b")];
     fleets[1].profile = "Atoll".to_owned();
-    let info = |fleet: &str, profile: &str| {
-        json!({ "series": format!("fleet:info:one{{namespace=\"agents\",fleet=\"{fleet}\",profile=\"{profile}\"}}"), "values": "1x60" })
-    };
+    let info = |fleet: &str, profile: &str| json!({ "series": format!("fleet:info:one{{namespace=\"agents\",fleet=\"{fleet}\",profile=\"{profile}\"}}"), "values": "1x60" });
     let mut series: Vec<Value> = [failing("agents", "a"), failing("agents", "b")].concat();
     series.extend([info("a", "Generic"), info("b", "Atoll")]);
     let (none, atoll) = (json!({}), json!({ "profile": "Atoll" }));

@@ -1,20 +1,16 @@
-//! `fleetscope render`: the objects that the operator would make for fleets in files. Offline: no cluster is asked.
+//! `fleetscope render`: the objects that the operator would make of fleets and policies in files. Offline: no cluster is asked.
 //!
-//! In: YAML or JSON. Out: what `core::resources`, the operator's own builders, make of it, or every fault with its file,
-//! document and field. All or nothing, so that a pipe into `kubectl apply` never applies half of it.
+//! In: YAML or JSON. Out: what the operator's own builders make of it, or every fault with its file, line and field. All or
+//! nothing, so that a pipe into `kubectl apply` never applies half of it.
 
-mod advice;
-mod source;
-
-use std::collections::BTreeMap;
 use std::io::{self, Read};
 use std::path::PathBuf;
 
 use clap::{Args, ValueEnum};
-use fleetscope_core::api::AgentFleet;
-use fleetscope_core::api::admission::admit_as;
 use fleetscope_core::api::agent_fleet::ScrapeOutput;
-use fleetscope_core::resources::{ChildKind, Site, scrape_object};
+use fleetscope_core::api::alerting::RuleOutput;
+use fleetscope_core::api::scrape_policy::ScrapePolicyOutput;
+use fleetscope_core::resources::{Installed, Site};
 use kube::ResourceExt as _;
 use serde_json::{Value, json};
 
@@ -22,28 +18,31 @@ use super::Answer;
 use crate::args::ScopeArgs;
 use crate::cluster::DEFAULT_SYSTEM_NAMESPACE;
 use crate::exit::{Outcome, Problem};
+use crate::objects::Objects;
+use crate::objects::make::{self, Made};
 use crate::output;
 use crate::output::text::escape;
-use source::Document;
 
 /// Options of `render`.
 #[derive(Args, Clone, Debug)]
 #[command(after_help = "\
 Examples:
-  fleetscope render -f fleet.yaml                          the monitor that the fleet asks for
-  fleetscope render -f fleets/ --output ConfigMap          plain scrape configuration, without prometheus-operator
+  fleetscope render -f fleet.yaml                          the monitor and the recordings that the fleet asks for
+  fleetscope render -f fleetscope/                         fleets and policies of a folder, for GitOps
+  fleetscope render -f fleetscope/ --output ConfigMap      plain scrape configuration, rules and alertmanager.yaml, without
+                                                           prometheus-operator
   kubectl get agentfleets -A -o yaml | fleetscope render -f - -o json
-  fleetscope render -f fleets/ >/dev/null                  only check them: exit code 1 says that one is refused
 
-Faults are told with file, number of the document in it (from 1; empty ones do not count)
-and field. If there is one, nothing is printed on standard output.")]
+Policies are for the fleets among the files. A cluster-wide policy that selects namespaces by labels finds them in the Namespace
+documents among the files. Faults are told as FILE:LINE; if there is one, nothing is printed on standard output, and the exit
+code is 1.")]
 pub(crate) struct RenderArgs {
     /// A file, a folder (its *.yaml, *.yml and *.json), or - for standard input. May be given several times.
     #[arg(short = 'f', long = "filename", value_name = "PATH", required = true)]
     pub(crate) files: Vec<PathBuf>,
 
-    /// Which object, whatever spec.scrape.output says. Default: what it says; Auto is a PodMonitor then, as no cluster tells
-    /// which kinds are installed.
+    /// Which objects, whatever the fleets and policies say. Default: what they say; Auto is the kinds of prometheus-operator then, as no cluster
+    /// tells which are installed.
     #[arg(long, value_name = "KIND", ignore_case = true)]
     pub(crate) output: Option<Kind>,
 
@@ -56,16 +55,16 @@ pub(crate) struct RenderArgs {
     pub(crate) monitor_label: Vec<(String, String)>,
 }
 
-/// Which object carries the scrape configuration.
+/// Which objects are made.
 #[derive(Clone, Copy, Debug, Eq, PartialEq, ValueEnum)]
 pub(crate) enum Kind {
-    /// A PodMonitor of prometheus-operator.
+    /// PodMonitors, and the other kinds of prometheus-operator.
     #[value(name = "PodMonitor")]
     PodMonitor,
-    /// A ServiceMonitor of prometheus-operator.
+    /// ServiceMonitors of fleets, and the other kinds of prometheus-operator.
     #[value(name = "ServiceMonitor")]
     ServiceMonitor,
-    /// The plain scrape configuration in a ConfigMap.
+    /// Plain configuration in ConfigMaps.
     #[value(name = "ConfigMap")]
     ConfigMap,
 }
@@ -86,61 +85,38 @@ pub(crate) fn run(args: &RenderArgs, scope: &ScopeArgs) -> Answer {
 
 fn render(args: &RenderArgs, scope: &ScopeArgs, stdin: &mut dyn Read) -> Answer {
     let mut faults = Vec::new();
-    let mut notes = Vec::new();
-    let documents = source::read(&args.files, stdin, &mut faults);
+    let namespace = scope.namespace.as_deref().unwrap_or("default");
+    let mut objects = Objects::read(&args.files, stdin, namespace, &mut faults);
     let site = Site {
         namespace: scope.system_namespace.clone().unwrap_or_else(|| DEFAULT_SYSTEM_NAMESPACE.to_owned()),
         monitor_labels: args.monitor_label.iter().cloned().collect(),
     };
-    let mut seen: BTreeMap<(String, String), String> = BTreeMap::new();
-    let mut skipped: BTreeMap<String, usize> = BTreeMap::new();
-    let mut objects: Vec<(String, Value)> = Vec::new();
-    for document in documents {
-        let Some((place, mut fleet)) = fleet(document, scope, &mut faults, &mut skipped) else { continue };
-        let (namespace, name) = (fleet.namespace().unwrap_or_default(), fleet.name_any());
-        if scope.fleet.as_ref().is_some_and(|wanted| *wanted != name) {
-            continue;
-        }
-        if let Some(first) = seen.insert((namespace.clone(), name.clone()), place.clone()) {
-            faults.push(Problem::new(
-                format!("{place}: fleet {namespace}/{name} is also in {first}"),
-                "keep one of the two: the later one would overwrite the other".to_owned(),
-            ));
-        }
-        if let Some(kind) = args.output {
-            fleet.spec.scrape.output = kind.into();
-        }
-        match ChildKind::wanted(&fleet, |_| true) {
-            Some(kind) => {
-                objects.push((format!("fleet {namespace}/{name}, {place}"), scrape_object(kind, &fleet, &site)));
-            }
-            None if fleet.spec.suspend => notes.push(Problem::new(
-                format!("{place}: fleet {namespace}/{name} is suspended, nothing is made for it"),
-                "set spec.suspend to false to see what would be made".to_owned(),
-            )),
-            None => notes.push(Problem::new(
-                format!("{place}: spec.scrape.output of fleet {namespace}/{name} is None, nothing is made for it"),
-                "name a kind with --output to see it".to_owned(),
-            )),
-        }
-    }
-    if seen.is_empty() && faults.is_empty() {
+    if objects.len() == 0 && faults.is_empty() {
         faults.push(Problem::new(
-            "there is no AgentFleet in what was read".to_owned(),
-            "name files with documents of apiVersion fleetscope.io/v1alpha1 and kind AgentFleet".to_owned(),
+            "there is no fleet and no policy in what was read",
+            "name files with documents of apiVersion fleetscope.io/v1alpha1",
         ));
     }
-    if !skipped.is_empty() {
-        let kinds: Vec<String> = skipped.iter().map(|(kind, count)| format!("{count} {kind}")).collect();
-        notes.push(Problem::new(
-            format!("documents of other kinds are skipped: {}", kinds.join(", ")),
-            "nothing, if they are no fleets: render knows the kind AgentFleet".to_owned(),
-        ));
+    if let Some(kind) = args.output {
+        say(&mut objects, kind);
     }
+    if let Some(name) = &scope.fleet {
+        objects.fleets.retain(|fleet| fleet.object.name_any() == *name);
+    }
+    let makings = make::make(&objects, &site, Installed::all(), &mut faults);
     if !faults.is_empty() {
         return Answer { text: String::new(), problems: faults, outcome: Outcome::Error };
     }
-    match text(&objects, args.format) {
+    let mut notes = makings.warnings;
+    if !objects.skipped.is_empty() {
+        let kinds: Vec<String> =
+            objects.skipped.iter().map(|(kind, count)| format!("{count} {}", escape(kind))).collect();
+        notes.push(Problem::new(
+            format!("documents of other kinds are skipped: {}", kinds.join(", ")),
+            "nothing, if they are not meant for Fleetscope",
+        ));
+    }
+    match text(&makings.made, args.format) {
         Ok(text) => Answer { text, problems: notes, outcome: Outcome::Done },
         Err(error) => {
             let problem = Problem::new(format!("failed to write the objects: {error}"), "use the other form of -o");
@@ -149,79 +125,29 @@ fn render(args: &RenderArgs, scope: &ScopeArgs, stdin: &mut dyn Read) -> Answer 
     }
 }
 
-/// The fleet of a document, if it is one and has no fault, and its place.
-fn fleet(
-    document: Document,
-    scope: &ScopeArgs,
-    faults: &mut Vec<Problem>,
-    skipped: &mut BTreeMap<String, usize>,
-) -> Option<(String, AgentFleet)> {
-    let Document { place, mut object } = document;
-    match object.get("kind").and_then(Value::as_str) {
-        Some("AgentFleet") => {}
-        Some(kind) => {
-            *skipped.entry(kind.to_owned()).or_default() += 1;
-            return None;
-        }
-        None => {
-            faults.push(Problem::new(
-                format!("{place}: kind: required"),
-                "begin with apiVersion: fleetscope.io/v1alpha1 and kind: AgentFleet",
-            ));
-            return None;
-        }
-    }
-    let default = scope.namespace.as_deref().unwrap_or("default");
-    if let Some(metadata) = object.get_mut("metadata").and_then(Value::as_object_mut) {
-        metadata.entry("namespace").or_insert_with(|| Value::from(default));
-    }
-    let name = |field: &str| object.pointer(field).and_then(Value::as_str).unwrap_or_default();
-    let (namespace, name) = (name("/metadata/namespace").to_owned(), name("/metadata/name").to_owned());
-    let before = faults.len();
-    for (field, value, max, dots) in
-        [("metadata.name", &name, 253, true), ("metadata.namespace", &namespace, 63, false)]
-    {
-        if !value.is_empty() && !is_name(value, max, dots) {
-            faults.push(Problem::new(
-                format!("{place}: {field}: `{value}` is not a name"),
-                format!(
-                    "use lower-case letters, digits and `-`{}, at most {max}, a letter or digit first and last",
-                    if dots { " and `.`" } else { "" }
-                ),
-            ));
-        }
-    }
-    match admit_as::<AgentFleet>(&object) {
-        Ok(fleet) => (faults.len() == before).then_some((place, fleet)),
-        Err(refused) => {
-            let title = format!("{place} (AgentFleet {namespace}/{name})");
-            faults.extend(refused.faults.iter().map(|fault| advice::problem(&title, fault)));
-            None
-        }
-    }
-}
-
-/// A DNS label, or with `dots` a DNS subdomain, as Kubernetes' names are (apimachinery, `IsDNS1123Subdomain`).
-fn is_name(text: &str, max: usize, dots: bool) -> bool {
-    let part = |part: &str| {
-        let plain = |b: u8| b.is_ascii_lowercase() || b.is_ascii_digit();
-        part.bytes().all(|b| plain(b) || b == b'-')
-            && part.bytes().next().is_some_and(plain)
-            && part.bytes().next_back().is_some_and(plain)
+/// Has everything made as this kind.
+fn say(objects: &mut Objects, kind: Kind) {
+    let (fleets, scrapes, rules) = match kind {
+        Kind::PodMonitor => (ScrapeOutput::PodMonitor, ScrapePolicyOutput::Auto, RuleOutput::PrometheusRule),
+        Kind::ServiceMonitor => (ScrapeOutput::ServiceMonitor, ScrapePolicyOutput::Auto, RuleOutput::PrometheusRule),
+        Kind::ConfigMap => (ScrapeOutput::ConfigMap, ScrapePolicyOutput::ConfigMap, RuleOutput::ConfigMap),
     };
-    text.len() <= max && if dots { text.split('.').all(part) } else { part(text) }
+    objects.fleets.iter_mut().for_each(|placed| placed.object.spec.scrape.output = fleets);
+    objects.scrape_policies.iter_mut().for_each(|placed| placed.object.spec.output = scrapes);
+    objects.alert_policies.iter_mut().for_each(|placed| placed.object.spec.alerting.output = rules);
+    objects.cluster_alert_policies.iter_mut().for_each(|placed| placed.object.spec.alerting.output = rules);
 }
 
-fn text(objects: &[(String, Value)], form: Form) -> Result<String, output::OutputError> {
+fn text(objects: &[Made], form: Form) -> Result<String, output::OutputError> {
     match form {
         Form::Json => {
-            let items: Vec<&Value> = objects.iter().map(|(_, object)| object).collect();
+            let items: Vec<&Value> = objects.iter().map(|made| &made.object).collect();
             output::json(&json!({ "apiVersion": "v1", "kind": "List", "items": items }))
         }
         Form::Yaml => {
             let mut text = String::new();
-            for (origin, object) in objects {
-                text.extend(["---\n# ", &escape(origin), "\n", &output::yaml(object)?]);
+            for made in objects {
+                text.extend(["---\n# ", &escape(&made.origin), "\n", &output::yaml(&made.object)?]);
             }
             Ok(text)
         }
@@ -234,16 +160,6 @@ fn label(text: &str) -> Result<(String, String), String> {
             Ok((key.to_owned(), value.to_owned()))
         }
         _ => Err("must be key=value, the value of at most 63 characters".to_owned()),
-    }
-}
-
-impl From<Kind> for ScrapeOutput {
-    fn from(kind: Kind) -> Self {
-        match kind {
-            Kind::PodMonitor => Self::PodMonitor,
-            Kind::ServiceMonitor => Self::ServiceMonitor,
-            Kind::ConfigMap => Self::ConfigMap,
-        }
     }
 }
 

@@ -2,6 +2,10 @@
 
 use clap::Parser as _;
 
+use fleetscope_core::api::AgentFleet;
+use fleetscope_core::api::admission::admit_as;
+use fleetscope_core::resources::fleet;
+
 use super::*;
 use crate::args::{Cli, Command};
 
@@ -29,8 +33,9 @@ fn faults(stdin: &str) -> Vec<Problem> {
 fn a_fleet_gives_its_monitor_with_where_it_comes_from() {
     let Answer { text, problems, outcome } = rendered("--monitor-label release=kps", FLEET);
     assert_eq!((problems, outcome), (vec![], Outcome::Done));
-    assert!(text.starts_with("---\n# fleet team-a/coders, standard input: document 1\napiVersion: monitoring.coreos.com/v1\nkind: PodMonitor\n"), "{text}");
-    let object: Value = serde_saphyr::from_str(&text).unwrap();
+    assert!(text.starts_with("---\n# AgentFleet team-a/coders, standard input:1\napiVersion: monitoring.coreos.com/v1\nkind: PodMonitor\n"), "{text}");
+    let mut reader = text.as_bytes();
+    let object: Value = serde_saphyr::read(&mut reader).next().unwrap().unwrap();
     assert_eq!(object["metadata"]["labels"]["release"], "kps");
     assert_eq!(object["spec"]["namespaceSelector"], json!({"matchNames": ["fleetscope-system"]}));
     assert_eq!(
@@ -50,10 +55,12 @@ fn every_kind_can_be_asked_for_and_json_is_one_list() {
 
 #[test]
 fn the_objects_are_those_of_the_operator() {
-    let object: Value = serde_saphyr::from_str(&rendered("--system-namespace obs", FLEET).text).unwrap();
+    let list: Value = serde_json::from_str(&rendered("--system-namespace obs -o json", FLEET).text).unwrap();
     let fleet = admit_as::<AgentFleet>(&serde_saphyr::from_str(FLEET).unwrap()).unwrap();
     let site = Site { namespace: "obs".to_owned(), ..Site::default() };
-    assert_eq!(object, scrape_object(ChildKind::PodMonitor, &fleet, &site));
+    let wanted: Vec<Value> =
+        fleet::desired(&fleet, &site, Installed::all()).into_iter().map(|made| made.body).collect();
+    assert_eq!(list["items"], Value::from(wanted));
 }
 
 #[test]
@@ -62,7 +69,7 @@ fn a_namespace_is_taken_from_the_option_only_where_the_document_has_none() {
     let Answer { text, .. } = rendered("-n team-b -o json", &format!("{FLEET}---\n{other}"));
     let list: Value = serde_json::from_str(&text).unwrap();
     assert_eq!(list["items"][0]["metadata"]["namespace"], "team-a");
-    assert_eq!(list["items"][1]["metadata"]["namespace"], "team-b");
+    assert_eq!(list["items"][2]["metadata"]["namespace"], "team-b");
 }
 
 #[test]
@@ -72,7 +79,7 @@ fn lists_are_read_and_other_kinds_are_skipped_with_a_note() {
         serde_saphyr::from_str::<Value>(FLEET).unwrap(),
     ]});
     let Answer { text, problems, outcome } = rendered("", &list.to_string());
-    assert!(text.contains("# fleet team-a/coders, standard input: document 1, item 2\n"), "{text}");
+    assert!(text.contains("# AgentFleet team-a/coders, standard input:1\n"), "{text}");
     assert_eq!(problems[0].problem, "documents of other kinds are skipped: 1 Secret");
     assert_eq!(outcome, Outcome::Done);
 }
@@ -84,15 +91,15 @@ fn every_fault_is_told_with_document_field_and_remedy_and_nothing_is_rendered() 
         "spec:\n  suspnd: true\n  tasks: {maxUnmatched: -1}\n  scrape: {interval: 5s, scrapeTimeout: later}",
     );
     let problems = faults(&format!("{FLEET}---\n{bad}"));
-    let title = "standard input: document 2 (AgentFleet team-a/coders)";
+    let title = |line: u32| format!("standard input:{line}: AgentFleet team-a/coders");
     let texts: Vec<&str> = problems.iter().map(|p| p.problem.as_str()).collect();
     assert_eq!(texts.len(), 3, "{texts:?}");
-    assert!(texts[0].starts_with(&format!("{title}: spec.scrape.scrapeTimeout: must match ")), "{texts:?}");
+    assert!(texts[0].starts_with(&format!("{}: spec.scrape.scrapeTimeout: must match ", title(13))), "{texts:?}");
     assert_eq!(
         texts[1..],
         [
-            format!("{title}: spec.suspnd: unknown field"),
-            format!("{title}: spec.tasks.maxUnmatched: must be at least 0")
+            format!("{}: spec.suspnd: unknown field", title(11)),
+            format!("{}: spec.tasks.maxUnmatched: must be at least 0", title(12))
         ]
     );
     assert_eq!(
@@ -101,7 +108,7 @@ fn every_fault_is_told_with_document_field_and_remedy_and_nothing_is_rendered() 
     );
     assert_eq!(
         problems[1].remedy,
-        "remove it, or correct its name; spec has: grpc, profile, scrape, selector, suspend, tasks"
+        "remove it, or correct its name; spec has: dashboard, grpc, profile, scrape, selector, suspend, tasks"
     );
 }
 
@@ -112,31 +119,28 @@ fn rules_across_fields_are_checked_as_the_api_server_does() {
     assert_eq!(problems.len(), 1);
     assert_eq!(
         problems[0].problem,
-        "standard input: document 1 (AgentFleet team-a/coders): spec.scrape.scrapeTimeout: scrapeTimeout (default 10s) must not be longer than interval"
+        "standard input:5: AgentFleet team-a/coders: spec.scrape.scrapeTimeout: scrapeTimeout (default 10s) must not be longer than interval"
     );
 }
 
 #[test]
 fn names_that_an_api_server_refuses_are_faults() {
     let problems = faults(&FLEET.replace("coders", "\"Co\\e[31mders\""));
-    assert_eq!(problems[0].problem, "standard input: document 1: metadata.name: `Co\u{1b}[31mders` is not a name");
+    assert_eq!(problems[0].problem, "standard input:3: metadata.name: `Co\u{1b}[31mders` is not a name");
 }
 
 #[test]
 fn the_same_fleet_twice_is_a_fault() {
     let problems = faults(&format!("{FLEET}---\n{FLEET}"));
-    assert_eq!(
-        problems[0].problem,
-        "standard input: document 2: fleet team-a/coders is also in standard input: document 1"
-    );
+    assert_eq!(problems[0].problem, "standard input:7: AgentFleet team-a/coders is also in standard input:1");
 }
 
 #[test]
 fn broken_yaml_and_nothing_at_all_are_faults() {
     let problems = faults("a: [1\n");
-    assert!(problems[0].problem.starts_with("standard input: document 1: failed to read YAML: "), "{problems:?}");
-    assert_eq!(faults("")[0].problem, "there is no AgentFleet in what was read");
-    assert_eq!(faults("just text")[0].problem, "standard input: document 1: kind: required");
+    assert!(problems[0].problem.starts_with("standard input: failed to read YAML: "), "{problems:?}");
+    assert_eq!(faults("")[0].problem, "there is no fleet and no policy in what was read");
+    assert_eq!(faults("just text")[0].problem, "standard input:1: kind: required");
 }
 
 #[test]

@@ -20,7 +20,11 @@ fn over(alert: &str) -> AlertOverride {
 }
 
 /// Name, profile, severity, threshold of each instance; and the faults.
-fn made(overrides: Vec<AlertOverride>, profiles: &[ProfileAlerts<'_>], audience: Audience) -> (Vec<String>, Vec<String>) {
+fn made(
+    overrides: Vec<AlertOverride>,
+    profiles: &[ProfileAlerts<'_>],
+    audience: Audience,
+) -> (Vec<String>, Vec<String>) {
     let spec = CatalogueSpec { overrides, ..CatalogueSpec::default() };
     let known = |_: &str| true;
     let mut checker = Checker::new(&known, []);
@@ -28,7 +32,12 @@ fn made(overrides: Vec<AlertOverride>, profiles: &[ProfileAlerts<'_>], audience:
     let told: Vec<String> = instances(&rows, profiles, audience, &spec, &mut checker)
         .into_iter()
         .map(|it| {
-            let values = [it.profile, Some(it.values.severity.as_str()), it.values.threshold.as_deref(), it.values.minimum.as_deref()];
+            let values = [
+                it.profile,
+                Some(it.values.severity.as_str()),
+                it.values.threshold.as_deref(),
+                it.values.minimum.as_deref(),
+            ];
             let values: Vec<&str> = values.into_iter().map(|value| value.unwrap_or("-")).collect();
             let except = if it.except.is_empty() { String::new() } else { format!(" but {}", it.except.join(" ")) };
             format!("{} {}{except}", it.row.name, values.join(" "))
@@ -76,18 +85,36 @@ fn what_is_overridden_is_on_unless_it_is_turned_off() {
 
 #[test]
 fn two_severities_of_one_alert_are_two_alerts_and_the_same_twice_is_a_fault() {
-    let at = |threshold: &str, severity| AlertOverride { threshold: Some(threshold.into()), severity, ..over("FleetTaskSlow") };
+    let at = |threshold: &str, severity| AlertOverride {
+        threshold: Some(threshold.into()),
+        severity,
+        ..over("FleetTaskSlow")
+    };
     let (told, faults) = made(vec![at("60", None), at("600", Some(Severity::Critical))], &[], HERE);
     assert_eq!((told.len(), faults), (2, Vec::new()));
     let (_, faults) = made(vec![at("60", None), at("600", Some(Severity::Warning))], &[], HERE);
-    assert_eq!(faults, ["spec.catalogue.overrides: FleetTaskSlow has the severity warning twice: set a different severity in each override of one alert"]);
+    assert_eq!(
+        faults,
+        [
+            "spec.catalogue.overrides: FleetTaskSlow has the severity warning twice: set a different severity in each override of one alert"
+        ]
+    );
 }
 
 #[test]
 fn what_an_alert_does_not_have_cannot_be_set() {
-    let labels = BTreeMap::from([("task".to_owned(), TemplateText("x".to_owned())), ("slo".to_owned(), TemplateText("{{ oops }}".to_owned()))]);
+    let labels = BTreeMap::from([
+        ("task".to_owned(), TemplateText("x".to_owned())),
+        ("slo".to_owned(), TemplateText("{{ oops }}".to_owned())),
+    ]);
     let wrong = vec![
-        AlertOverride { minimum: Some("1".into()), threshold: Some("9999".into()), window: Some("0s".into()), labels, ..over("FleetTaskSlow") },
+        AlertOverride {
+            minimum: Some("1".into()),
+            threshold: Some("9999".into()),
+            window: Some("0s".into()),
+            labels,
+            ..over("FleetTaskSlow")
+        },
         AlertOverride { threshold: Some("1".into()), window: Some("5m".into()), ..over("FleetQuiet") },
         over("FleetTaskSlwo"),
         over("Nothing"),

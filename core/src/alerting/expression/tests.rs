@@ -31,7 +31,30 @@ fn what_is_wrong_is_told_with_its_place() {
 
 #[test]
 fn backquotes_have_no_escapes_and_comments_no_meaning() {
-    for text in ["up{a=~`\\d+\"'`}", "up # it's \"fine\" (\n > 0", "# only\nup", "label_replace(up, 'a', '$1', 'b', '(.*)')"] {
+    for text in
+        ["up{a=~`\\d+\"'`}", "up # it's \"fine\" (\n > 0", "# only\nup", "label_replace(up, 'a', '$1', 'b', '(.*)')"]
+    {
+        assert!(parse(text).is_ok(), "{text}: {:?}", parse(text));
+    }
+}
+
+#[test]
+fn what_prometheus_has_only_when_it_is_told_to_is_refused_as_are_numbers_that_it_cannot_hold() {
+    for text in [
+        "info(up)",
+        "max_over_time(up[5m]) * step()",
+        "limitk(3, up)",
+        "sort_by_label(up, \"a\")",
+        "a + fill(0) b",
+        "1e3001",
+        "99999y",
+        "99999999991h30m",
+        "up @ -1e300",
+        "up @ 1e18",
+    ] {
+        assert!(parse(text).is_err(), "{text}");
+    }
+    for text in ["sum(limitk)", "info > 0", "fill", "up @ 1.7e9", "1e300", "up[1y]", "metric_1e3001"] {
         assert!(parse(text).is_ok(), "{text}: {:?}", parse(text));
     }
 }
@@ -48,6 +71,10 @@ fn what_makes_the_parser_panic_or_takes_its_stack_never_reaches_it() {
         "up[99999999999]",
         "up{a=\"\\é\"}",
         "up offset 0x7fffffffffffffff",
+        "up offset -inf",
+        "up OFFSET # a comment\nNaN",
+        "up[0]",
+        "up[5m:0s]",
     ] {
         assert!(parse(text).is_err(), "{text}");
     }
@@ -79,7 +106,10 @@ fn placeholders_are_filled_in_outside_of_strings_only() {
         "rate(x{fleet!=\"\",a=\"$fleets\"}[5m]) # $nothing\n+ label_replace(y{fleet!=\"\"}, 'a', '$1', 'b', '')"
     );
     let known = "placeholders are $fleets and $window".to_owned();
-    assert_eq!(fill("x > $limit", &values), Err(ExpressionError::Placeholder { name: "limit".to_owned(), known: known.clone() }));
+    assert_eq!(
+        fill("x > $limit", &values),
+        Err(ExpressionError::Placeholder { name: "limit".to_owned(), known: known.clone() })
+    );
     assert_eq!(fill("x > $", &values), Err(ExpressionError::Placeholder { name: String::new(), known }));
     assert_eq!(fill("sum($fleets)", &values), Err(ExpressionError::OutsideBraces));
 }
@@ -94,13 +124,19 @@ fn selectors_with_fleets_are_held_to_the_condition_and_others_are_not() {
         ("sum by (a) (rate(x{$fleets}[5m]))", format!("sum by (a) ({})", held(&format!("rate({x}[5m])")))),
         ("max_over_time(x{$fleets}[1h:5m])", format!("max_over_time({}[1h:5m])", held(x))),
         ("timestamp(x{$fleets})", held(&format!("timestamp({x})"))),
-        ("quantile_over_time(0.9, (x{$fleets}[5m] offset 1d))", held(&format!("quantile_over_time(0.9, ({x}[5m] offset 1d))"))),
+        (
+            "quantile_over_time(0.9, (x{$fleets}[5m] offset 1d))",
+            held(&format!("quantile_over_time(0.9, ({x}[5m] offset 1d))")),
+        ),
         ("topk(scalar(k{$fleets}), y)", format!("topk(scalar({}), y)", held("k{fleet!=\"\"}"))),
         ("y > 1", "y > 1".to_owned()),
     ] {
         assert_eq!(restricted(text), (expected, true), "{text}");
     }
-    assert_eq!(restricted("absent_over_time(x{$fleets}[5m])"), ("absent_over_time(x{fleet!=\"\"}[5m])".to_owned(), false));
+    assert_eq!(
+        restricted("absent_over_time(x{$fleets}[5m])"),
+        ("absent_over_time(x{fleet!=\"\"}[5m])".to_owned(), false)
+    );
 }
 
 fn expressions() -> impl Strategy<Value = String> {
@@ -113,7 +149,19 @@ fn expressions() -> impl Strategy<Value = String> {
     ];
     leaf.prop_recursive(4, 24, 2, |inner| {
         prop_oneof![
-            (inner.clone(), inner.clone(), prop::sample::select(vec!["+", "/", "> bool", "and", "or", "unless on (a)", "* ignoring (b) group_left (c)"]))
+            (
+                inner.clone(),
+                inner.clone(),
+                prop::sample::select(vec![
+                    "+",
+                    "/",
+                    "> bool",
+                    "and",
+                    "or",
+                    "unless on (a)",
+                    "* ignoring (b) group_left (c)"
+                ])
+            )
                 .prop_map(|(a, b, operator)| format!("({a}) {operator} ({b})")),
             inner.clone().prop_map(|a| format!("sum by (namespace, fleet) ({a})")),
             inner.clone().prop_map(|a| format!("topk(3, {a})")),

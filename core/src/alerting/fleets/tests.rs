@@ -1,7 +1,13 @@
 use super::*;
 
 fn fleet(namespace: &str, name: &str) -> SelectedFleet {
-    SelectedFleet { namespace: namespace.to_owned(), name: name.to_owned(), profile: "Generic".to_owned(), decides: true, call_bounds: Vec::new() }
+    SelectedFleet {
+        namespace: namespace.to_owned(),
+        name: name.to_owned(),
+        profile: "Generic".to_owned(),
+        decides: true,
+        call_bounds: Vec::new(),
+    }
 }
 
 fn of_namespace<'a>(everything: bool, fleets: &'a [SelectedFleet]) -> Reach<'a> {
@@ -49,7 +55,10 @@ fn a_policy_with_many_fleets_records_them() {
     let reach = of_namespace(false, &fleets);
     let member = "and on (namespace, fleet) fleetscope:policy_member:info{policy=\"agents/p\"";
     assert_eq!(reach.own(), selection("namespace=\"agents\",fleet!=\"\"", &[&format!("{member}}}")]));
-    assert_eq!(reach.catalogue(ALL), selection("namespace=\"agents\",fleet!=\"\"", &[&format!("{member},catalogue=\"true\"}}")]));
+    assert_eq!(
+        reach.catalogue(ALL),
+        selection("namespace=\"agents\",fleet!=\"\"", &[&format!("{member},catalogue=\"true\"}}")])
+    );
     assert_eq!(reach.members().len(), 51);
     let labels = texts([("namespace", "agents"), ("fleet", "f0"), ("policy", "agents/p"), ("catalogue", "true")]);
     assert_eq!(reach.members()[0], Rule::record(MEMBER, "vector(1)", labels));
@@ -101,7 +110,9 @@ fn fleets_of_a_profile_are_named_or_told_by_their_info() {
 
 #[test]
 fn a_filter_holds_an_expression_of_several_lines_as_a_whole() {
-    let filtered = selection("x", &["and on (namespace, fleet) a", "unless on (namespace, fleet) b"]).unwrap().filter("c\nor\nd\n");
+    let filtered = selection("x", &["and on (namespace, fleet) a", "unless on (namespace, fleet) b"])
+        .unwrap()
+        .filter("c\nor\nd\n");
     assert_eq!(filtered, "(\n  c\n  or\n  d\n)\nand on (namespace, fleet) a\nunless on (namespace, fleet) b");
     assert_eq!(selection("x", &[]).unwrap().filter(" c\n"), "c");
 }

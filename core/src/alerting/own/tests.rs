@@ -52,8 +52,10 @@ fn an_alert_and_a_recording_carry_whose_they_are() {
 fn what_reads_a_recording_stays_behind_it() {
     let rules = [own("A", "x"), recording("r:a", "y"), own("B", "r:b > 1"), own("C", "z"), recording("r:b", "r:a * 2")];
     let (lists, _) = made(&rules).unwrap();
-    let names: Vec<Vec<&str>> =
-        lists.iter().map(|list| list.iter().filter_map(|rule| rule.alert.as_deref().or(rule.record.as_deref())).collect()).collect();
+    let names: Vec<Vec<&str>> = lists
+        .iter()
+        .map(|list| list.iter().filter_map(|rule| rule.alert.as_deref().or(rule.record.as_deref())).collect())
+        .collect();
     assert_eq!(names, [vec!["A"], vec!["r:a", "B", "r:b"], vec!["C"]]);
 }
 
@@ -69,7 +71,10 @@ fn everything_that_is_wrong_is_told_at_once() {
         own("A", "x{$fleets}[5m]"),
         recording("fleetscope:alert_policy:info", "vector(1)"),
         OwnRule { hold: Some("5m".into()), ..recording("r", "x") },
-        OwnRule { annotations: [("summary".to_owned(), TemplateText("{{ $valu }}".to_owned()))].into(), ..own("B", "x") },
+        OwnRule {
+            annotations: [("summary".to_owned(), TemplateText("{{ $valu }}".to_owned()))].into(),
+            ..own("B", "x")
+        },
         own("C", "x"),
         own("C", "y"),
         own("D", "x > $threshold"),

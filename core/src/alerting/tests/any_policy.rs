@@ -10,10 +10,46 @@ use crate::alerting::expression;
 /// Values that a field may have or may not: names, durations, numbers, expressions, templates, lists, and what is none of these.
 fn values() -> impl Strategy<Value = Value> {
     let texts = prop::sample::select(vec![
-        "", "a", "A", "x-1", "FleetTaskSlow", "FleetscopeProbeFailed", "critical", "info", "5m", "0s", "1w2d", "99.9", "50", "0.000",
-        "010", "30d", "7d", "Day", "Month", "Policy", "AgentType", "USD", "merge", "success", "a.B/C", "0.25", "300", "ConfigMap",
-        "x{$fleets} > 1", "rate(x{$fleets}[$window])", "sum(", "up[1e300]", "-x{$fleets}", "\u{1F600}", "{{ $value }}", "{{ oops",
-        "fleetscope:alert_policy:info", "Server", "Client", "http://r",
+        "",
+        "a",
+        "A",
+        "x-1",
+        "FleetTaskSlow",
+        "FleetscopeProbeFailed",
+        "critical",
+        "info",
+        "5m",
+        "0s",
+        "1w2d",
+        "99.9",
+        "50",
+        "0.000",
+        "010",
+        "30d",
+        "7d",
+        "Day",
+        "Month",
+        "Policy",
+        "AgentType",
+        "USD",
+        "merge",
+        "success",
+        "a.B/C",
+        "0.25",
+        "300",
+        "ConfigMap",
+        "x{$fleets} > 1",
+        "rate(x{$fleets}[$window])",
+        "sum(",
+        "up[1e300]",
+        "-x{$fleets}",
+        "\u{1F600}",
+        "{{ $value }}",
+        "{{ oops",
+        "fleetscope:alert_policy:info",
+        "Server",
+        "Client",
+        "http://r",
     ])
     .prop_map(Value::from);
     let leaf = prop_oneof![8 => texts, 1 => any::<bool>().prop_map(Value::from), 1 => (-1..200_i64).prop_map(Value::from), 1 => Just(Value::Null)];
@@ -27,10 +63,44 @@ fn values() -> impl Strategy<Value = Value> {
 
 fn keys() -> impl Strategy<Value = String> {
     prop::sample::select(vec![
-        "alert", "record", "expr", "for", "keepFiringFor", "severity", "labels", "annotations", "name", "objective", "window",
-        "indicator", "taskSuccess", "taskLatency", "callSuccess", "callLatency", "ratio", "good", "total", "thresholdSeconds", "task",
-        "group", "goodResults", "role", "method", "limit", "currency", "period", "per", "softPercent", "forecast", "threshold",
-        "minimum", "enabled", "overrides", "team", "slo", "matchLabels",
+        "alert",
+        "record",
+        "expr",
+        "for",
+        "keepFiringFor",
+        "severity",
+        "labels",
+        "annotations",
+        "name",
+        "objective",
+        "window",
+        "indicator",
+        "taskSuccess",
+        "taskLatency",
+        "callSuccess",
+        "callLatency",
+        "ratio",
+        "good",
+        "total",
+        "thresholdSeconds",
+        "task",
+        "group",
+        "goodResults",
+        "role",
+        "method",
+        "limit",
+        "currency",
+        "period",
+        "per",
+        "softPercent",
+        "forecast",
+        "threshold",
+        "minimum",
+        "enabled",
+        "overrides",
+        "team",
+        "slo",
+        "matchLabels",
     ])
     .prop_map(str::to_owned)
 }
@@ -38,7 +108,15 @@ fn keys() -> impl Strategy<Value = String> {
 /// A field of a spec with a value that it could have, and sometimes with any.
 fn fields() -> impl Strategy<Value = (String, Value)> {
     let text = |options: &[&str]| prop::sample::select(options.iter().map(|s| (*s).to_owned()).collect::<Vec<_>>());
-    let expr = || text(&["x{$fleets} > 1", "sum(rate(x_total{$fleets}[5m]))", "absent(y{$fleets})", "-fleet:tasks:rate5m{$fleets}", "vector(1)"]);
+    let expr = || {
+        text(&[
+            "x{$fleets} > 1",
+            "sum(rate(x_total{$fleets}[5m]))",
+            "absent(y{$fleets})",
+            "-fleet:tasks:rate5m{$fleets}",
+            "vector(1)",
+        ])
+    };
     let duration = || text(&["30s", "5m", "1h30m", "1d", "0s"]);
     let severity = || text(&["critical", "warning", "info"]);
     let alert = (text(&["A", "B", "FleetTaskSlow"]), expr(), duration(), severity(), text(&["a", "{{ $labels.fleet }}"])).prop_map(
@@ -62,12 +140,15 @@ fn fields() -> impl Strategy<Value = (String, Value)> {
     let budget = (text(&["b", "c"]), text(&["0.01", "100", "000100.50"]), text(&["Day", "Week", "Month"]), text(&["Fleet", "Model", "AgentType", "Policy"]), 0..100_i64)
         .prop_map(|(name, limit, period, per, soft)| json!({ "name": name, "limit": limit, "period": period, "per": per, "softPercent": soft }));
     let invariant = (text(&["i", "j"]), expr()).prop_map(|(name, expr)| json!({ "name": name, "expr": expr }));
-    let over = (text(&["FleetTaskSlow", "FleetTaskFailureRatioHigh", "FleetLlmCostOverBudget"]), severity(), any::<Option<bool>>()).prop_map(
-        |(alert, severity, enabled)| match enabled {
+    let over = (
+        text(&["FleetTaskSlow", "FleetTaskFailureRatioHigh", "FleetLlmCostOverBudget"]),
+        severity(),
+        any::<Option<bool>>(),
+    )
+        .prop_map(|(alert, severity, enabled)| match enabled {
             Some(enabled) => json!({ "alert": alert, "severity": severity, "enabled": enabled }),
             None => json!({ "alert": alert, "severity": severity, "threshold": "0.5" }),
-        },
-    );
+        });
     fn list(item: impl Strategy<Value = Value>) -> impl Strategy<Value = Value> {
         prop::collection::vec(item, 0..4).prop_map(Value::from)
     }
@@ -86,11 +167,14 @@ fn fields() -> impl Strategy<Value = (String, Value)> {
 }
 
 fn fleets() -> impl Strategy<Value = Vec<SelectedFleet>> {
-    let fleet = ("[a-z0-9]([-a-z0-9.]{0,40}[a-z0-9])?", any::<bool>(), any::<bool>()).prop_map(|(name, decides, other)| SelectedFleet {
-        decides,
-        profile: if other { "Atoll" } else { "Generic" }.to_owned(),
-        ..fleet("agents", &name)
-    });
+    let fleet =
+        ("[a-z0-9]([-a-z0-9.]{0,40}[a-z0-9])?", any::<bool>(), any::<bool>()).prop_map(|(name, decides, other)| {
+            SelectedFleet {
+                decides,
+                profile: if other { "Atoll" } else { "Generic" }.to_owned(),
+                ..fleet("agents", &name)
+            }
+        });
     prop::collection::vec(fleet, 0..60).prop_map(|mut fleets| {
         fleets.sort_by(|a, b| a.name.cmp(&b.name));
         fleets.dedup_by(|a, b| a.name == b.name);

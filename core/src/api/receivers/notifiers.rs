@@ -7,7 +7,7 @@ use kube::KubeSchema;
 use serde::{Deserialize, Serialize};
 
 use super::super::scalars::SecretKey;
-use super::{Notifier, TEXT, URL, default_true};
+use super::{Content, Notifier, TEXT, URL, default_true};
 
 /// A mail server by name or IPv4 address, and its port: of an IPv6 address prometheus-operator loses the brackets.
 const SMARTHOST: &str = "^[A-Za-z0-9]([-A-Za-z0-9.]*[A-Za-z0-9])?:[0-9]{1,5}$";
@@ -234,22 +234,22 @@ impl OpsGeniePriority {
 // === impl Notifier ===
 
 impl<'a> Notifier<'a> {
-    /// The keys of Secrets that it names.
-    pub(super) fn secrets(self) -> Vec<&'a SecretKey> {
+    /// The keys of Secrets that it names, and what their values have to be.
+    pub(super) fn secrets(self) -> Vec<(&'a SecretKey, Content)> {
         match self {
-            Self::Slack(slack) => vec![&slack.url_secret],
-            Self::Email(email) => email.auth_password_secret.iter().collect(),
+            Self::Slack(slack) => vec![(&slack.url_secret, Content::Url)],
+            Self::Email(email) => email.auth_password_secret.iter().map(|key| (key, Content::Text)).collect(),
             Self::Webhook(webhook) => {
                 let http = webhook.http_config.as_ref();
                 let basic = http.and_then(|http| http.basic_auth.as_ref());
-                let mut all: Vec<&SecretKey> = webhook.url_secret.iter().collect();
-                all.extend(http.and_then(|http| http.bearer_token_secret.as_ref()));
-                all.extend(basic.into_iter().flat_map(|basic| [&basic.username_secret, &basic.password_secret]));
-                all
+                let basic = basic.into_iter().flat_map(|basic| [&basic.username_secret, &basic.password_secret]);
+                let texts = http.and_then(|http| http.bearer_token_secret.as_ref()).into_iter().chain(basic);
+                let url = webhook.url_secret.iter().map(|key| (key, Content::Url));
+                url.chain(texts.map(|key| (key, Content::Text))).collect()
             }
-            Self::PagerDuty(pagerduty) => vec![&pagerduty.routing_key_secret],
-            Self::OpsGenie(opsgenie) => vec![&opsgenie.api_key_secret],
-            Self::Teams(teams) => vec![&teams.webhook_url_secret],
+            Self::PagerDuty(pagerduty) => vec![(&pagerduty.routing_key_secret, Content::Text)],
+            Self::OpsGenie(opsgenie) => vec![(&opsgenie.api_key_secret, Content::Text)],
+            Self::Teams(teams) => vec![(&teams.webhook_url_secret, Content::Url)],
         }
     }
 }

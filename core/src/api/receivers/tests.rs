@@ -40,7 +40,9 @@ fn email() -> Value {
 }
 
 fn receiver(kind: &str, value: Value) -> Value {
-    json!({ "name": "a", kind: value })
+    let mut receiver = json!({ "name": "a" });
+    receiver[kind] = value;
+    receiver
 }
 
 /// A spec with one receiver of a kind.
@@ -51,9 +53,7 @@ fn with(kind: &str, value: Value) -> Value {
 /// A spec with one route of these fields to a receiver that exists.
 fn with_route(fields: Value) -> Value {
     let mut route = json!({ "receiver": "a" });
-    for (name, value) in fields.as_object().unwrap() {
-        route[name] = value.clone();
-    }
+    route.as_object_mut().unwrap().append(&mut serde_json::from_value(fields).unwrap());
     json!({ "receivers": [receiver("slack", json!({ "urlSecret": secret("s") }))], "routes": [route] })
 }
 
@@ -83,7 +83,7 @@ fn cases() -> Vec<(Value, Value, &'static str)> {
     };
     let http = |http: Value| with("webhook", json!({ "url": "https://example.com/", "httpConfig": http }));
     let basic = json!({ "usernameSecret": secret("u"), "passwordSecret": secret("p") });
-    let names = "spec.receivers: receivers have different names";
+    let unique = "spec.receivers: receivers have different names";
     let exists = "spec.routes: each route's receiver is one of receivers";
     let default = "spec.defaultReceiver: defaultReceiver is one of receivers";
     let group_by = "spec.routes[0].groupBy: groupBy names labels, at least one, and none twice";
@@ -94,7 +94,7 @@ fn cases() -> Vec<(Value, Value, &'static str)> {
     let webhook = "spec.receivers[0].webhook: a webhook has either url or urlSecret";
     let auth = "spec.receivers[0].webhook.httpConfig: httpConfig has either bearerTokenSecret or basicAuth";
     vec![
-        (json!({ "receivers": [named("a"), named("b")] }), json!({ "receivers": [named("a"), named("a")] }), names),
+        (json!({ "receivers": [named("a"), named("b")] }), json!({ "receivers": [named("a"), named("a")] }), unique),
         (with_route(json!({})), with_route(json!({ "receiver": "b" })), exists),
         (
             json!({ "receivers": [named("a")], "defaultReceiver": "a" }),
@@ -282,6 +282,31 @@ fn secrets_are_named_once_and_in_order() {
     let routing = read(&json!({ "receivers": receivers })).unwrap();
     let names: Vec<String> = secrets(&routing.receivers).into_iter().map(|secret| secret.name).collect();
     assert_eq!(names, ["genie", "hook", "mail", "p", "pager", "slack", "token", "u"]);
+    let urls = secret_contents(&routing.receivers).into_iter().filter(|(_, content)| *content == Content::Url);
+    assert_eq!(urls.map(|(secret, _)| secret.name).collect::<Vec<_>>(), ["hook", "slack"]);
+}
+
+#[test]
+fn values_of_secrets_that_would_spoil_the_configuration_are_told() {
+    for (content, value, fault) in [
+        (Content::Text, "key", None),
+        (Content::Text, "", Some("is empty")),
+        (Content::Text, " \n", Some("is empty")),
+        (Content::Url, "", Some("is empty")),
+        (Content::Url, "not a url", Some("is not a URL of http or https")),
+        (Content::Url, "ftp://example.com/", Some("is not a URL of http or https")),
+        (Content::Url, "http:///a", Some("is not a URL of http or https")),
+        (Content::Url, "http://h/%zz", Some("is not a URL of http or https")),
+        (Content::Url, "https://hooks.slack.com/services/T0/B0/x$y\n", None),
+        (Content::Url, "http://user:p$ss@hook.example.com:8080", None),
+        (
+            Content::Url,
+            "https://a.logic.azure.com:443/workflows/0/triggers/manual/paths/invoke?sp=%2Ftriggers&sig=a_b-c",
+            None,
+        ),
+    ] {
+        assert_eq!(content.fault(value.as_bytes()), fault, "{value:?}");
+    }
 }
 
 #[test]

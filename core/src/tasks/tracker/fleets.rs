@@ -8,7 +8,7 @@ use k8s_openapi::apimachinery::pkg::apis::meta::v1::LabelSelector;
 use crate::api::agent_fleet::{GrpcSpec, TasksSpec};
 use crate::api::{AgentFleet, ProfileName};
 use crate::metrics::OTHER;
-use crate::pods::{PodView, selects};
+use crate::pods::{PodView, takes};
 use crate::profiles;
 use crate::rpc::Settings;
 use crate::slab::Slab;
@@ -235,7 +235,7 @@ impl Fleets {
             .range(from..)
             .take_while(|((namespace, _), _)| *namespace == pod.namespace)
             .filter_map(|((_, name), fid)| Some((self.fleets.get(*fid)?.view.created, name, *fid)))
-            .filter(|(_, _, fid)| self.fleets.get(*fid).is_some_and(|fleet| selects(&fleet.view.selector, &pod.labels)))
+            .filter(|(_, _, fid)| self.fleets.get(*fid).is_some_and(|fleet| takes(&fleet.view.selector, pod)))
             .min_by_key(|(created, name, _)| (*created, *name))
             .map(|(_, _, fid)| fid)
     }

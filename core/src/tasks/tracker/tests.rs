@@ -12,6 +12,7 @@ use crate::series::{Selection, Value};
 mod bounds;
 mod calls;
 mod model;
+mod opt_out;
 mod profiles;
 
 pub(super) const SECOND: u64 = 1_000_000_000;

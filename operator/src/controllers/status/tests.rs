@@ -16,7 +16,7 @@ fn labels(app: &str) -> BTreeMap<String, String> {
 
 fn claim(created: i64, app: Option<&str>) -> Claim {
     let selector = LabelSelector { match_labels: app.map(labels), ..LabelSelector::default() };
-    Claim { uid: created.to_string(), created, selector }
+    Claim { uid: created.to_string(), created, selector, ..Claim::default() }
 }
 
 fn pod(name: &str, app: &str, node: &str) -> Event<PodView> {
@@ -41,14 +41,14 @@ fn node_agent(node: &str) -> Event<PodView> {
     })
 }
 
-fn key(name: &str) -> FleetKey {
-    FleetKey::new("ns", name)
+fn key(name: &str) -> OwnerKey {
+    OwnerKey::fleet("ns", name)
 }
 
 fn world(fleets: &[(&str, Claim)], events: Vec<Event<PodView>>) -> (Fleets, Index) {
     let (mut all, mut pods) = (Fleets::default(), Index::new("site"));
     for (name, claim) in fleets {
-        all.put(&key(name), claim.clone());
+        all.set(&key(name), Some(claim.clone()));
     }
     for event in events {
         pods.handle(event);
@@ -56,12 +56,25 @@ fn world(fleets: &[(&str, Claim)], events: Vec<Event<PodView>>) -> (Fleets, Inde
     (all, pods)
 }
 
-fn applied() -> Fact {
-    Fact::new(ConditionType::Programmed, true, Reason::Applied, "")
+fn applied() -> Vec<Fact> {
+    vec![
+        Fact::new(ConditionType::Accepted, true, Reason::Valid, ""),
+        Fact::new(ConditionType::Programmed, true, Reason::Applied, ""),
+    ]
 }
 
 fn words(status: &AgentFleetStatus) -> Vec<String> {
     status.conditions.iter().map(|c| format!("{}={} {}", c.type_, c.status, c.reason)).collect()
+}
+
+#[test]
+fn a_pod_that_asks_to_be_left_out_is_no_agent_and_no_overlap() {
+    let Event::Apply(view) = pod("a", "x", "n1") else { unreachable!("it is one") };
+    let events = vec![Event::Apply(PodView { opted_out: true, ..view }), pod("b", "x", "n1")];
+    let (fleets, pods) = world(&[("f", claim(1, Some("x"))), ("g", claim(2, Some("x")))], events);
+    let elder = observe(&key("f"), &fleets, &pods).unwrap();
+    let younger = observe(&key("g"), &fleets, &pods).unwrap();
+    assert_eq!((elder.agents.total, younger.agents.total, younger.taken), (1, 0, 1));
 }
 
 #[test]
@@ -133,17 +146,6 @@ fn a_suspended_fleet_keeps_its_pods() {
     assert_eq!(old.agents.total, 1);
     let status = status(&AgentFleetStatus::default(), None, true, &old, applied(), None, Timestamp::UNIX_EPOCH);
     assert_eq!(words(&status)[0], "Ready=False Suspended");
-}
-
-#[test]
-fn an_unreadable_fleet_is_not_accepted_and_shows_no_counts() {
-    let (fleets, pods) = world(&[("f", claim(1, None))], vec![pod("a", "x", "")]);
-    let seen = observe(&key("f"), &fleets, &pods).unwrap();
-    let good = status(&AgentFleetStatus::default(), Some(1), false, &seen, applied(), None, Timestamp::UNIX_EPOCH);
-    let bad = unreadable(&good, Some(2), "missing field `selector`", Timestamp::UNIX_EPOCH);
-    assert_eq!(words(&bad), ["Ready=False NotAccepted", "Accepted=False InvalidSpec"]);
-    assert_eq!(bad.conditions[1].message, "the object cannot be read: missing field `selector`");
-    assert_eq!((bad.agents, bad.targets), (None, None));
 }
 
 #[test]

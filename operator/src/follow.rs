@@ -1,0 +1,212 @@
+//! A kind that may be absent, come later, or go: its objects are watched while its definition (CRD) is there.
+//!
+//! In: a kind. Out: a stream of what becomes of it and of its objects. Errors stay in it, so that nothing else waits for a kind
+//! that is absent: kube's `Controller::owns` would slow down every fleet meanwhile (measured: half of all reconciles over 32 s
+//! late).
+
+use std::fmt::Debug;
+use std::sync::Arc;
+use std::time::Duration;
+
+use futures::future;
+use futures::stream::{self, BoxStream, Stream, StreamExt as _};
+use k8s_openapi::apiextensions_apiserver::pkg::apis::apiextensions::v1::CustomResourceDefinition;
+use kube::core::PartialObjectMeta;
+use kube::runtime::utils::Backoff;
+use kube::runtime::watcher::{self, Event};
+use kube::runtime::{WatchStreamExt as _, watcher as watch_objects};
+use kube::{Api, Resource as _};
+use serde::de::DeserializeOwned;
+
+use crate::context::Context;
+
+/// A definition is served within fractions of a second after it appears; until then its objects are not found.
+const RETRY_FIRST: Duration = Duration::from_millis(100);
+const RETRY_LONGEST: Duration = Duration::from_secs(30);
+/// After this many tries in a row that find nothing (3 s), the version that we speak counts as not served.
+const TRIES: u32 = 6;
+
+/// What becomes of a kind.
+#[derive(Debug)]
+pub enum Followed<K> {
+    /// It is not installed.
+    Absent,
+    /// It is installed; its objects are being listed.
+    Starting,
+    /// Something about its objects.
+    Event(Event<K>),
+    /// Its objects cannot be seen, for this reason; it is tried again.
+    Failing(String),
+}
+
+/// Which kind, and how its objects are watched.
+pub struct Subject<K> {
+    /// Name of its definition; a kind that is built in has none.
+    pub definition: Option<&'static str>,
+    /// Its name, for metrics and logs.
+    pub kind: &'static str,
+    /// Version of its API that we speak.
+    pub version: &'static str,
+    /// Its objects.
+    pub api: Api<K>,
+    /// Which of them.
+    pub config: watcher::Config,
+}
+
+type Definition = PartialObjectMeta<CustomResourceDefinition>;
+type Events<K> = BoxStream<'static, Result<Event<K>, watcher::Error>>;
+
+struct State<K> {
+    ctx: Arc<Context>,
+    subject: Subject<K>,
+    definitions: Option<Events<Definition>>,
+    /// Whether the list of definitions that is being read has ours.
+    listed: bool,
+    objects: Option<Events<K>>,
+    /// Whether the objects were listed since the watch of them began.
+    seen: bool,
+    missing: u32,
+    told_absent: bool,
+}
+
+/// Follows a kind for ever.
+pub fn follow<K>(ctx: Arc<Context>, subject: Subject<K>) -> impl Stream<Item = Followed<K>> + Send + 'static
+where
+    K: kube::Resource + Clone + Debug + DeserializeOwned + Send + 'static,
+{
+    let definitions = subject.definition.map(|name| {
+        let api = Api::<Definition>::all(ctx.client.clone());
+        let config = watcher::Config::default().fields(&format!("metadata.name={name}"));
+        watch_objects(api, config).backoff(retry()).boxed()
+    });
+    let begun = definitions.is_none();
+    let mut state =
+        State { ctx, subject, definitions, listed: false, objects: None, seen: false, missing: 0, told_absent: false };
+    if begun {
+        state.begin();
+    }
+    let first = stream::iter(begun.then_some(Followed::Starting));
+    first.chain(stream::unfold(state, |mut state| async move { Some((state.next().await?, state)) }))
+}
+
+// === impl State ===
+
+impl<K> State<K>
+where
+    K: kube::Resource + Clone + Debug + DeserializeOwned + Send + 'static,
+{
+    async fn next(&mut self) -> Option<Followed<K>> {
+        loop {
+            tokio::select! {
+                biased;
+                Some(event) = turn(self.definitions.as_mut()) => {
+                    if let Some(told) = self.definition(event) {
+                        return Some(told);
+                    }
+                }
+                Some(event) = turn(self.objects.as_mut()) => {
+                    if let Some(told) = self.object(event) {
+                        return Some(told);
+                    }
+                }
+                else => return None,
+            }
+        }
+    }
+
+    fn definition(&mut self, event: Result<Event<Definition>, watcher::Error>) -> Option<Followed<K>> {
+        match event {
+            Ok(Event::Init) => {
+                self.listed = false;
+                None
+            }
+            Ok(Event::InitApply(crd) | Event::Apply(crd)) => {
+                self.listed = true;
+                // One that is being deleted serves nothing new, and its objects go.
+                if crd.meta().deletion_timestamp.is_some() { self.end() } else { self.begin() }
+            }
+            Ok(Event::Delete(_)) => self.end(),
+            Ok(Event::InitDone) if !self.listed => self.end(),
+            Ok(Event::InitDone) => None,
+            Err(error) => {
+                self.ctx.metrics.watch_error("CustomResourceDefinition", &error);
+                // Whoever may not see definitions may see objects: those tell as well, only later.
+                if self.told_absent { None } else { self.begin() }
+            }
+        }
+    }
+
+    fn object(&mut self, event: Result<Event<K>, watcher::Error>) -> Option<Followed<K>> {
+        match event {
+            Ok(event) => {
+                self.missing = 0;
+                self.seen |= matches!(event, Event::InitDone);
+                Some(Followed::Event(event))
+            }
+            Err(error) => {
+                self.ctx.metrics.watch_error(self.subject.kind, &error);
+                if !not_found(&error) {
+                    return (!self.seen).then(|| Followed::Failing(format!("its objects cannot be watched: {error}")));
+                }
+                self.missing = self.missing.saturating_add(1);
+                let version = self.subject.version;
+                (self.missing == TRIES).then(|| Followed::Failing(format!("its version {version} is not served")))
+            }
+        }
+    }
+
+    fn begin(&mut self) -> Option<Followed<K>> {
+        if self.objects.is_some() {
+            return None;
+        }
+        let stream = watch_objects(self.subject.api.clone(), self.subject.config.clone()).backoff(retry());
+        (self.objects, self.seen, self.missing, self.told_absent) = (Some(stream.boxed()), false, 0, false);
+        Some(Followed::Starting)
+    }
+
+    fn end(&mut self) -> Option<Followed<K>> {
+        self.objects = None;
+        (!std::mem::replace(&mut self.told_absent, true)).then_some(Followed::Absent)
+    }
+}
+
+/// What comes next; nothing ever, without a stream.
+async fn turn<T>(stream: Option<&mut BoxStream<'static, T>>) -> Option<T> {
+    match stream {
+        Some(stream) => stream.next().await,
+        None => future::pending().await,
+    }
+}
+
+fn not_found(error: &watcher::Error) -> bool {
+    match error {
+        watcher::Error::InitialListFailed(kube::Error::Api(status))
+        | watcher::Error::WatchStartFailed(kube::Error::Api(status)) => status.code == 404,
+        _ => false,
+    }
+}
+
+/// Doubles from [`RETRY_FIRST`] to [`RETRY_LONGEST`].
+struct Retry(Duration);
+
+fn retry() -> Retry {
+    Retry(RETRY_FIRST)
+}
+
+// === impl Retry ===
+
+impl Iterator for Retry {
+    type Item = Duration;
+
+    fn next(&mut self) -> Option<Duration> {
+        let wait = self.0;
+        self.0 = (wait * 2).min(RETRY_LONGEST);
+        Some(wait)
+    }
+}
+
+impl Backoff for Retry {
+    fn reset(&mut self) {
+        *self = retry();
+    }
+}
