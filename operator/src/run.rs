@@ -62,10 +62,12 @@ pub async fn run(args: RunArgs, stop: impl Future<Output = ()>) -> Result<(), Ru
         log_format: _,
         monitor_label: _,
     } = args;
-    let client = deadline::client().await.map_err(RunError::Client)?;
     let gate = Arc::new(Gate::default());
-    let ctx = Arc::new(Context::new(client.clone(), site, resync, concurrency, &pod_name, Arc::clone(&gate)));
-    let elector = Arc::new(Elector::new(client, &pod_namespace, &lease, &pod_name, gate));
+    let client = deadline::client(Some(Arc::clone(&gate))).await.map_err(RunError::Client)?;
+    // The lease is written while this process does not lead, too.
+    let elections = deadline::client(None).await.map_err(RunError::Client)?;
+    let ctx = Arc::new(Context::new(client, site, resync, concurrency, &pod_name, Arc::clone(&gate)));
+    let elector = Arc::new(Elector::new(elections, &pod_namespace, &lease, &pod_name, gate));
     let (stopping, stopped) = watch::channel(false);
     let (won, leading) = watch::channel(false);
 

@@ -20,12 +20,12 @@ impl Gate {
     }
 
     /// The lease was renewed by a request that was sent at `sent`. Counted from then, for the answer may have been late.
-    pub(super) fn renewed(&self, sent: Duration) {
+    pub(crate) fn renewed(&self, sent: Duration) {
         self.until.store(millis(sent + RENEW_DEADLINE), Ordering::Release);
     }
 
     /// The lease was given up.
-    pub(super) fn close(&self) {
+    pub(crate) fn close(&self) {
         self.until.store(0, Ordering::Release);
     }
 }

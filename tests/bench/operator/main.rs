@@ -70,5 +70,6 @@ async fn main() {
         eprintln!("operator: faults after {:.0} s", start.elapsed().as_secs_f64());
     }
     report.print();
+    std::fs::remove_dir_all(&site.folder).unwrap();
     eprintln!("operator: all after {:.0} s", begun.elapsed().as_secs_f64());
 }
