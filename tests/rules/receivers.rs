@@ -23,11 +23,11 @@ fn has_amtool(name: &str) -> bool {
 }
 
 /// Writes a file of a test of this name. Its path.
-fn write(test: &str, name: &str, text: &str) -> String {
+fn write(test: &str, name: &str, content: &str) -> String {
     let folder = Path::new(env!("CARGO_TARGET_TMPDIR")).join("receivers").join(test);
     std::fs::create_dir_all(&folder).unwrap();
     let path = folder.join(name);
-    std::fs::write(&path, text).unwrap();
+    std::fs::write(&path, content).unwrap();
     path.to_str().unwrap().to_owned()
 }
 
@@ -40,7 +40,7 @@ fn file(routing: &Routing) -> String {
     config_file::text(&[policy(routing)]).unwrap()
 }
 
-fn routing(value: Value) -> Routing {
+fn routing(value: &Value) -> Routing {
     any::read(value).unwrap()
 }
 
@@ -91,7 +91,7 @@ fn amtool_accepts_every_kind_of_receiver() {
         return;
     }
     for (number, (kind, value)) in kinds().into_iter().enumerate() {
-        let routing = routing(json!({ "receivers": [{ "name": "a", kind: value }] }));
+        let routing = routing(&json!({ "receivers": [{ "name": "a", kind: value }] }));
         let path = write("kinds", &format!("{number}-{kind}.yaml"), &file(&routing));
         let said = command::run("amtool", &["check-config", &path]).unwrap();
         // The root's receiver, the policy's own for what no route takes, and the one under test.
@@ -108,7 +108,7 @@ fn amtool_accepts_any_file_and_prometheus_operator_any_object() {
     let mut runner = TestRunner::new(Config { cases: 64, failure_persistence: None, ..Config::default() });
     runner
         .run(&any::policies(), |specs| {
-            let routings: Result<Vec<Routing>, _> = specs.into_iter().map(any::read).collect();
+            let routings: Result<Vec<Routing>, _> = specs.iter().map(any::read).collect();
             let routings = routings.map_err(|refused| TestCaseError::fail(refused.to_string()))?;
             let labels: Vec<String> = (0..routings.len()).map(|number| format!("agents/p{number}")).collect();
             let policies: Vec<Policy<'_>> = routings
@@ -158,9 +158,9 @@ fn alerts_reach_the_receivers_of_the_routes_that_take_them() {
             { "receiver": "cost", "alerts": ["FleetLlm*", "Mine"], "severities": ["warning", "info"] },
         ],
     });
-    let routed = write("routes", "routed.yaml", &file(&routing(routed)));
+    let routed = write("routes", "routed.yaml", &file(&routing(&routed)));
     let plain = json!({ "receivers": [hook("one"), hook("two")] });
-    let plain = write("routes", "plain.yaml", &file(&routing(plain)));
+    let plain = write("routes", "plain.yaml", &file(&routing(&plain)));
     let reached = |path: &str, labels: &[&str]| -> Vec<String> {
         let config = format!("--config.file={path}");
         let mut arguments = vec!["config", "routes", "test", &config];
