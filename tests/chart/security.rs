@@ -97,9 +97,11 @@ fn operator_has_no_capability_and_no_user_of_the_host() {
         containers[0]["securityContext"],
         json!({"allowPrivilegeEscalation": false, "capabilities": {"drop": ["ALL"]}, "privileged": false, "readOnlyRootFilesystem": true})
     );
-    for host in ["hostPID", "hostNetwork", "hostIPC", "volumes", "initContainers"] {
+    for host in ["hostPID", "hostNetwork", "hostIPC", "initContainers"] {
         assert_eq!(spec[host], Value::Null, "{host}");
     }
+    let policy = json!([{"name": "policy", "configMap": {"name": "observe-operator-policy"}}]);
+    assert_eq!(spec["volumes"], policy, "nothing of the host");
 }
 
 #[test]
@@ -138,10 +140,28 @@ fn no_role_has_a_wildcard_or_reads_secrets() {
     assert_eq!(
         agent["rules"],
         json!([
-            {"apiGroups": [""], "resources": ["pods"], "verbs": ["get", "list", "watch"]},
-            {"apiGroups": ["fleetscope.io"], "resources": ["agentfleets"], "verbs": ["get", "list", "watch"]},
+            {"apiGroups": [""], "resources": ["pods"], "verbs": ["list", "watch"]},
+            {"apiGroups": ["fleetscope.io"], "resources": ["agentfleets"], "verbs": ["list", "watch"]},
         ])
     );
+}
+
+#[test]
+#[ignore = "needs helm: make test-chart"]
+fn secrets_are_read_one_by_one_and_only_where_that_is_allowed() {
+    if !has_helm("chart::secrets_are_read_one_by_one_and_only_where_that_is_allowed") {
+        return;
+    }
+    for (allowed, wanted) in [("true", 1), ("false", 0)] {
+        let rendering = template(&["--set", &format!("rbac.checkSecrets={allowed}")]).unwrap();
+        let all = objects(&rendering).unwrap();
+        let rules = all.iter().filter_map(|object| object["rules"].as_array()).flatten();
+        let rules: Vec<&Value> = rules.filter(|rule| rule["resources"].to_string().contains("secrets")).collect();
+        assert_eq!(rules.len(), wanted);
+        for rule in rules {
+            assert_eq!(*rule, json!({"apiGroups": [""], "resources": ["secrets"], "verbs": ["get"]}));
+        }
+    }
 }
 
 #[test]
