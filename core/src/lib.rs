@@ -3,7 +3,8 @@
 //! ```text
 //! ring-buffer bytes  -> records -> tasks::Tracker (rules, attribution) -> series::Registry -> expose (text, OpenMetrics, protobuf)
 //! Pods, AgentFleets  -> pods, api -----------------^
-//! AgentFleets        -> api (defaults, CEL, conditions) -> the operator's and the CLI's decisions
+//! custom resources   -> api (defaults, CEL, conditions) -> resources, alerting (objects for Prometheus and Alertmanager) -> operator, CLI
+//! rows of data       -> catalogue, profiles, dashboards ---^
 //! ```
 //!
 //! # Layout
