@@ -47,7 +47,7 @@ mod tests {
     use super::*;
     use crate::api::AlertPolicy;
 
-    fn policy(spec: Value) -> AlertPolicy {
+    fn policy(spec: &Value) -> AlertPolicy {
         serde_json::from_value(json!({
             "apiVersion": "fleetscope.io/v1alpha1", "kind": "AlertPolicy",
             "metadata": { "name": "review", "namespace": "agents", "uid": "0b1c" },
@@ -61,14 +61,14 @@ mod tests {
         json!({ "receivers": [{ "name": "ops", "webhook": { "urlSecret": url } }] })
     }
 
-    fn made(spec: Value, installed: Installed) -> Option<Desired> {
+    fn made(spec: &Value, installed: Installed) -> Option<Desired> {
         let site = Site { namespace: "fleetscope-system".to_owned(), ..Site::default() };
         desired(Policy::Namespaced(&policy(spec)), &site, installed)
     }
 
     #[test]
     fn receivers_are_an_object_of_the_policy_in_its_namespace() {
-        let object = made(webhook(), Installed::all()).unwrap();
+        let object = made(&webhook(), Installed::all()).unwrap();
         assert_eq!((object.kind, object.name.as_str()), (ChildKind::AlertmanagerConfig, "review-receivers"));
         assert_eq!(object.body["apiVersion"], "monitoring.coreos.com/v1alpha1");
         assert_eq!(object.body["metadata"]["namespace"], "agents");
@@ -79,7 +79,7 @@ mod tests {
 
     #[test]
     fn without_the_kind_they_are_a_file() {
-        let object = made(webhook(), Installed::default()).unwrap();
+        let object = made(&webhook(), Installed::default()).unwrap();
         assert_eq!((object.kind, object.body["kind"].as_str()), (ChildKind::ConfigMap, Some("ConfigMap")));
         let text = object.body["data"][CONFIG].as_str().unwrap();
         assert!(text.contains("agents/review-receivers/ops"), "{text}");
@@ -87,9 +87,9 @@ mod tests {
 
     #[test]
     fn a_policy_without_receivers_and_a_suspended_one_have_no_object() {
-        assert_eq!(made(json!({}), Installed::all()), None);
+        assert_eq!(made(&json!({}), Installed::all()), None);
         let mut spec = webhook();
         spec["suspend"] = json!(true);
-        assert_eq!(made(spec, Installed::all()), None);
+        assert_eq!(made(&spec, Installed::all()), None);
     }
 }

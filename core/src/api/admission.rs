@@ -42,14 +42,13 @@ pub fn admit_as<K: CustomResourceExt + DeserializeOwned>(object: &Value) -> Resu
 /// Checks an object of whichever of our kinds it says that it is, and gives it back with its defaults.
 pub fn admit_any(object: &Value) -> Result<Value, Refused> {
     let kind = object.get("kind").and_then(Value::as_str).unwrap_or_default();
-    match super::crds().iter().find(|crd| crd.spec.names.kind == kind) {
-        Some(crd) => admit(crd, object),
-        None => {
-            let kinds: Vec<String> = super::crds().into_iter().map(|crd| crd.spec.names.kind).collect();
-            let message = format!("must be one of {}", kinds.join(", "));
-            Err(refused(kind, vec![Fault { path: "kind".to_owned(), message }]))
-        }
+    let crds = super::crds();
+    if let Some(crd) = crds.iter().find(|crd| crd.spec.names.kind == kind) {
+        return admit(crd, object);
     }
+    let kinds: Vec<String> = crds.into_iter().map(|crd| crd.spec.names.kind).collect();
+    let message = format!("must be one of {}", kinds.join(", "));
+    Err(refused(kind, vec![Fault { path: "kind".to_owned(), message }]))
 }
 
 /// Checks an object against the first version of a CRD and gives it back with its defaults.

@@ -102,6 +102,10 @@ mod tests {
         let text = made["data"]["review-dashboard.json"].as_str().unwrap();
         let model: Value = serde_json::from_str(text).unwrap();
         assert!(model["panels"].as_array().is_some_and(|panels| panels.len() > 5));
-        assert!(text.contains(r#"namespace=\"agents\""#) && text.contains(r#"fleet=\"review\""#), "{text}");
+        let constant = |name: &str| {
+            let mut variables = model["templating"]["list"].as_array().into_iter().flatten();
+            variables.find(|variable| variable["name"] == name).map(|variable| variable["query"].clone())
+        };
+        assert_eq!((constant("namespace"), constant("fleet")), (Some(json!("agents")), Some(json!("review"))));
     }
 }
