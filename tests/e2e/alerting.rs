@@ -100,7 +100,7 @@ async fn tasks_that_fail_are_told_to_a_receiver_and_that_they_do_no_more() {
 
     // Many that succeed: the share of those that fail falls below the threshold.
     scene.pod("calm", &["storm", "9000", "2"], None).await;
-    let (_, waited) = eventually(FIRING, "the receiver is told that it is over", async || {
+    let ((), waited) = eventually(FIRING, "the receiver is told that it is over", async || {
         Ok((!told(&webhook.received(cluster, "/crew").await?, "resolved").is_empty()).then_some(()))
     })
     .await

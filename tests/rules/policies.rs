@@ -55,7 +55,7 @@ fn promtool(name: &str, arguments: &[&str], files: &[(&str, &Value)]) -> Ran {
     for (file, content) in files {
         let path = folder.join(file);
         std::fs::write(&path, content.to_string()).unwrap(); // JSON is YAML
-        last = path.to_str().unwrap().to_owned();
+        path.to_str().unwrap().clone_into(&mut last);
     }
     let arguments: Vec<&str> = arguments.iter().copied().chain([last.as_str()]).collect();
     command::run_with("promtool", &arguments, "").unwrap()
@@ -72,6 +72,7 @@ fn unit_tests(name: &str, files: &[&Value], interval: &str, tests: &Value) {
 }
 
 /// An alert that is expected to fire, with exactly these labels and annotations.
+#[expect(clippy::needless_pass_by_value, reason = "written as json!(..) where it is called")]
 fn fires(labels: Value, summary: &str, description: &str, alert: &str) -> Value {
     json!({ "exp_labels": labels, "exp_annotations": {
         "summary": summary,

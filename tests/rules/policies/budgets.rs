@@ -5,6 +5,7 @@ use serde_json::{Value, json};
 use super::{fires, fleet, rules, unit_tests};
 use crate::has_promtool;
 
+#[expect(clippy::needless_pass_by_value, reason = "written as json!(..) where it is called")]
 fn budget(more: Value) -> Value {
     let mut budget = json!({ "name": "daily", "limit": "100" });
     budget.as_object_mut().unwrap().extend(more.as_object().unwrap().clone());

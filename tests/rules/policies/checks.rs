@@ -87,15 +87,15 @@ fn a_rule_file_in_a_config_map_holds_any_text() {
     let printed =
         command::run("promtool", &["check", "rules", "--lint=all", "--lint-fatal", path.to_str().unwrap()]).unwrap();
     assert!(printed.contains(&format!("SUCCESS: {} rules found", rendered.alerts + rendered.recordings)), "{printed}");
-    let test = json!({ "rule_files": ["rules.yaml"], "evaluation_interval": "1m", "tests": [{
+    let unit = json!({ "rule_files": ["rules.yaml"], "evaluation_interval": "1m", "tests": [{
         "interval": "1m", "input_series": [{ "series": "up", "values": "0x5" }],
         "alert_rule_test": [{ "eval_time": "2m", "alertname": "on", "exp_alerts": [{
             "exp_labels": { "no": text.replace("{{ $value }}", "0"), "policy": "agents/nightly", "severity": "warning", "source": "fleetscope" },
             "exp_annotations": { "summary": text.replace("{{ $value }}", "0") },
         }] }],
     }] });
-    let path = folder.join("test.yaml");
-    std::fs::write(&path, serde_saphyr::to_string(&test).unwrap()).unwrap();
+    let path = folder.join("unit.yaml");
+    std::fs::write(&path, serde_saphyr::to_string(&unit).unwrap()).unwrap();
     command::run("promtool", &["test", "rules", path.to_str().unwrap()]).unwrap();
 }
 
