@@ -14,7 +14,7 @@ use kube::api::{Patch, PatchParams};
 use kube::core::{DeserializeGuard, DynamicObject, error_boundary::InvalidObject};
 use kube::runtime::controller::Action;
 use kube::runtime::watcher::Event;
-use kube::{Api, CustomResourceExt as _, Resource, ResourceExt as _};
+use kube::{Api, CustomResourceExt as _, Resource as _, ResourceExt as _};
 use serde_json::json;
 
 use super::announce::announce;
@@ -35,7 +35,7 @@ pub const STATUS_MANAGER: &str = "fleetscope-operator-status";
 /// next pod already counted.
 const STATUS_PERIOD: Duration = Duration::from_secs(1);
 /// A turn that takes longer is given up and tried again: others wait for its place.
-const LONGEST: Duration = Duration::from_secs(60);
+const LONGEST: Duration = Duration::from_mins(1);
 /// Faults in a message, at most.
 const NAMED: usize = 10;
 

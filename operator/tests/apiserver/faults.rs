@@ -155,7 +155,7 @@ async fn a_fleet_that_never_succeeds_is_in_nobodys_way() {
     // One place for all: whoever stands in it holds up everybody.
     let _operator = world.operator_behind(&proxy, "one", &["--concurrency=1"]);
     world.fleet("stuck", json!({})).await;
-    world.condition("stuck", "Programmed=False ApplyFailed").await;
+    world.condition("stuck", "Programmed=False PartiallyApplied").await;
     let names = fleets(&world, "other", OTHERS).await;
     ready(&world, &names).await;
     // By order: between two tries of the stuck one others have their turns, more of them each time, as its waits grow.
