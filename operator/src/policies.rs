@@ -139,7 +139,7 @@ mod tests {
 
     use super::*;
 
-    fn policy(spec: Value, accepted: &str, generation: i64) -> PolicyClaim {
+    fn policy(spec: &Value, accepted: &str, generation: i64) -> PolicyClaim {
         let condition = json!({
             "type": "Accepted", "status": accepted, "reason": "Valid", "message": "",
             "observedGeneration": generation, "lastTransitionTime": "2026-01-01T00:00:00Z",
@@ -154,18 +154,18 @@ mod tests {
 
     #[test]
     fn one_decides_unless_it_is_suspended_without_the_catalogue_or_was_refused() {
-        let plain = policy(json!({}), "True", 2);
+        let plain = policy(&json!({}), "True", 2);
         assert_eq!((plain.created, plain.decides()), (7, true));
-        assert!(!policy(json!({ "suspend": true }), "True", 2).decides());
-        assert!(!policy(json!({ "catalogue": { "enabled": false } }), "True", 2).decides());
-        assert!(!policy(json!({}), "False", 2).decides());
-        assert!(policy(json!({}), "False", 1).decides(), "what was said of another spec does not count");
+        assert!(!policy(&json!({ "suspend": true }), "True", 2).decides());
+        assert!(!policy(&json!({ "catalogue": { "enabled": false } }), "True", 2).decides());
+        assert!(!policy(&json!({}), "False", 2).decides());
+        assert!(policy(&json!({}), "False", 1).decides(), "what was said of another spec does not count");
     }
 
     #[test]
     fn a_change_is_told_with_both_states_and_none_is_not_told() {
         let (mut all, key) = (Policies::default(), OwnerKey::new(OwnerKind::AlertPolicy, "ns", "p"));
-        let claim = policy(json!({}), "True", 2);
+        let claim = policy(&json!({}), "True", 2);
         let change = all.set(&key, Some(claim.clone()));
         assert_eq!(change, Some(PolicyChange { before: None, now: Some(claim.clone()) }));
         assert_eq!((all.set(&key, Some(claim.clone())), all.accepted(&key, true)), (None, None));
