@@ -45,7 +45,7 @@ pub struct RunArgs {
     #[arg(long, env = "FLEETSCOPE_MONITOR_LABELS", value_name = "KEY=VALUE", value_delimiter = ',', value_parser = label)]
     pub monitor_label: Vec<(String, String)>,
 
-    /// File with the ClusterAlertPolicy of the installation, which is put into place when this process begins to lead. Without
+    /// File with the `ClusterAlertPolicy` of the installation, which is put into place when this process begins to lead. Without
     /// one, that of an earlier installation is removed.
     #[arg(long, env = "FLEETSCOPE_DEFAULT_POLICY", value_name = "FILE")]
     pub default_policy: Option<PathBuf>,

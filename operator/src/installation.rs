@@ -1,6 +1,6 @@
 //! The cluster-wide policy that comes with the installation.
 //!
-//! In: a file that the chart fills from its values. Out: the ClusterAlertPolicy that stands in it, applied when this process begins
+//! In: a file that the chart fills from its values. Out: the `ClusterAlertPolicy` that stands in it, applied when this process begins
 //! to lead; without a file, the one that an earlier installation brought is removed. It is not in the chart itself, as Helm
 //! cannot install an object of a kind that the same release defines.
 
@@ -35,7 +35,7 @@ pub enum InstallError {
         /// The file.
         path: PathBuf,
         /// Why.
-        source: serde_saphyr::Error,
+        source: Box<serde_saphyr::Error>,
     },
     /// What it says is not a policy.
     #[error("failed to use {path} (chart value alerting.default.spec): {source}", path = path.display())]
@@ -85,8 +85,8 @@ fn failed(verb: &'static str) -> impl Fn(kube::Error) -> InstallError {
 /// The policy of a file, checked as the API server would, with our labels.
 fn read(path: &Path) -> Result<Value, InstallError> {
     let text = std::fs::read_to_string(path).map_err(|source| InstallError::Read { path: path.to_owned(), source })?;
-    let mut policy: Value =
-        serde_saphyr::from_str(&text).map_err(|source| InstallError::Parse { path: path.to_owned(), source })?;
+    let mut policy: Value = serde_saphyr::from_str(&text)
+        .map_err(|source| InstallError::Parse { path: path.to_owned(), source: Box::new(source) })?;
     admit_as::<ClusterAlertPolicy>(&policy)
         .map_err(|source| InstallError::Refused { path: path.to_owned(), source })?;
     policy["metadata"]["labels"] = json!({ MANAGED_BY: MANAGER, LABEL: "true" });

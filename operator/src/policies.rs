@@ -21,10 +21,8 @@ pub struct PolicyClaim {
     pub fleets: LabelSelector,
     /// The namespaces of its fleets, by their labels; of a policy with a namespace, empty.
     pub namespaces: LabelSelector,
-    /// It takes the catalogue's alerts.
+    /// It takes the catalogue's alerts, and is not suspended.
     pub catalogue: bool,
-    /// It is suspended.
-    pub suspended: bool,
     /// Its catalogue alerts hold whatever others decide.
     pub enforced: bool,
     /// Its spec makes sense.
@@ -72,7 +70,6 @@ impl PolicyClaim {
             uid: policy.uid().unwrap_or_default(),
             created: created(policy),
             fleets: policy.spec.fleets.clone(),
-            suspended: policy.spec.suspend,
             accepted: true,
             ..Self::default()
         }
@@ -86,8 +83,7 @@ impl PolicyClaim {
         Self {
             uid: policy.meta().uid.clone().unwrap_or_default(),
             created: created(policy),
-            catalogue: alerting.catalogue.enabled,
-            suspended: alerting.suspend,
+            catalogue: alerting.catalogue.enabled && !alerting.suspend,
             accepted: said.is_none_or(|condition| condition.status != "False"),
             ..Self::default()
         }
@@ -95,7 +91,7 @@ impl PolicyClaim {
 
     /// Whether it is among those that decide the catalogue's alerts of fleets.
     pub fn decides(&self) -> bool {
-        self.catalogue && !self.suspended && self.accepted
+        self.catalogue && self.accepted
     }
 }
 
@@ -134,5 +130,49 @@ impl Policies {
     pub fn of(&self, kind: OwnerKind, namespace: &str) -> impl Iterator<Item = (&OwnerKey, &PolicyClaim)> {
         let policies = self.by_namespace.get(namespace).into_iter().flatten();
         policies.filter(move |(key, _)| key.kind == kind)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::{Value, json};
+
+    use super::*;
+
+    fn policy(spec: &Value, accepted: &str, generation: i64) -> PolicyClaim {
+        let condition = json!({
+            "type": "Accepted", "status": accepted, "reason": "Valid", "message": "",
+            "observedGeneration": generation, "lastTransitionTime": "2026-01-01T00:00:00Z",
+        });
+        let policy = json!({
+            "apiVersion": "fleetscope.io/v1alpha1", "kind": "AlertPolicy",
+            "metadata": { "name": "p", "namespace": "ns", "generation": 2, "creationTimestamp": "1970-01-01T00:00:07Z" },
+            "spec": spec, "status": { "conditions": [condition] },
+        });
+        PolicyClaim::of_alert_policy(&serde_json::from_value(policy).unwrap())
+    }
+
+    #[test]
+    fn one_decides_unless_it_is_suspended_without_the_catalogue_or_was_refused() {
+        let plain = policy(&json!({}), "True", 2);
+        assert_eq!((plain.created, plain.decides()), (7, true));
+        assert!(!policy(&json!({ "suspend": true }), "True", 2).decides());
+        assert!(!policy(&json!({ "catalogue": { "enabled": false } }), "True", 2).decides());
+        assert!(!policy(&json!({}), "False", 2).decides());
+        assert!(policy(&json!({}), "False", 1).decides(), "what was said of another spec does not count");
+    }
+
+    #[test]
+    fn a_change_is_told_with_both_states_and_none_is_not_told() {
+        let (mut all, key) = (Policies::default(), OwnerKey::new(OwnerKind::AlertPolicy, "ns", "p"));
+        let claim = policy(&json!({}), "True", 2);
+        let change = all.set(&key, Some(claim.clone()));
+        assert_eq!(change, Some(PolicyChange { before: None, now: Some(claim.clone()) }));
+        assert_eq!((all.set(&key, Some(claim.clone())), all.accepted(&key, true)), (None, None));
+        let refused = PolicyClaim { accepted: false, ..claim.clone() };
+        let change = all.accepted(&key, false);
+        assert_eq!(change, Some(PolicyChange { before: Some(claim), now: Some(refused.clone()) }));
+        assert_eq!(all.set(&key, None), Some(PolicyChange { before: Some(refused), now: None }));
+        assert_eq!((all.get(&key), all.of(OwnerKind::AlertPolicy, "ns").count()), (None, 0));
     }
 }

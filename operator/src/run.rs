@@ -179,5 +179,5 @@ async fn install(ctx: Arc<Context>, file: Option<PathBuf>, mut leading: watch::R
             }
         }
     }
-    std::future::pending().await
+    std::future::pending::<()>().await;
 }

@@ -42,7 +42,7 @@ pub fn of_object(object: &DynamicObject) -> u64 {
     });
     // One entry per version of the API: there is one, as we speak one.
     let none = Value::Null;
-    let fields = ours.filter_map(|entry| entry.fields_v1.as_ref()).last().map_or(&none, |fields| &fields.0);
+    let fields = ours.filter_map(|entry| entry.fields_v1.as_ref()).next_back().map_or(&none, |fields| &fields.0);
     let metadata = fields.get("f:metadata").unwrap_or(&Value::Null);
     for (name, values) in [("f:labels", &object.metadata.labels), ("f:annotations", &object.metadata.annotations)] {
         texts(values.as_ref(), metadata.get(name), &mut hash);
@@ -85,7 +85,9 @@ fn whole(value: &Value, hash: &mut Fnv) {
         }
         Value::Array(all) => {
             hash.text("[");
-            all.iter().for_each(|value| whole(value, hash));
+            for value in all {
+                whole(value, hash);
+            }
             hash.text("]");
         }
         Value::String(text) => {
@@ -129,8 +131,7 @@ fn owned(value: &Value, fields: &Value, hash: &mut Fnv) {
 
 /// The items of a list that a set names by their keys.
 fn keyed(set: &Map<String, Value>) -> Vec<(Map<String, Value>, &Value)> {
-    let parsed = |(name, below): (&String, _)| Some((serde_json::from_str(name.strip_prefix("k:")?).ok()?, below));
-    set.iter().map(|(name, below)| (name, below)).filter_map(parsed).collect()
+    set.iter().filter_map(|(name, below)| Some((serde_json::from_str(name.strip_prefix("k:")?).ok()?, below))).collect()
 }
 
 fn has(item: &Value, key: &Map<String, Value>) -> bool {

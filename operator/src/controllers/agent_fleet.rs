@@ -68,7 +68,12 @@ impl Kind for Fleet {
         &status.conditions
     }
 
-    fn status(ctx: &Context, key: &OwnerKey, fleet: &AgentFleet, told: Told<'_, Self>) -> Option<AgentFleetStatus> {
+    fn status(
+        ctx: &Context,
+        key: &OwnerKey,
+        fleet: &AgentFleet,
+        told: Told<'_, AgentFleetStatus, ()>,
+    ) -> Option<AgentFleetStatus> {
         let seen = {
             let claims = lock(&ctx.claims);
             status::observe(key, &claims.fleets, &lock(&ctx.pods))?

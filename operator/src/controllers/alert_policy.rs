@@ -69,10 +69,13 @@ impl Kind for Alerts {
         &status.conditions
     }
 
-    fn status(ctx: &Context, key: &OwnerKey, policy: &AlertPolicy, told: Told<'_, Self>) -> Option<PolicyStatus> {
-        let Told { before, generation, facts, programmed, seen, now } = told;
-        let suspended = policy.spec.alerting.suspend;
-        Some(alerts::status(ctx, key, suspended, before, generation, facts, programmed, seen, now))
+    fn status(
+        ctx: &Context,
+        key: &OwnerKey,
+        policy: &AlertPolicy,
+        told: Told<'_, PolicyStatus, Made>,
+    ) -> Option<PolicyStatus> {
+        Some(alerts::status(ctx, key, policy.spec.alerting.suspend, told))
     }
 
     fn unreadable(conditions: Vec<Condition>, generation: Option<i64>) -> PolicyStatus {

@@ -4,10 +4,8 @@ use fleetscope_core::alerting::{Policy, Rendered, SelectedFleet, of_policy};
 use fleetscope_core::api::alerting::PolicyStatus;
 use fleetscope_core::api::conditions::{ConditionType, Fact, Reason, merge, policy_ready};
 use fleetscope_core::api::receivers::secret_contents;
-use jiff::Timestamp;
 
-use super::kind::{Decision, count, cut, listed};
-use super::program::Programmed;
+use super::kind::{Decision, Told, count, cut, listed};
 use crate::context::{Context, lock};
 use crate::owner::{OwnerKey, OwnerKind};
 use crate::policies::PolicyClaim;
@@ -126,33 +124,18 @@ fn counts(claims: &Claims, key: &OwnerKey) -> Counts {
 }
 
 /// The next status of a policy.
-#[expect(clippy::too_many_arguments, reason = "a turn's parts, which two kinds hand over")]
 pub(super) fn status(
     ctx: &Context,
     key: &OwnerKey,
     suspended: bool,
-    before: &PolicyStatus,
-    generation: Option<i64>,
-    facts: Vec<Fact>,
-    programmed: Option<Programmed>,
-    made: Made,
-    now: Timestamp,
+    told: Told<'_, PolicyStatus, Made>,
 ) -> PolicyStatus {
     let counts = counts(&lock(&ctx.claims), key);
-    status_of(suspended, &counts, before, generation, facts, programmed, made, now)
+    status_of(suspended, &counts, told)
 }
 
-#[expect(clippy::too_many_arguments, reason = "as above")]
-fn status_of(
-    suspended: bool,
-    counts: &Counts,
-    before: &PolicyStatus,
-    generation: Option<i64>,
-    mut facts: Vec<Fact>,
-    programmed: Option<Programmed>,
-    made: Made,
-    now: Timestamp,
-) -> PolicyStatus {
+fn status_of(suspended: bool, counts: &Counts, told: Told<'_, PolicyStatus, Made>) -> PolicyStatus {
+    let Told { before, generation, mut facts, programmed, seen: made, now } = told;
     facts.push(degraded(counts, &made.warnings));
     let decided = if counts.decided == 1 { "1 fleet".to_owned() } else { format!("{} fleets", counts.decided) };
     let good = format!("{} alerting and {} recording rules, decides {decided}", made.alerts, made.recordings);
@@ -167,12 +150,12 @@ fn status_of(
     };
     // What is in place is what was counted before.
     let Some(programmed) = programmed else { return next };
-    let warnings = made.warnings.iter().take(WARNINGS);
+    let short = |text: &String| text[..text.floor_char_boundary(WARNING_BYTES)].to_owned();
     PolicyStatus {
         alerts: Some(count(made.alerts)),
         recordings: Some(count(made.recordings)),
         receivers: Some(count(made.receivers)),
-        warnings: warnings.map(|text| text[..text.floor_char_boundary(WARNING_BYTES)].to_owned()).collect(),
+        warnings: made.warnings.iter().take(WARNINGS).map(short).collect(),
         objects: listed(programmed.objects),
         ..next
     }
@@ -197,8 +180,10 @@ fn degraded(counts: &Counts, warnings: &[String]) -> Fact {
 #[cfg(test)]
 mod tests {
     use fleetscope_core::api::agent_fleet::ObjectStatus;
+    use jiff::Timestamp;
 
     use super::*;
+    use crate::controllers::program::Programmed;
 
     fn facts(accepted: bool) -> Vec<Fact> {
         vec![
@@ -221,12 +206,16 @@ mod tests {
         status.conditions.iter().map(|c| format!("{}={} {}", c.type_, c.status, c.reason)).collect()
     }
 
+    fn told(before: &PolicyStatus, generation: i64, accepted: bool) -> Told<'_, PolicyStatus, Made> {
+        let (programmed, seen) = if accepted { (Some(programmed()), made()) } else { (None, Made::default()) };
+        let (facts, now) = (facts(accepted), Timestamp::UNIX_EPOCH);
+        Told { before, generation: Some(generation), facts, programmed, seen, now }
+    }
+
     #[test]
     fn a_policy_shows_its_rules_its_fleets_and_what_is_odd() {
         let counts = Counts { decided: 2, yielded: 1, elders: Vec::new() };
-        let before = PolicyStatus::default();
-        let status =
-            status_of(false, &counts, &before, Some(3), facts(true), Some(programmed()), made(), Timestamp::UNIX_EPOCH);
+        let status = status_of(false, &counts, told(&PolicyStatus::default(), 3, true));
         assert_eq!(
             words(&status),
             ["Ready=True Observed", "Accepted=True Valid", "Programmed=True Applied", "Degraded=True UnknownMetric",]
@@ -250,10 +239,8 @@ mod tests {
     #[test]
     fn one_that_is_not_accepted_keeps_what_is_in_place() {
         let counts = Counts { decided: 1, ..Counts::default() };
-        let now = Timestamp::UNIX_EPOCH;
-        let good =
-            status_of(false, &counts, &PolicyStatus::default(), Some(1), facts(true), Some(programmed()), made(), now);
-        let bad = status_of(false, &Counts::default(), &good, Some(2), facts(false), None, Made::default(), now);
+        let good = status_of(false, &counts, told(&PolicyStatus::default(), 1, true));
+        let bad = status_of(false, &Counts::default(), told(&good, 2, false));
         assert_eq!(words(&bad)[0], "Ready=False NotAccepted");
         assert_eq!((bad.alerts, bad.recordings, bad.objects.len()), (Some(5), Some(7), 1));
         assert_eq!((bad.fleets, bad.observed_generation), (Some(0), Some(2)));

@@ -27,7 +27,7 @@ impl Kind for ClusterAlerts {
 
     const KIND: OwnerKind = OwnerKind::ClusterAlertPolicy;
     /// Each fleet of the cluster concerns it, and thousands may come together.
-    const PERIOD: Duration = Duration::from_millis(1_000);
+    const PERIOD: Duration = Duration::from_secs(1);
 
     fn enter(ctx: &Context, key: &OwnerKey, object: Option<&ClusterAlertPolicy>) {
         alerts::enter(ctx, key, object.map(PolicyClaim::of_cluster_alert_policy));
@@ -73,11 +73,9 @@ impl Kind for ClusterAlerts {
         ctx: &Context,
         key: &OwnerKey,
         policy: &ClusterAlertPolicy,
-        told: Told<'_, Self>,
+        told: Told<'_, PolicyStatus, Made>,
     ) -> Option<PolicyStatus> {
-        let Told { before, generation, facts, programmed, seen, now } = told;
-        let suspended = policy.spec.alerting.suspend;
-        Some(alerts::status(ctx, key, suspended, before, generation, facts, programmed, seen, now))
+        Some(alerts::status(ctx, key, policy.spec.alerting.suspend, told))
     }
 
     fn unreadable(conditions: Vec<Condition>, generation: Option<i64>) -> PolicyStatus {

@@ -11,7 +11,8 @@ use kube::{Api, CustomResourceExt as _, ResourceExt as _};
 use tokio::sync::watch;
 
 use super::kind::Kind;
-use super::turn::{Guarded, Turns, reconcile};
+use super::memory::{Guarded, Turns};
+use super::turn::reconcile;
 use crate::context::Context;
 use crate::follow::{Followed, Subject, follow};
 use crate::owner::OwnerKey;

@@ -74,7 +74,12 @@ pub(crate) trait Kind: Send + Sync + 'static {
     fn conditions(status: &Self::Status) -> &[Condition];
 
     /// Its next status. None when it is gone meanwhile.
-    fn status(ctx: &Context, key: &OwnerKey, object: &Self::Object, turn: Told<'_, Self>) -> Option<Self::Status>;
+    fn status(
+        ctx: &Context,
+        key: &OwnerKey,
+        object: &Self::Object,
+        told: Told<'_, Self::Status, Self::Seen>,
+    ) -> Option<Self::Status>;
 
     /// The status of an object that cannot be read: what was counted before is not shown as if it held.
     fn unreadable(conditions: Vec<Condition>, generation: Option<i64>) -> Self::Status;
@@ -92,9 +97,9 @@ pub(crate) struct Decision<S> {
 }
 
 /// What a turn tells the status.
-pub(crate) struct Told<'a, K: Kind + ?Sized> {
+pub(crate) struct Told<'a, S, T> {
     /// The status before.
-    pub before: &'a K::Status,
+    pub before: &'a S,
     /// The generation that the turn was about.
     pub generation: Option<i64>,
     /// `Accepted`, `Programmed`, and `Selected` where something is to be selected.
@@ -102,7 +107,7 @@ pub(crate) struct Told<'a, K: Kind + ?Sized> {
     /// What became of the objects; none when they were left as they are.
     pub programmed: Option<Programmed>,
     /// What the decision found out.
-    pub seen: K::Seen,
+    pub seen: T,
     /// The time.
     pub now: Timestamp,
 }

@@ -2,6 +2,7 @@
 //!
 //! - `kind`: what a kind says about itself; one file per kind beside it
 //! - `control`: the watch of a kind's objects, and who is due
+//! - `memory`: what is remembered between two turns
 //! - `turn`: one reconcile, of whichever kind
 //! - `program`: objects as they are wanted, and no others
 //! - `selected`: who takes them
@@ -15,6 +16,7 @@ mod cluster_alert_policy;
 mod compare;
 mod control;
 mod kind;
+mod memory;
 mod model_price_list;
 mod program;
 mod scrape_policy;

@@ -50,7 +50,12 @@ impl Kind for Prices {
         &status.conditions
     }
 
-    fn status(_: &Context, _: &OwnerKey, list: &ModelPriceList, told: Told<'_, Self>) -> Option<ModelPriceListStatus> {
+    fn status(
+        _: &Context,
+        _: &OwnerKey,
+        list: &ModelPriceList,
+        told: Told<'_, ModelPriceListStatus, ()>,
+    ) -> Option<ModelPriceListStatus> {
         let models = list.spec.models.len();
         // It has no objects: whether these are in place is no question.
         let mut facts = told.facts;

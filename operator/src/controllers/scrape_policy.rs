@@ -81,7 +81,12 @@ impl Kind for Scrape {
         &status.conditions
     }
 
-    fn status(_: &Context, _: &OwnerKey, policy: &ScrapePolicy, told: Told<'_, Self>) -> Option<ScrapePolicyStatus> {
+    fn status(
+        _: &Context,
+        _: &OwnerKey,
+        policy: &ScrapePolicy,
+        told: Told<'_, ScrapePolicyStatus, Scraped>,
+    ) -> Option<ScrapePolicyStatus> {
         let (suspended, seen) = (policy.spec.suspend, told.seen);
         let good = match (seen.fleets, seen.static_targets) {
             (0, 0) => "no fleet of the namespace matches the selector".to_owned(),

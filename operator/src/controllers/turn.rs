@@ -1,8 +1,7 @@
 //! One reconcile, of whichever kind: decide, program, tell.
 
-use std::collections::{BTreeSet, HashMap};
 use std::convert::Infallible;
-use std::sync::{Arc, Mutex};
+use std::sync::Arc;
 use std::time::Duration;
 
 use fleetscope_core::api::conditions::{ConditionType, Fact, Reason, merge};
@@ -11,17 +10,16 @@ use fleetscope_core::resources::Fault;
 use jiff::Timestamp;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::Condition;
 use kube::api::{Patch, PatchParams};
-use kube::core::{DeserializeGuard, DynamicObject, error_boundary::InvalidObject};
+use kube::core::{DynamicObject, error_boundary::InvalidObject};
 use kube::runtime::controller::Action;
-use kube::runtime::watcher::Event;
-use kube::{Api, CustomResourceExt as _, Resource, ResourceExt as _};
+use kube::{Api, CustomResourceExt as _, Resource as _};
 use serde_json::json;
 
 use super::announce::announce;
 use super::kind::{Kind, Told};
+use super::memory::{Guarded, Turns, key};
 use super::program::{self, Owner};
 use super::selected;
-use crate::backoff::Backoffs;
 use crate::clock;
 use crate::context::{Context, lock};
 use crate::error::Error;
@@ -35,39 +33,9 @@ pub const STATUS_MANAGER: &str = "fleetscope-operator-status";
 /// next pod already counted.
 const STATUS_PERIOD: Duration = Duration::from_secs(1);
 /// A turn that takes longer is given up and tried again: others wait for its place.
-const LONGEST: Duration = Duration::from_secs(60);
+const LONGEST: Duration = Duration::from_mins(1);
 /// Faults in a message, at most.
 const NAMED: usize = 10;
-
-/// An object as the watch gives it: one that cannot be read does not stop the others.
-pub(crate) type Guarded<K> = DeserializeGuard<<K as Kind>::Object>;
-
-/// A controller: what is remembered between two turns.
-pub(crate) struct Turns<K: Kind> {
-    /// What all controllers share.
-    pub ctx: Arc<Context>,
-    backoffs: Mutex<Backoffs<OwnerKey>>,
-    memory: Mutex<HashMap<OwnerKey, Memory<K::Status>>>,
-    /// Objects of the list that is being read, to find those that are gone.
-    listing: Mutex<Option<BTreeSet<OwnerKey>>>,
-}
-
-/// What is remembered of an object.
-struct Memory<S> {
-    /// The newest generation that the watch showed, and when.
-    arrived: Option<(i64, Duration)>,
-    /// Whether the lag of that generation was counted.
-    counted: bool,
-    /// The status that was written last, with the resource version that it was based on: while the cache still shows that version, it is
-    /// behind.
-    written: Option<(String, S)>,
-    /// When that was.
-    written_at: Option<Duration>,
-    /// The generation of the last turn, and when it ended.
-    turned: Option<(i64, Duration)>,
-    /// What is known of its Secrets.
-    secrets: Option<secrets::Known>,
-}
 
 /// How a turn ended.
 enum Turn {
@@ -77,100 +45,6 @@ enum Turn {
     Later(Duration),
     /// It has to be tried again, and the status says why.
     Failed,
-}
-
-// === impl Memory ===
-
-impl<S> Default for Memory<S> {
-    fn default() -> Self {
-        Self { arrived: None, counted: false, written: None, written_at: None, turned: None, secrets: None }
-    }
-}
-
-// === impl Turns ===
-
-impl<K: Kind> Turns<K> {
-    /// A controller that knows nothing yet.
-    pub(crate) fn new(ctx: Arc<Context>) -> Self {
-        Self { ctx, backoffs: Mutex::default(), memory: Mutex::default(), listing: Mutex::default() }
-    }
-
-    /// Takes in what the watch shows, before any turn about it.
-    pub(crate) fn note(&self, event: &Event<Guarded<K>>) {
-        match event {
-            Event::Init => *lock(&self.listing) = Some(BTreeSet::new()),
-            Event::InitApply(object) => {
-                if let Some(listing) = &mut *lock(&self.listing) {
-                    listing.insert(key::<K>(object));
-                }
-                self.enter(object);
-            }
-            Event::Apply(object) => self.enter(object),
-            Event::Delete(object) => self.forget(&key::<K>(object)),
-            Event::InitDone => {
-                let listing = lock(&self.listing).take().unwrap_or_default();
-                let known: Vec<OwnerKey> = lock(&self.memory).keys().cloned().collect();
-                known.iter().filter(|key| !listing.contains(*key)).for_each(|key| self.forget(key));
-                if self.ctx.list(K::KIND) {
-                    // Who decides by these objects waited for them.
-                    self.ctx.requeue_all();
-                }
-            }
-        }
-    }
-
-    fn enter(&self, object: &Guarded<K>) {
-        let key = key::<K>(object);
-        let generation = object.meta().generation.unwrap_or_default();
-        {
-            let mut memory = lock(&self.memory);
-            let memory = memory.entry(key.clone()).or_default();
-            if memory.arrived.is_none_or(|(known, _)| known != generation) {
-                memory.arrived = Some((generation, clock::now()));
-                memory.counted = false;
-            }
-            if memory
-                .written
-                .as_ref()
-                .is_some_and(|(version, _)| Some(version) != object.meta().resource_version.as_ref())
-            {
-                memory.written = None;
-            }
-        }
-        let gone = object.meta().deletion_timestamp.is_some();
-        K::enter(&self.ctx, &key, object.0.as_ref().ok().filter(|_| !gone));
-    }
-
-    /// Forgets an object that is gone.
-    pub(crate) fn forget(&self, key: &OwnerKey) {
-        lock(&self.backoffs).forget(key);
-        lock(&self.memory).remove(key);
-        K::enter(&self.ctx, key, None);
-    }
-
-    fn remember<T>(&self, key: &OwnerKey, change: impl FnOnce(&mut Memory<K::Status>) -> T) -> T {
-        change(lock(&self.memory).entry(key.clone()).or_default())
-    }
-
-    /// How long the object still has to wait for its turn, if it did not change itself.
-    fn wait(&self, key: &OwnerKey, generation: i64) -> Option<Duration> {
-        let (turned, at) = lock(&self.memory).get(key)?.turned?;
-        let wait = (at + K::PERIOD).saturating_sub(clock::now());
-        (turned == generation && !wait.is_zero()).then_some(wait)
-    }
-
-    /// Counts the lag of a generation that was worked on for the first time.
-    fn arrived(&self, key: &OwnerKey, generation: i64) {
-        let lag = self.remember(key, |memory| {
-            memory.turned = Some((generation, clock::now()));
-            let (seen, since) = memory.arrived?;
-            let first = seen == generation && !std::mem::replace(&mut memory.counted, seen == generation);
-            first.then(|| clock::now().saturating_sub(since))
-        });
-        if let Some(lag) = lag {
-            self.ctx.metrics.lag(K::KIND, lag);
-        }
-    }
 }
 
 /// One reconcile. Never fails: what went wrong is counted, shown, and tried again here.
@@ -402,10 +276,6 @@ async fn write_status<K: Kind>(
             Err(Error::Api { verb: "write the status of", kind: K::KIND.as_str(), name: key.name.clone(), source })
         }
     }
-}
-
-fn key<K: Kind>(object: &Guarded<K>) -> OwnerKey {
-    OwnerKey::new(K::KIND, object.namespace().unwrap_or_default(), object.name_any())
 }
 
 /// The next look without cause, up to a tenth earlier, so that objects that came together spread out.

@@ -107,21 +107,19 @@ mod tests {
         .unwrap()
     }
 
-    fn labels(team: &str) -> Option<BTreeMap<String, String>> {
-        Some(BTreeMap::from([("team".to_owned(), team.to_owned())]))
-    }
-
-    fn relabelled(before: Option<BTreeMap<String, String>>, now: Option<BTreeMap<String, String>>) -> Vec<Relabelled> {
-        vec![Relabelled { namespace: "ns".to_owned(), before, now }]
+    /// The namespace with another team than before.
+    fn relabelled(before: Option<&str>, now: Option<&str>) -> Vec<Relabelled> {
+        let labels = |team: &str| BTreeMap::from([("team".to_owned(), team.to_owned())]);
+        vec![Relabelled { namespace: "ns".to_owned(), before: before.map(labels), now: now.map(labels) }]
     }
 
     #[test]
     fn labels_that_change_are_told_and_nothing_else() {
         let mut all = Namespaces::default();
-        assert_eq!(all.handle(Event::Apply(namespace("ns", "a"))), relabelled(None, labels("a")));
+        assert_eq!(all.handle(Event::Apply(namespace("ns", "a"))), relabelled(None, Some("a")));
         assert_eq!(all.handle(Event::Apply(namespace("ns", "a"))), []);
-        assert_eq!(all.handle(Event::Apply(namespace("ns", "b"))), relabelled(labels("a"), labels("b")));
-        assert_eq!(all.handle(Event::Delete(namespace("ns", "b"))), relabelled(labels("b"), None));
+        assert_eq!(all.handle(Event::Apply(namespace("ns", "b"))), relabelled(Some("a"), Some("b")));
+        assert_eq!(all.handle(Event::Delete(namespace("ns", "b"))), relabelled(Some("b"), None));
         assert_eq!(all.labels("ns"), None);
     }
 
@@ -132,7 +130,7 @@ mod tests {
         assert!(!all.known());
         all.handle(Event::Init);
         all.handle(Event::InitApply(namespace("other", "a")));
-        assert_eq!(all.handle(Event::InitDone), relabelled(labels("a"), None));
+        assert_eq!(all.handle(Event::InitDone), relabelled(Some("a"), None));
         assert!(all.known());
     }
 

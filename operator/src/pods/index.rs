@@ -9,12 +9,14 @@ use k8s_openapi::apimachinery::pkg::apis::meta::v1::LabelSelector;
 use kube::runtime::watcher::Event;
 
 type Namespace = BTreeMap<String, Agent>;
+/// Labels, which pods of one workload share.
+pub type Labels = Arc<BTreeMap<String, String>>;
 
 /// What is kept of a pod: what the status of a fleet shows, and whether it is a node agent that answers.
 #[derive(Clone, Debug, Eq, PartialEq)]
 pub struct Agent {
     /// Its labels.
-    pub labels: Arc<BTreeMap<String, String>>,
+    pub labels: Labels,
     /// The node that it is on, empty until it is scheduled.
     pub node: Arc<str>,
     /// State of the agent.
@@ -31,7 +33,7 @@ pub struct Agent {
 #[derive(Clone, Debug, Default, Eq, PartialEq)]
 pub struct Touched {
     /// Pods whose fleets have something new to say: namespace, and labels before and after.
-    pub pods: Vec<(String, Vec<Arc<BTreeMap<String, String>>>)>,
+    pub pods: Vec<(String, Vec<Labels>)>,
     /// Nodes whose node agents became ready or went: the fleets there have something new to say now, the others may count
     /// them later.
     pub nodes: BTreeSet<Arc<str>>,
@@ -134,9 +136,9 @@ impl Index {
         }
         if pod.namespace == self.site {
             let node = |agent: &Agent| agent.serves().then(|| Arc::clone(&agent.node));
-            let (served, serves) = (before.as_ref().and_then(node), node(&agent));
-            if served != serves {
-                touched.nodes.extend([served, serves].into_iter().flatten());
+            let (then, now) = (before.as_ref().and_then(node), node(&agent));
+            if then != now {
+                touched.nodes.extend([then, now].into_iter().flatten());
             }
         }
     }

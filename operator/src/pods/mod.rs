@@ -5,5 +5,5 @@
 mod index;
 mod watch;
 
-pub use index::{Agent, Index, Touched};
+pub use index::{Agent, Index, Labels, Touched};
 pub use watch::watch;

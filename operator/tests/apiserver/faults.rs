@@ -167,7 +167,7 @@ async fn a_fleet_that_never_succeeds_is_in_nobodys_way() {
     let names = fleets(&world, "other", OTHERS).await;
     ready(&world, &names).await;
     world.fleet("stuck", json!({})).await;
-    world.condition("stuck", "Programmed=False ApplyFailed").await;
+    world.condition("stuck", "Programmed=False PartiallyApplied").await;
     world.quiet().await;
     order.lock().unwrap().clear();
     for name in &names {

@@ -183,7 +183,9 @@ async fn definitions_of_ours_may_be_missing_come_and_go() {
     assert!(took < SECOND * 5, "after {took:?}");
 
     world.apply(&crate::server::root().join("crds").to_string_lossy());
-    kinds.into_iter().for_each(|kind| world.established(kind.crd()));
+    for kind in kinds {
+        world.established(kind.crd());
+    }
     world.make(AlertPolicy, "p", json!({})).await;
     let (_, took) = world.object(ConfigMap, "p-alerts").await;
     assert!(took < SECOND * 5, "after {took:?}");
@@ -197,7 +199,9 @@ async fn definitions_of_ours_may_be_missing_come_and_go() {
         assert!(took < SECOND, "{name}: after {took:?}");
     }
     world.apply(&crate::server::root().join("crds").to_string_lossy());
-    kinds.into_iter().for_each(|kind| world.established(kind.crd()));
+    for kind in kinds {
+        world.established(kind.crd());
+    }
     world.make(AlertPolicy, "again", json!({})).await;
     world.object(ConfigMap, "again-alerts").await;
     assert!(operator.runs(), "it never restarts");

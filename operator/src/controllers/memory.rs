@@ -1,0 +1,146 @@
+//! What a controller remembers of its objects between two turns, and what the watch tells it before any.
+
+use std::collections::{BTreeSet, HashMap};
+use std::sync::{Arc, Mutex};
+use std::time::Duration;
+
+use kube::core::DeserializeGuard;
+use kube::runtime::watcher::Event;
+use kube::{Resource as _, ResourceExt as _};
+
+use super::kind::Kind;
+use crate::backoff::Backoffs;
+use crate::clock;
+use crate::context::{Context, lock};
+use crate::owner::OwnerKey;
+use crate::secrets;
+
+/// An object as the watch gives it: one that cannot be read does not stop the others.
+pub(crate) type Guarded<K> = DeserializeGuard<<K as Kind>::Object>;
+
+/// A controller: what is remembered between two turns.
+pub(crate) struct Turns<K: Kind> {
+    /// What all controllers share.
+    pub ctx: Arc<Context>,
+    pub(super) backoffs: Mutex<Backoffs<OwnerKey>>,
+    pub(super) memory: Mutex<HashMap<OwnerKey, Memory<K::Status>>>,
+    /// Objects of the list that is being read, to find those that are gone.
+    listing: Mutex<Option<BTreeSet<OwnerKey>>>,
+}
+
+/// What is remembered of an object.
+pub(super) struct Memory<S> {
+    /// The newest generation that the watch showed, and when.
+    arrived: Option<(i64, Duration)>,
+    /// Whether the lag of that generation was counted.
+    counted: bool,
+    /// The status that was written last, with the resource version that it was based on: while the cache still shows that version, it is
+    /// behind.
+    pub(super) written: Option<(String, S)>,
+    /// When that was.
+    pub(super) written_at: Option<Duration>,
+    /// The generation of the last turn, and when it ended.
+    turned: Option<(i64, Duration)>,
+    /// What is known of its Secrets.
+    pub(super) secrets: Option<secrets::Known>,
+}
+
+// === impl Memory ===
+
+impl<S> Default for Memory<S> {
+    fn default() -> Self {
+        Self { arrived: None, counted: false, written: None, written_at: None, turned: None, secrets: None }
+    }
+}
+
+// === impl Turns ===
+
+impl<K: Kind> Turns<K> {
+    /// A controller that knows nothing yet.
+    pub(crate) fn new(ctx: Arc<Context>) -> Self {
+        Self { ctx, backoffs: Mutex::default(), memory: Mutex::default(), listing: Mutex::default() }
+    }
+
+    /// Takes in what the watch shows, before any turn about it.
+    pub(crate) fn note(&self, event: &Event<Guarded<K>>) {
+        match event {
+            Event::Init => *lock(&self.listing) = Some(BTreeSet::new()),
+            Event::InitApply(object) => {
+                if let Some(listing) = &mut *lock(&self.listing) {
+                    listing.insert(key::<K>(object));
+                }
+                self.enter(object);
+            }
+            Event::Apply(object) => self.enter(object),
+            Event::Delete(object) => self.forget(&key::<K>(object)),
+            Event::InitDone => {
+                let listing = lock(&self.listing).take().unwrap_or_default();
+                let known: Vec<OwnerKey> = lock(&self.memory).keys().cloned().collect();
+                known.iter().filter(|key| !listing.contains(*key)).for_each(|key| self.forget(key));
+                if self.ctx.list(K::KIND) {
+                    // Who decides by these objects waited for them.
+                    self.ctx.requeue_all();
+                }
+            }
+        }
+    }
+
+    fn enter(&self, object: &Guarded<K>) {
+        let key = key::<K>(object);
+        let generation = object.meta().generation.unwrap_or_default();
+        {
+            let mut memory = lock(&self.memory);
+            let memory = memory.entry(key.clone()).or_default();
+            if memory.arrived.is_none_or(|(known, _)| known != generation) {
+                memory.arrived = Some((generation, clock::now()));
+                memory.counted = false;
+            }
+            if memory
+                .written
+                .as_ref()
+                .is_some_and(|(version, _)| Some(version) != object.meta().resource_version.as_ref())
+            {
+                memory.written = None;
+            }
+        }
+        let gone = object.meta().deletion_timestamp.is_some();
+        K::enter(&self.ctx, &key, object.0.as_ref().ok().filter(|_| !gone));
+    }
+
+    /// Forgets an object that is gone.
+    pub(crate) fn forget(&self, key: &OwnerKey) {
+        lock(&self.backoffs).forget(key);
+        lock(&self.memory).remove(key);
+        K::enter(&self.ctx, key, None);
+    }
+
+    /// Looks at what is remembered of an object, or changes it.
+    pub(super) fn remember<T>(&self, key: &OwnerKey, change: impl FnOnce(&mut Memory<K::Status>) -> T) -> T {
+        change(lock(&self.memory).entry(key.clone()).or_default())
+    }
+
+    /// How long the object still has to wait for its turn, if it did not change itself.
+    pub(super) fn wait(&self, key: &OwnerKey, generation: i64) -> Option<Duration> {
+        let (turned, at) = lock(&self.memory).get(key)?.turned?;
+        let wait = (at + K::PERIOD).saturating_sub(clock::now());
+        (turned == generation && !wait.is_zero()).then_some(wait)
+    }
+
+    /// Counts the lag of a generation that was worked on for the first time.
+    pub(super) fn arrived(&self, key: &OwnerKey, generation: i64) {
+        let lag = self.remember(key, |memory| {
+            memory.turned = Some((generation, clock::now()));
+            let (seen, since) = memory.arrived?;
+            let first = seen == generation && !std::mem::replace(&mut memory.counted, seen == generation);
+            first.then(|| clock::now().saturating_sub(since))
+        });
+        if let Some(lag) = lag {
+            self.ctx.metrics.lag(K::KIND, lag);
+        }
+    }
+}
+
+/// Whose object it is.
+pub(super) fn key<K: Kind>(object: &Guarded<K>) -> OwnerKey {
+    OwnerKey::new(K::KIND, object.namespace().unwrap_or_default(), object.name_any())
+}
