@@ -2,9 +2,9 @@
 
 use std::time::Duration;
 
-use fleetscope_tests::webhook::{Received, Webhook};
-use fleetscope_tests::wait::{eventually, until};
 use fleetscope_tests::prometheus;
+use fleetscope_tests::wait::{eventually, until};
+use fleetscope_tests::webhook::{Received, Webhook};
 use kube::api::{DeleteParams, PostParams};
 use serde_json::{Value, json};
 

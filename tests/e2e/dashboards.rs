@@ -39,7 +39,8 @@ async fn every_query_of_the_dashboards_has_a_result_or_a_reason_why_not() {
             }
         }
         silent = still;
-        let first: Vec<String> = silent.iter().map(|q| format!("{} / {}: {}", q.dashboard, q.panel, q.concrete())).collect();
+        let first: Vec<String> =
+            silent.iter().map(|q| format!("{} / {}: {}", q.dashboard, q.panel, q.concrete())).collect();
         anyhow::ensure!(silent.is_empty(), "{} have none: {first:#?}", silent.len());
         Ok(true)
     })

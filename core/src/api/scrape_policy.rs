@@ -3,7 +3,10 @@
 //! The fleets' series from the node agents need none: they are scraped as `AgentFleet.spec.scrape` says.
 #![expect(unreachable_pub, reason = "kube's KubeSchema derives each struct a second time, inside a function")]
 #![expect(clippy::duplicated_attributes, reason = "each printer column has a type and a path")]
-#![expect(clippy::struct_excessive_bools, reason = "each is a switch of prometheus-operator's kinds, independent of the others")]
+#![expect(
+    clippy::struct_excessive_bools,
+    reason = "each is a switch of prometheus-operator's kinds, independent of the others"
+)]
 
 mod access;
 mod relabeling;
