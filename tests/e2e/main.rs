@@ -21,6 +21,7 @@ mod refusals;
 mod rollout;
 mod rules;
 mod scene;
+mod selected;
 mod short_lived;
 mod status;
 mod uninstall;

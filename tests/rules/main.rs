@@ -2,6 +2,7 @@
 //! monitors are as prometheus-operator's own definitions have them. No cluster is needed.
 #![expect(clippy::unwrap_used, reason = "all of it is tests, the functions that they share included")]
 
+mod any_fleet;
 mod catalogue;
 mod policies;
 mod profiles;

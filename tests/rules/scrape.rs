@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::path::PathBuf;
+use std::sync::LazyLock;
 
 use anyhow::{Context as _, Result};
 use fleetscope_core::api::admission::{admit, admit_as};
@@ -94,29 +95,44 @@ fn definition(plural: &str) -> Option<PathBuf> {
     std::env::split_paths(&path).map(|folder| folder.join(&file)).find(|file| file.is_file())
 }
 
+/// All of these that we make objects of, by kind; none where they are not installed.
+pub(crate) fn upstream() -> Option<&'static BTreeMap<&'static str, CustomResourceDefinition>> {
+    static ALL: LazyLock<Option<BTreeMap<&'static str, CustomResourceDefinition>>> = LazyLock::new(|| {
+        let read = |kind: ChildKind| {
+            let text = std::fs::read_to_string(definition(kind.plural())?).unwrap();
+            let definition: Value = serde_saphyr::from_str(&text).unwrap();
+            Some((kind.as_str(), serde_json::from_value(definition).unwrap()))
+        };
+        ChildKind::ALL.into_iter().filter(|kind| kind.crd().is_some()).map(read).collect()
+    });
+    ALL.as_ref()
+}
+
+/// The same; a test without them is skipped.
+pub(crate) fn upstream_for(test: &str) -> Option<&'static BTreeMap<&'static str, CustomResourceDefinition>> {
+    let all = upstream();
+    if all.is_none() {
+        let why = "prometheus-operator's definitions are not beside a folder of PATH: make setup, then make test-rules";
+        skip::skip(test, why);
+    }
+    all
+}
+
 #[test]
 fn monitors_are_as_prometheus_operators_definitions_have_them() -> Result<()> {
     let mut checked = BTreeMap::new();
+    let Some(definitions) = upstream_for("rules::scrape") else { return Ok(()) };
     for kind in [ChildKind::PodMonitor, ChildKind::ServiceMonitor, ChildKind::ScrapeConfig] {
-        let Some(file) = definition(kind.plural()) else {
-            skip::skip(
-                "rules::scrape",
-                "prometheus-operator's definitions are not beside a folder of PATH: make setup, then make test-rules",
-            );
-            return Ok(());
-        };
-        let text = std::fs::read_to_string(&file).with_context(|| file.display().to_string())?;
-        let definition: Value = serde_saphyr::from_str(&text)?;
-        let definition: CustomResourceDefinition = serde_json::from_value(definition)?;
+        let definition = &definitions[kind.as_str()];
         for object in objects()?.iter().filter(|object| object["kind"] == kind.as_str()) {
-            admit(&definition, object).with_context(|| object.to_string())?;
+            admit(definition, object).with_context(|| object.to_string())?;
             *checked.entry(kind.as_str()).or_insert(0) += 1;
         }
         // What is not in the definition is told, so the check can fail.
         let mut wrong =
             objects()?.into_iter().find(|object| object["kind"] == kind.as_str()).context("there is one")?;
         wrong["spec"]["sampelLimit"] = json!(1);
-        let told = admit(&definition, &wrong).unwrap_err().faults;
+        let told = admit(definition, &wrong).unwrap_err().faults;
         assert_eq!(told.iter().map(|fault| fault.path.as_str()).collect::<Vec<_>>(), ["spec.sampelLimit"]);
     }
     let enough = |kind: &str| checked.get(kind).is_some_and(|checked| *checked >= 8);
