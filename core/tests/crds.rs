@@ -7,7 +7,10 @@ use std::path::{Path, PathBuf};
 
 use fleetscope_core::api::admission::{Fault, admit_any, admit_as};
 use fleetscope_core::api::agent_fleet::GrpcSpec;
-use fleetscope_core::api::{AgentFleet, AgentFleetSpec, GENERATED, crd_file, crd_yaml, crds};
+use fleetscope_core::alerting::{Policy, SelectedFleet, of_policy};
+use fleetscope_core::api::{AgentFleet, AgentFleetSpec, GENERATED, ModelPriceList, crd_file, crd_yaml, crds};
+use fleetscope_core::prices;
+use fleetscope_core::resources::{Installed, Site, scrape_policy};
 use k8s_openapi::apiextensions_apiserver::pkg::apis::apiextensions::v1::CustomResourceDefinition;
 use kube::core::cel::compile_schema;
 use serde_json::{Value, json};
@@ -89,6 +92,49 @@ fn samples_are_accepted_and_illegal_ones_refused() {
         }
     }
     assert!(good >= 3 && bad >= 10, "{good} samples, {bad} illegal ones");
+}
+
+#[test]
+fn examples_are_accepted_and_make_sense() {
+    let mut kinds = BTreeSet::new();
+    for entry in std::fs::read_dir(root("examples")).unwrap() {
+        let path = entry.unwrap().path();
+        if path.extension().is_none_or(|ending| ending != "yaml") {
+            continue;
+        }
+        let text = read(&path);
+        for object in serde_saphyr::read::<_, Value>(&mut text.as_bytes()) {
+            let object = object.unwrap();
+            if object["apiVersion"] == "fleetscope.io/v1alpha1" {
+                assert_eq!(faults(&object), Vec::<String>::new(), "{}", path.display());
+                kinds.insert(object["kind"].as_str().unwrap().to_owned());
+                sensible(&object);
+            }
+        }
+    }
+    assert_eq!(kinds.len(), crds().len(), "an example for each kind: {kinds:?}");
+}
+
+/// What the operator looks at beyond the schema.
+fn sensible(object: &Value) {
+    let site = Site { namespace: "fleetscope-system".to_owned(), ..Site::default() };
+    let fleets = [SelectedFleet { namespace: "agents".to_owned(), name: "sample".to_owned(), ..SelectedFleet::default() }];
+    let policy = |policy: Policy<'_>| of_policy(policy, &fleets, &site, Installed::all()).unwrap().warnings;
+    let warnings = match object["kind"].as_str() {
+        Some("AlertPolicy") => policy(Policy::Namespaced(&admit_as(object).unwrap())),
+        Some("ClusterAlertPolicy") => policy(Policy::Cluster(&admit_as(object).unwrap())),
+        Some("ScrapePolicy") => {
+            scrape_policy::desired(&admit_as(object).unwrap(), &[], &site, Installed::all()).unwrap();
+            Vec::new()
+        }
+        Some("ModelPriceList") => {
+            let list: ModelPriceList = admit_as(object).unwrap();
+            assert_eq!(prices::check(&list.spec), []);
+            Vec::new()
+        }
+        _ => Vec::new(),
+    };
+    assert_eq!(warnings, Vec::<String>::new());
 }
 
 #[test]
