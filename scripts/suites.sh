@@ -46,7 +46,12 @@ reason() {
 cargo_test() { timeout -k 30 "${SUITE_LIMIT:-2400}" cargo test --locked --no-fail-fast "$@"; }
 ignored_too=(-- --include-ignored --test-threads=1)
 lint() { scripts/lint.sh; }
-unit() { cargo_test --workspace --exclude fleetscope-tests ${TEST:+"$TEST"}; }
+unit() { # the tests crate's own parts, too; its suites come below
+  local rc=0
+  cargo_test --workspace --exclude fleetscope-tests ${TEST:+"$TEST"} || rc=1
+  cargo_test -p fleetscope-tests --lib ${TEST:+"$TEST"} || rc=1
+  return $rc
+}
 chart() { cargo_test -p fleetscope-tests --test chart ${TEST:+"$TEST"} -- --include-ignored; }
 rules() { cargo_test -p fleetscope-tests --test rules ${TEST:+"$TEST"} -- --include-ignored; }
 kernel() { # the programs by themselves, then the whole agent without Kubernetes

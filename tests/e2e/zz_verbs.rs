@@ -5,9 +5,11 @@ use std::collections::BTreeSet;
 use std::path::Path;
 use std::time::Duration;
 
+use fleetscope_tests::cluster::kubectl;
 use fleetscope_tests::wait::until;
 use fleetscope_tests::{audit, release, skip};
 use kube::ResourceExt as _;
+use kube::api::{ListParams, Patch, PatchParams, PostParams};
 use serde_json::json;
 
 use crate::scene::{FLEET, Scene, rules};
@@ -46,6 +48,50 @@ async fn seldom() {
     }
 }
 
+/// The same of policies: each kind of object is made, looked at, changed and removed, a Secret is read, the installation's policy comes and
+/// goes.
+async fn seldom_of_policies() {
+    let scene = Scene::open("verbs").await;
+    let (cluster, namespace) = (&scene.cluster, scene.namespace());
+    kubectl(&["-n", namespace, "create", "secret", "generic", "hook", "--from-literal=url=http://192.0.2.1/"]).unwrap();
+    let receivers = json!([{ "name": "hook", "webhook": { "urlSecret": { "name": "hook", "key": "url" } } }]);
+    let alerts = json!({ "receivers": receivers });
+    let scrape = json!({ "static": [{ "targets": ["192.0.2.1:80"], "fleet": "outside" }] });
+    for (owner, spec, made) in [
+        ("AlertPolicy", alerts, [("v1", "PrometheusRule"), ("v1alpha1", "AlertmanagerConfig")].as_slice()),
+        ("ScrapePolicy", scrape, [("v1alpha1", "ScrapeConfig")].as_slice()),
+    ] {
+        let policies = cluster.dynamic(("fleetscope.io", "v1alpha1", owner), namespace);
+        let policy = json!({ "apiVersion": "fleetscope.io/v1alpha1", "kind": owner, "metadata": { "name": "seldom" }, "spec": spec });
+        policies.create(&PostParams::default(), &serde_json::from_value(policy).unwrap()).await.unwrap();
+        for label in ["first", "second", ""] {
+            let change = match label {
+                "" => json!({ "spec": { "suspend": true } }),
+                label => json!({ "spec": { "objectLabels": { "step": label } } }),
+            };
+            policies.patch("seldom", &PatchParams::default(), &Patch::Merge(change)).await.unwrap();
+            for (version, kind) in made {
+                let objects = cluster.dynamic(("monitoring.coreos.com", version, kind), namespace);
+                let of_policy = ListParams::default().labels("fleetscope.io/policy=seldom");
+                until(Duration::from_secs(20), &format!("{kind} has the label {label:?}"), async || {
+                    let mut found = objects.list(&of_policy).await?.items.into_iter();
+                    let step = found.next().map(|object| object.labels().get("step").cloned().unwrap_or_default());
+                    Ok(step.as_deref() == (!label.is_empty()).then_some(label))
+                })
+                .await
+                .unwrap();
+            }
+        }
+    }
+    let installed = async || anyhow::Ok(kubectl(&["get", "clusteralertpolicy", "fleetscope", "-o", "name"]).is_ok());
+    let off = json!({ "alerting": { "default": { "enabled": false } } });
+    for (values, there) in [(off, false), (json!({}), true)] {
+        release::ensure_with(&values).await.unwrap();
+        let what = format!("the policy of the installation is there: {there}");
+        until(Duration::from_mins(1), &what, async || Ok(installed().await? == there)).await.unwrap();
+    }
+}
+
 #[tokio::test]
 #[ignore = "needs a cluster: make e2e"]
 async fn every_verb_of_the_charts_roles_is_used_and_none_is_missing() {
@@ -60,6 +106,7 @@ async fn every_verb_of_the_charts_roles_is_used_and_none_is_missing() {
         return;
     };
     seldom().await;
+    seldom_of_policies().await;
     let objects = release::objects(&release::values()).unwrap();
     let accounts = objects.iter().filter(|object| object["kind"] == "ServiceAccount");
     let accounts: Vec<&str> = accounts.map(|account| account["metadata"]["name"].as_str().unwrap()).collect();
