@@ -5,9 +5,9 @@
 use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 
+use fleetscope_core::alerting::{Policy, SelectedFleet, of_policy};
 use fleetscope_core::api::admission::{Fault, admit_any, admit_as};
 use fleetscope_core::api::agent_fleet::GrpcSpec;
-use fleetscope_core::alerting::{Policy, SelectedFleet, of_policy};
 use fleetscope_core::api::{AgentFleet, AgentFleetSpec, GENERATED, ModelPriceList, crd_file, crd_yaml, crds};
 use fleetscope_core::prices;
 use fleetscope_core::resources::{Installed, Site, scrape_policy};
@@ -118,7 +118,8 @@ fn examples_are_accepted_and_make_sense() {
 /// What the operator looks at beyond the schema.
 fn sensible(object: &Value) {
     let site = Site { namespace: "fleetscope-system".to_owned(), ..Site::default() };
-    let fleets = [SelectedFleet { namespace: "agents".to_owned(), name: "sample".to_owned(), ..SelectedFleet::default() }];
+    let fleets =
+        [SelectedFleet { namespace: "agents".to_owned(), name: "sample".to_owned(), ..SelectedFleet::default() }];
     let policy = |policy: Policy<'_>| of_policy(policy, &fleets, &site, Installed::all()).unwrap().warnings;
     let warnings = match object["kind"].as_str() {
         Some("AlertPolicy") => policy(Policy::Namespaced(&admit_as(object).unwrap())),

@@ -30,7 +30,9 @@ struct Books {
 
 impl Books {
     async fn of(scene: &Scene) -> Self {
-        let samples = node_agents::scrape(&scene.cluster, "", "").await.unwrap();
+        // A pod that is being replaced may be listed without an address, or with one that nobody has any more.
+        let all = async || node_agents::scrape(&scene.cluster, "", "").await.map(Some);
+        let (samples, _) = eventually(Duration::from_secs(20), "every node agent answers", all).await.unwrap();
         let count = |name: &str, labels: &[(&str, &str)]| whole(exposition::sum(&samples, name, labels));
         let doubtful = [
             "fleetscope_rpc_unnamed_calls_total",

@@ -66,13 +66,26 @@ async fn columns_of_get_fleets_show_agents_nodes_and_targets() {
     let lines: Vec<Vec<&str>> = table.lines().map(|line| line.split_whitespace().collect()).collect();
     assert_eq!(
         lines[0],
-        ["NAME", "READY", "REASON", "AGENTS", "RUNNING", "FAILED", "NODES", "TARGETS", "SCRAPE", "SUSPENDED", "AGE"],
+        [
+            "NAME",
+            "READY",
+            "REASON",
+            "AGENTS",
+            "RUNNING",
+            "FAILED",
+            "NODES",
+            "TARGETS",
+            "SCRAPE",
+            "PROFILE",
+            "SUSPENDED",
+            "AGE"
+        ],
         "{table}"
     );
     let targets = nodes.len().to_string();
     assert_eq!(
-        lines[1][..10],
-        [FLEET, "True", "Observed", "2", "1", "1", "1/1", &targets, "PodMonitor", "false"],
+        lines[1][..11],
+        [FLEET, "True", "Observed", "2", "1", "1", "1/1", &targets, "PodMonitor", "Generic", "false"],
         "{table}"
     );
 }

@@ -12,7 +12,23 @@ use crate::scrape::upstream;
 
 /// Values of fields: fit, unfit, and of another type.
 fn value() -> impl Strategy<Value = Value> {
-    let texts = ["", "a", "Overview", "AgentOrchestrator", "PodMonitor", "ConfigMap", "None", "1s", "15s", "61m", "git*", "merge", "{{ $value }}", "\u{1F600}", "*"];
+    let texts = [
+        "",
+        "a",
+        "Overview",
+        "AgentOrchestrator",
+        "PodMonitor",
+        "ConfigMap",
+        "None",
+        "1s",
+        "15s",
+        "61m",
+        "git*",
+        "merge",
+        "{{ $value }}",
+        "\u{1F600}",
+        "*",
+    ];
     let leaf = prop_oneof![
         prop::sample::select(texts.to_vec()).prop_map(Value::from),
         (-2_i64..100_000).prop_map(Value::from),
@@ -20,22 +36,40 @@ fn value() -> impl Strategy<Value = Value> {
         Just(Value::Null),
         prop::collection::vec((1..400_u32).prop_map(|n| json!(f64::from(n) / 10.0)), 0..4).prop_map(Value::from),
     ];
-    let keys = ["matchLabels", "rules", "name", "match", "executable", "interval", "scrapeTimeout", "labels", "output", "enabled", "buckets", "a", "example.com/b", "sampleLimit"];
+    let keys = [
+        "matchLabels",
+        "rules",
+        "name",
+        "match",
+        "executable",
+        "interval",
+        "scrapeTimeout",
+        "labels",
+        "output",
+        "enabled",
+        "buckets",
+        "a",
+        "example.com/b",
+        "sampleLimit",
+    ];
     leaf.prop_recursive(3, 16, 4, move |inner| {
         prop_oneof![
             prop::collection::vec(inner.clone(), 0..3).prop_map(Value::from),
-            prop::collection::btree_map(prop::sample::select(keys.to_vec()).prop_map(str::to_owned), inner, 0..4).prop_map(|map| Value::Object(map.into_iter().collect())),
+            prop::collection::btree_map(prop::sample::select(keys.to_vec()).prop_map(str::to_owned), inner, 0..4)
+                .prop_map(|map| Value::Object(map.into_iter().collect())),
         ]
     })
 }
 
 fn spec() -> impl Strategy<Value = Value> {
     let fields = ["selector", "tasks", "grpc", "scrape", "profile", "dashboard", "suspend"];
-    prop::collection::btree_map(prop::sample::select(fields.to_vec()).prop_map(str::to_owned), value(), 0..5).prop_map(|map| {
-        let mut spec: serde_json::Map<String, Value> = map.into_iter().collect();
-        spec.entry("selector").or_insert_with(|| json!({}));
-        Value::Object(spec)
-    })
+    prop::collection::btree_map(prop::sample::select(fields.to_vec()).prop_map(str::to_owned), value(), 0..5).prop_map(
+        |map| {
+            let mut spec: serde_json::Map<String, Value> = map.into_iter().collect();
+            spec.entry("selector").or_insert_with(|| json!({}));
+            Value::Object(spec)
+        },
+    )
 }
 
 /// A DNS subdomain of up to 253 characters.
