@@ -3,7 +3,6 @@
 use std::sync::LazyLock;
 
 use super::{ProfileAlert, ProfileAlerts, Rule, Texts};
-use crate::api::scalars::Severity;
 use crate::catalogue;
 use crate::profiles::{self, Profile};
 
@@ -46,11 +45,7 @@ fn alerts_of(profile: &'static Profile) -> ProfileAlerts<'static> {
         threshold: change.threshold.clone(),
         minimum: change.minimum.clone(),
         hold: change.hold.clone(),
-        severity: change.severity.map(|severity| match severity {
-            profiles::Severity::Critical => Severity::Critical,
-            profiles::Severity::Warning => Severity::Warning,
-            profiles::Severity::Info => Severity::Info,
-        }),
+        severity: change.severity,
     };
     let alerts = profile.alerts.iter().map(|(name, change)| (name.as_str(), changed(change)));
     ProfileAlerts { name: profile.name.as_str(), alerts: alerts.collect() }

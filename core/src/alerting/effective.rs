@@ -12,7 +12,7 @@ use super::rule::Texts;
 use crate::api::alerting::{AlertOverride, CatalogueSpec};
 use crate::api::conditions::Reason;
 use crate::api::scalars::{Decimal, PromDuration, Severity};
-use crate::catalogue::{self, Alert};
+use crate::catalogue::Alert;
 use crate::promql::text::number;
 
 /// Labels that our alerts have by themselves; a user's label of the same name would hide what tells two alerts apart.
@@ -136,7 +136,7 @@ fn effective(row: &Alert, profile: Option<&ProfileAlerts<'_>>, over: Option<&Ale
         severity: over
             .and_then(|over| over.severity)
             .or_else(|| of_profile.and_then(|alert| alert.severity))
-            .unwrap_or_else(|| severity(row.severity)),
+            .unwrap_or(row.severity),
         hold: text(duration(|over| &over.hold), of_profile.and_then(|alert| alert.hold.as_ref()), &row.hold),
         keep_firing_for: text(duration(|over| &over.keep_firing_for), None, &row.keep_firing_for),
         window: row.window.as_ref().map(|window| text(duration(|over| &over.window), None, window)),
@@ -151,14 +151,6 @@ fn effective(row: &Alert, profile: Option<&ProfileAlerts<'_>>, over: Option<&Ale
             row.minimum.as_ref().map(|minimum| minimum.value.as_str()),
         ),
     })
-}
-
-fn severity(of_row: catalogue::Severity) -> Severity {
-    match of_row {
-        catalogue::Severity::Critical => Severity::Critical,
-        catalogue::Severity::Warning => Severity::Warning,
-        catalogue::Severity::Info => Severity::Info,
-    }
 }
 
 /// Whether an override says anything but whether the alert is on.

@@ -5,6 +5,7 @@ use std::sync::LazyLock;
 use serde::Deserialize;
 
 use super::{RUNBOOKS, placeholder};
+use crate::api::scalars::Severity;
 
 /// One alert.
 #[derive(Clone, Debug, Deserialize, Eq, PartialEq)]
@@ -94,18 +95,6 @@ pub enum Area {
     /// Fleetscope itself.
     #[serde(rename = "self")]
     Fleetscope,
-}
-
-/// How urgent an alert is: value of the label `severity`.
-#[derive(Clone, Copy, Debug, Deserialize, Eq, Ord, PartialEq, PartialOrd)]
-#[serde(rename_all = "lowercase")]
-pub enum Severity {
-    /// Good to know.
-    Info,
-    /// Needs somebody soon.
-    Warning,
-    /// Needs somebody now.
-    Critical,
 }
 
 /// Unit of a threshold.
@@ -199,19 +188,6 @@ impl Alert {
     /// Whether its expression has this placeholder, such as `window`.
     pub fn uses(&self, placeholder: &str) -> bool {
         placeholder::has(&self.expr, placeholder)
-    }
-}
-
-// === impl Severity ===
-
-impl Severity {
-    /// Value of the label `severity`.
-    pub const fn as_str(self) -> &'static str {
-        match self {
-            Self::Info => "info",
-            Self::Warning => "warning",
-            Self::Critical => "critical",
-        }
     }
 }
 

@@ -15,6 +15,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::api::ProfileName;
 use crate::api::agent_fleet::TaskRule;
+use crate::api::scalars::Severity;
 
 pub mod rules;
 
@@ -87,18 +88,6 @@ pub struct AlertOverride {
     pub severity: Option<Severity>,
     /// Why: what the system's documents say.
     pub reason: String,
-}
-
-/// How urgent an alert is.
-#[derive(Clone, Copy, Debug, Deserialize, Eq, PartialEq, Serialize)]
-#[serde(rename_all = "lowercase")]
-pub enum Severity {
-    /// Somebody must act now.
-    Critical,
-    /// Somebody must act soon.
-    Warning,
-    /// Good to know.
-    Info,
 }
 
 /// A metric under the name that the system's users know.
