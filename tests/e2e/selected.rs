@@ -65,7 +65,8 @@ async fn selected_says_what_prometheus_does_and_which_label_is_missing() {
     let (reason, message) = said(&scene, "True").await;
     assert_eq!(reason, "SelectedBy");
     assert!(message.contains("monitoring/k8s"), "{message}");
-    let job = format!("up{{job=\"{}/{FLEET}-scrape\"}}", scene.namespace());
+    // By what was scraped in the last seconds: of a job that vanishes with its configuration Prometheus may show the last value for minutes.
+    let job = format!("count_over_time(up{{job=\"{}/{FLEET}-scrape\"}}[20s])", scene.namespace());
     let scraped = async || Ok(!prometheus::query(&scene.cluster, &job).await?.is_empty());
     until(LOADED, "Prometheus scrapes the fleet", scraped).await.unwrap();
 
