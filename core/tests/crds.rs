@@ -115,6 +115,19 @@ fn examples_are_accepted_and_make_sense() {
     assert_eq!(kinds.len(), crds().len(), "an example for each kind: {kinds:?}");
 }
 
+/// Whoever copies what a page shows must not be refused.
+#[test]
+fn what_the_pages_show_is_accepted_and_makes_sense() {
+    let page = read(&root("docs/alerting.md"));
+    let blocks: Vec<&str> = page.split("```yaml\n").skip(1).map(|rest| rest.split("```").next().unwrap()).collect();
+    for block in &blocks {
+        let object: Value = serde_saphyr::from_str(block).unwrap();
+        assert_eq!(faults(&object), Vec::<String>::new(), "{block}");
+        sensible(&object);
+    }
+    assert_eq!(blocks.len(), 1);
+}
+
 /// What the operator looks at beyond the schema.
 fn sensible(object: &Value) {
     let site = Site { namespace: "fleetscope-system".to_owned(), ..Site::default() };

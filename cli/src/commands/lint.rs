@@ -20,10 +20,12 @@ Examples:
   fleetscope lint -f policy.yaml --strict        warnings count as faults
   kubectl get alertpolicies -A -o yaml | fleetscope lint -f -
 
-It says what the API server would refuse (unknown fields, bounds, rules across fields) and what the operator would not
-accept (PromQL that does not parse, alerts that the catalogue does not have, thresholds that are no bound of a histogram,
-prices that contradict each other), as FILE:LINE: OBJECT: FIELD: fault. Whether a Secret and its key are there, only a
-cluster knows. Exit code 1 says that something is wrong.")]
+It says what the API server would refuse (unknown fields, bounds, rules across
+fields) and what the operator would not accept (PromQL that does not parse, alerts
+that the catalogue does not have, thresholds that are no bound of a histogram,
+prices that contradict each other), as FILE:LINE: OBJECT: FIELD: fault. Whether a
+Secret and its key are there, only a cluster knows. Exit code 1 says that
+something is wrong.")]
 pub(crate) struct LintArgs {
     /// A file, a folder (its *.yaml, *.yml and *.json), or - for standard input. May be given several times.
     #[arg(short = 'f', long = "filename", value_name = "PATH", required = true)]
@@ -45,7 +47,7 @@ fn lint(args: &LintArgs, scope: &ScopeArgs, stdin: &mut dyn Read) -> Answer {
     let objects = Objects::read(&args.files, stdin, namespace, &mut problems);
     let site = Site { namespace: DEFAULT_SYSTEM_NAMESPACE.to_owned(), ..Site::default() };
     let warnings = make::make(&objects, &site, Installed::all(), &mut problems).warnings;
-    if objects.len() == 0 && problems.is_empty() {
+    if objects.ours == 0 && problems.is_empty() {
         problems.push(Problem::new(
             "there is no object of fleetscope.io in what was read",
             "name files with documents of apiVersion fleetscope.io/v1alpha1",
@@ -63,7 +65,7 @@ fn summary(objects: &Objects, faults: usize, warnings: usize) -> String {
     let others: usize = objects.skipped.values().sum();
     let others =
         if others == 0 { String::new() } else { format!(" ({} of other kinds skipped)", count(others, "document")) };
-    format!("{}{others}, {}, {}\n", count(objects.len(), "object"), count(faults, "fault"), count(warnings, "warning"))
+    format!("{}{others}, {}, {}\n", count(objects.ours, "object"), count(faults, "fault"), count(warnings, "warning"))
 }
 
 #[cfg(test)]
@@ -116,7 +118,8 @@ spec:
     #[test]
     fn what_the_api_server_would_refuse_is_told_with_its_line() {
         let bad = POLICY.replace("    - alert: Odd", "    - alert: Odd\n      severty: info");
-        let problems = linted("", &bad).problems;
+        let Answer { text, problems, .. } = linted("", &bad);
+        assert_eq!(text, "1 object, 1 fault, 0 warnings\n");
         assert_eq!(problems[0].problem, "standard input:9: AlertPolicy team-a/a: spec.rules[1].severty: unknown field");
     }
 

@@ -10,9 +10,9 @@ use fleetscope_core::api::agent_fleet::ScrapeOutput;
 use fleetscope_core::api::alerting::Alerting;
 use fleetscope_core::api::{AgentFleet, AlertPolicy, ClusterAlertPolicy};
 use fleetscope_core::pods::selects;
-use fleetscope_core::resources::scrape_policy::{self, FleetRef, Port};
+use fleetscope_core::prices;
+use fleetscope_core::resources::scrape_policy::{self, FleetRef};
 use fleetscope_core::resources::{Desired, Fault, Installed, Site, fleet};
-use fleetscope_core::{prices, profiles};
 use kube::{Resource, ResourceExt as _};
 use serde_json::Value;
 
@@ -55,7 +55,7 @@ pub(crate) fn make(objects: &Objects, site: &Site, installed: Installed, faults:
         let fleets = objects.fleets.iter().filter(|fleet| {
             fleet.object.namespace() == policy.namespace() && selects(&policy.spec.fleets, fleet.object.labels())
         });
-        let fleets: Vec<FleetRef> = fleets.map(|fleet| reference(&fleet.object)).collect();
+        let fleets: Vec<FleetRef> = fleets.map(|fleet| FleetRef::of(&fleet.object)).collect();
         match scrape_policy::desired(policy, &fleets, site, installed) {
             Ok(made) => all.add(placed, made),
             Err(found) => tell(placed, &found, faults),
@@ -184,15 +184,4 @@ fn decides(alerting: &Alerting) -> bool {
 /// Whether no other policy comes before this one.
 fn first<'a, K: Resource<DynamicType = ()> + 'a>(policy: &K, mut others: impl Iterator<Item = &'a Placed<K>>) -> bool {
     !others.any(|other| other.object.name_any() < policy.name_any())
-}
-
-fn reference(fleet: &AgentFleet) -> FleetRef {
-    let scrape = profiles::get(fleet.spec.profile).scrape.as_ref();
-    FleetRef {
-        name: fleet.name_any(),
-        selector: fleet.spec.selector.clone(),
-        elders: Vec::new(),
-        port: scrape.map(|scrape| Port::Number(scrape.port.into())),
-        path: scrape.map(|scrape| scrape.path.clone()),
-    }
 }

@@ -50,8 +50,8 @@ pub(crate) struct Objects {
     pub(crate) namespaces: BTreeMap<String, BTreeMap<String, String>>,
     /// How many documents of kinds that are not ours there were.
     pub(crate) skipped: BTreeMap<String, usize>,
-    /// Documents in all.
-    pub(crate) documents: usize,
+    /// Documents of our kinds, those that were refused, too.
+    pub(crate) ours: usize,
     seen: BTreeMap<(String, String, String), Place>,
 }
 
@@ -62,15 +62,9 @@ impl Objects {
     pub(crate) fn read(paths: &[PathBuf], stdin: &mut dyn Read, namespace: &str, faults: &mut Vec<Problem>) -> Self {
         let mut objects = Self::default();
         for document in source::read(paths, stdin, faults) {
-            objects.documents += 1;
             objects.add(document, namespace, faults);
         }
         objects
-    }
-
-    /// Objects of our kinds.
-    pub(crate) fn len(&self) -> usize {
-        self.seen.len()
     }
 
     fn add(&mut self, document: Document, namespace: &str, faults: &mut Vec<Problem>) {
@@ -81,12 +75,8 @@ impl Objects {
             Some("AlertPolicy") => self.take(place, object, Some(namespace), faults, |all| &mut all.alert_policies),
             Some("ClusterAlertPolicy") => self.take(place, object, None, faults, |all| &mut all.cluster_alert_policies),
             Some("ModelPriceList") => self.take(place, object, None, faults, |all| &mut all.price_lists),
-            Some(kind) => {
-                if kind == "Namespace" {
-                    self.namespace(&object);
-                }
-                *self.skipped.entry(kind.to_owned()).or_default() += 1;
-            }
+            Some("Namespace") => self.namespace(&object),
+            Some(kind) => *self.skipped.entry(kind.to_owned()).or_default() += 1,
             None => faults.push(Problem::new(
                 format!("{place}: kind: required"),
                 "begin with apiVersion: fleetscope.io/v1alpha1 and the kind, for example AgentFleet",
@@ -115,6 +105,7 @@ impl Objects {
         {
             metadata.entry("namespace").or_insert_with(|| Value::from(namespace));
         }
+        self.ours += 1;
         let before = faults.len();
         check_names(&place, &object, namespace.is_some(), faults);
         match admit_as::<K>(&object) {

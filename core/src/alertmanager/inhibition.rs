@@ -97,3 +97,16 @@ pub(super) fn rules(label: &str) -> Vec<Rule> {
     });
     by_severity.chain(by_cause).collect()
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::catalogue;
+
+    #[test]
+    fn causes_and_consequences_are_alerts_of_the_catalogue() {
+        let names = CAUSES.iter().flat_map(|cause| cause.alerts.iter().chain(cause.hides));
+        let unknown: Vec<_> = names.filter(|name| catalogue::alert(name).is_none()).collect();
+        assert_eq!(unknown, Vec::<&&str>::new());
+    }
+}

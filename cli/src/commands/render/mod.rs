@@ -29,12 +29,12 @@ use crate::output::text::escape;
 Examples:
   fleetscope render -f fleet.yaml                          the monitor and the recordings that the fleet asks for
   fleetscope render -f fleetscope/                         fleets and policies of a folder, for GitOps
-  fleetscope render -f fleetscope/ --output ConfigMap      plain scrape configuration, rules and alertmanager.yaml, without
-                                                           prometheus-operator
+  fleetscope render -f fleetscope/ --output ConfigMap      plain files, without prometheus-operator
   kubectl get agentfleets -A -o yaml | fleetscope render -f - -o json
 
-Policies are for the fleets among the files. A cluster-wide policy that selects namespaces by labels finds them in the Namespace
-documents among the files. Faults are told as FILE:LINE; if there is one, nothing is printed on standard output, and the exit
+Policies are for the fleets among the files. A cluster-wide policy that selects
+namespaces by labels finds them in the Namespace documents among the files. Faults are
+told as FILE:LINE; if there is one, nothing is printed on standard output, and the exit
 code is 1.")]
 pub(crate) struct RenderArgs {
     /// A file, a folder (its *.yaml, *.yml and *.json), or - for standard input. May be given several times.
@@ -91,7 +91,7 @@ fn render(args: &RenderArgs, scope: &ScopeArgs, stdin: &mut dyn Read) -> Answer 
         namespace: scope.system_namespace.clone().unwrap_or_else(|| DEFAULT_SYSTEM_NAMESPACE.to_owned()),
         monitor_labels: args.monitor_label.iter().cloned().collect(),
     };
-    if objects.len() == 0 && faults.is_empty() {
+    if objects.ours == 0 && faults.is_empty() {
         faults.push(Problem::new(
             "there is no fleet and no policy in what was read",
             "name files with documents of apiVersion fleetscope.io/v1alpha1",
