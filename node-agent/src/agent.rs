@@ -78,7 +78,7 @@ pub fn unpin(args: &Args) -> Result<String, PersistError> {
 
 /// Runs until SIGTERM or SIGINT.
 pub fn run(args: Args) -> Result<(), AgentError> {
-    let Parts { options, paths, node, listen, keep_capabilities, settings, limits } = Parts::from(args);
+    let Parts { options, paths, node, namespaces, listen, keep_capabilities, settings, limits } = Parts::from(args);
     let standalone = paths.standalone;
     if node.is_empty() && !standalone {
         return Err(AgentError::NoNodeName);
@@ -111,7 +111,7 @@ pub fn run(args: Args) -> Result<(), AgentError> {
     let node = (!standalone).then_some(node);
     // The runtime's threads begin with the capabilities of the thread that makes them: none, from here on.
     let runtime = runtime().map_err(AgentError::Runtime)?;
-    let running = Running { listen, node, readiness, info, mounts, probes, restart, settings };
+    let running = Running { listen, node, namespaces, readiness, info, mounts, probes, restart, settings };
     runtime.block_on(running.run())?;
     runtime.shutdown_timeout(Duration::from_secs(1));
     Ok(())
@@ -148,6 +148,7 @@ struct Parts {
     options: Options,
     paths: Paths,
     node: String,
+    namespaces: Vec<String>,
     listen: std::net::SocketAddr,
     keep_capabilities: bool,
     settings: Settings,
@@ -158,6 +159,7 @@ impl From<Args> for Parts {
     fn from(args: Args) -> Self {
         let Args {
             node_name,
+            namespaces,
             pod_uid,
             listen,
             log_format: _,
@@ -203,6 +205,7 @@ impl From<Args> for Parts {
                 standalone,
                 runqueue,
                 rpc: grpc != GrpcMode::Off,
+                some_namespaces: !namespaces.is_empty(),
                 series: series::Limits { per_metric_and_fleet: count(max_series_per_fleet), total: count(max_series) },
                 series_grace,
                 pending_timeout,
@@ -215,6 +218,7 @@ impl From<Args> for Parts {
                 pending_timeout_seconds: pending_timeout.as_secs(),
             },
             node,
+            namespaces,
         }
     }
 }
@@ -224,6 +228,8 @@ struct Running {
     listen: std::net::SocketAddr,
     /// The node whose pods are watched; `None` without Kubernetes.
     node: Option<String>,
+    /// The namespaces that are watched; all if none is named.
+    namespaces: Vec<String>,
     readiness: Arc<Readiness>,
     info: Info,
     mounts: Mounts,
@@ -234,7 +240,7 @@ struct Running {
 
 impl Running {
     async fn run(self) -> Result<(), AgentError> {
-        let Self { listen, node, readiness, info, mounts, probes, restart, settings } = self;
+        let Self { listen, node, namespaces, readiness, info, mounts, probes, restart, settings } = self;
         let address = listen;
         let listener = TcpListener::bind(address).await.map_err(|source| AgentError::Listen { address, source })?;
         let address = listener.local_addr().unwrap_or(address);
@@ -255,8 +261,8 @@ impl Running {
         let watches = node.map(|node| {
             tokio::spawn(async move {
                 let client = client(&readiness).await;
-                let pods = pods::follow(client.clone(), node, Arc::clone(&readiness), pods_out);
-                tokio::join!(pods, fleets::follow(client, readiness, fleets_out))
+                let pods = pods::follow(client.clone(), node, &namespaces, &readiness, pods_out);
+                tokio::join!(pods, fleets::follow(client, &namespaces, &readiness, fleets_out))
             })
         });
 

@@ -9,6 +9,7 @@ use std::time::Duration;
 
 use clap::builder::{PossibleValuesParser, TypedValueParser as _};
 use clap::{ArgAction, Parser, ValueEnum};
+use fleetscope_core::resources::names::namespace as namespace_name;
 use fleetscope_ebpf::{FRAMES_BYTES, RING_BYTES};
 
 /// Smallest ring buffer: one page of the largest page size that Linux uses (64 KiB), as its size is a multiple of a page.
@@ -41,7 +42,7 @@ pub enum GrpcMode {
 /// Measures the tasks and the gRPC calls of this node's agents in the kernel and serves them to Prometheus.
 ///
 /// Runs on every node as a DaemonSet. It loads eBPF programs (capabilities BPF and PERFMON), watches this node's pods and
-/// all `AgentFleet` objects, and answers at /metrics, /healthz, /readyz, /info, /agents, /api/v1/tasks and /api/v1/grpc.
+/// the `AgentFleet` objects, and answers at /metrics, /healthz, /readyz, /info, /agents, /api/v1/tasks and /api/v1/grpc.
 #[derive(Clone, Debug, Parser)]
 #[command(
     name = "fleetscope-node-agent",
@@ -59,6 +60,10 @@ pub struct Args {
     /// or --check. In a pod: fieldRef spec.nodeName.
     #[arg(long, env = "NODE_NAME", value_name = "NAME")]
     pub node_name: Option<String>,
+
+    /// Namespace whose fleets and pods are watched; repeat it, or separate by commas in the variable. Without one, all of them.
+    #[arg(long = "namespace", env = "FLEETSCOPE_NAMESPACES", value_name = "NAME", value_delimiter = ',', value_parser = namespace_name)]
+    pub namespaces: Vec<String>,
 
     /// UID of the agent's own pod, one of the ways to find this node's pods among the cgroups. In a pod: fieldRef metadata.uid.
     #[arg(long, env = "POD_UID", value_name = "UID")]

@@ -1,7 +1,5 @@
 //! The watch of this node's pods, trimmed to what is kept as soon as they arrive.
 
-use std::sync::Arc;
-
 use fleetscope_core::pods::{PodError, PodView};
 use k8s_openapi::api::core::v1::Pod;
 use kube::runtime::watcher::Config;
@@ -9,7 +7,7 @@ use kube::{Api, Client};
 use tokio::sync::mpsc::Sender;
 
 use crate::readiness::{Part, Readiness};
-use crate::watches::{Change, Watch};
+use crate::watches::{Change, Watch, within};
 
 /// Changes of pods, told apart by UID: a pod that is made again under its name is another one.
 pub type PodChange = Change<String, PodView>;
@@ -17,10 +15,16 @@ pub type PodChange = Change<String, PodView>;
 /// Most pods of one page of a list: bounds the memory that a list takes while it is read.
 const PAGE: u32 = 100;
 
-/// Follows the pods of the node `node` until the receiver is gone.
-pub async fn follow(client: Client, node: String, readiness: Arc<Readiness>, out: Sender<PodChange>) {
+/// Follows the pods of the node `node` in these namespaces, of all if none is named, until the receiver is gone.
+pub async fn follow(
+    client: Client,
+    node: String,
+    namespaces: &[String],
+    readiness: &Readiness,
+    out: Sender<PodChange>,
+) {
     let watch: Watch<Pod, String, PodView, PodError> =
         Watch { kind: "Pod", part: Part::Pods, key: |meta| meta.uid.clone(), view: PodView::from_pod };
     let config = Config::default().fields(&format!("spec.nodeName={node}")).page_size(PAGE);
-    watch.follow(Api::all(client), config, readiness, out).await;
+    watch.follow(within(Api::all(client), namespaces), config, readiness, out).await;
 }

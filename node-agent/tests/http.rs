@@ -47,6 +47,7 @@ fn serve_without_probes() -> Served {
         standalone: false,
         runqueue: true,
         rpc: true,
+        some_namespaces: false,
         series: Limits::default(),
         series_grace: Duration::from_mins(5),
         pending_timeout: Duration::from_secs(30),

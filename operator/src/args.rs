@@ -6,6 +6,7 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
+use fleetscope_core::resources::names::namespace as namespace_name;
 
 /// Turns fleets and policies into what Prometheus, Alertmanager and Grafana follow, and reports on them.
 #[derive(Clone, Debug, Parser)]
@@ -61,6 +62,11 @@ pub struct RunArgs {
     /// Name of the lease of the leader election.
     #[arg(long, env = "FLEETSCOPE_LEASE", value_name = "NAME", default_value = "fleetscope-operator")]
     pub lease: String,
+
+    /// Namespace whose fleets and policies are acted on; repeat it, or separate by commas in the variable. This process's own is always looked at,
+    /// too. Without one, all of them.
+    #[arg(long = "namespace", env = "FLEETSCOPE_NAMESPACES", value_name = "NAME", value_delimiter = ',', value_parser = namespace_name)]
+    pub namespaces: Vec<String>,
 
     /// How many objects are worked on at the same time, of all kinds together.
     #[arg(long, env = "FLEETSCOPE_CONCURRENCY", value_name = "NUMBER", default_value = "8",

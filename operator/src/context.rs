@@ -16,6 +16,7 @@ use crate::owner::OwnerKind;
 use crate::pods::Index;
 use crate::precedence::Claims;
 use crate::requeue::Requeue;
+use crate::scope::Scope;
 use crate::workloads::Workloads;
 
 /// All that the controllers and the watches share. Its locks are held for a look-up, never across an await; who needs several takes
@@ -25,6 +26,8 @@ pub struct Context {
     pub client: Client,
     /// Where and how Fleetscope is installed.
     pub site: Site,
+    /// The namespaces that are looked at.
+    pub scope: Scope,
     /// How often each object is looked at without cause; zero is never.
     pub resync: Duration,
     /// May this process write?
@@ -56,6 +59,7 @@ impl Context {
     pub fn new(
         client: Client,
         site: Site,
+        scope: Scope,
         resync: Duration,
         concurrency: u16,
         instance: &str,
@@ -67,6 +71,7 @@ impl Context {
             recorder: Recorder::new(client.clone(), reporter),
             client,
             site,
+            scope,
             resync,
             gate,
             turns: Semaphore::new(usize::from(concurrency)),

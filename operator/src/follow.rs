@@ -6,23 +6,18 @@
 
 use std::fmt::Debug;
 use std::sync::Arc;
-use std::time::Duration;
 
 use futures::future;
 use futures::stream::{self, BoxStream, Stream, StreamExt as _};
 use k8s_openapi::apiextensions_apiserver::pkg::apis::apiextensions::v1::CustomResourceDefinition;
 use kube::core::PartialObjectMeta;
-use kube::runtime::utils::Backoff;
 use kube::runtime::watcher::{self, Event};
-use kube::runtime::{WatchStreamExt as _, watcher as watch_objects};
 use kube::{Api, Resource as _};
 use serde::de::DeserializeOwned;
 
 use crate::context::Context;
+use crate::watched::{Events, Part, watch};
 
-/// A definition is served within fractions of a second after it appears; until then its objects are not found.
-const RETRY_FIRST: Duration = Duration::from_millis(100);
-const RETRY_LONGEST: Duration = Duration::from_secs(30);
 /// After this many tries in a row that find nothing (3 s), the version that we speak counts as not served.
 const TRIES: u32 = 6;
 
@@ -48,13 +43,10 @@ pub struct Subject<K> {
     /// Version of its API that we speak.
     pub version: &'static str,
     /// Its objects.
-    pub api: Api<K>,
-    /// Which of them.
-    pub config: watcher::Config,
+    pub parts: Vec<Part<K>>,
 }
 
 type Definition = PartialObjectMeta<CustomResourceDefinition>;
-type Events<K> = BoxStream<'static, Result<Event<K>, watcher::Error>>;
 
 struct State<K> {
     ctx: Arc<Context>,
@@ -77,7 +69,7 @@ where
     let definitions = subject.definition.map(|name| {
         let api = Api::<Definition>::all(ctx.client.clone());
         let config = watcher::Config::default().fields(&format!("metadata.name={name}"));
-        watch_objects(api, config).backoff(retry()).boxed()
+        watch(vec![Part { api, config }])
     });
     let begun = definitions.is_none();
     let mut state =
@@ -159,8 +151,8 @@ where
         if self.objects.is_some() {
             return None;
         }
-        let stream = watch_objects(self.subject.api.clone(), self.subject.config.clone()).backoff(retry());
-        (self.objects, self.seen, self.missing, self.told_absent) = (Some(stream.boxed()), false, 0, false);
+        let objects = watch(self.subject.parts.clone());
+        (self.objects, self.seen, self.missing, self.told_absent) = (Some(objects), false, 0, false);
         Some(Followed::Starting)
     }
 
@@ -183,30 +175,5 @@ fn not_found(error: &watcher::Error) -> bool {
         watcher::Error::InitialListFailed(kube::Error::Api(status))
         | watcher::Error::WatchStartFailed(kube::Error::Api(status)) => status.code == 404,
         _ => false,
-    }
-}
-
-/// Doubles from [`RETRY_FIRST`] to [`RETRY_LONGEST`].
-struct Retry(Duration);
-
-fn retry() -> Retry {
-    Retry(RETRY_FIRST)
-}
-
-// === impl Retry ===
-
-impl Iterator for Retry {
-    type Item = Duration;
-
-    fn next(&mut self) -> Option<Duration> {
-        let wait = self.0;
-        self.0 = (wait * 2).min(RETRY_LONGEST);
-        Some(wait)
-    }
-}
-
-impl Backoff for Retry {
-    fn reset(&mut self) {
-        *self = retry();
     }
 }

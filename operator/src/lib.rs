@@ -14,7 +14,7 @@
 //! - [`controllers`]: what is done about an object
 //! - [`children`], [`pods`], [`fleets`], [`policies`], [`namespaces`], [`workloads`], [`secrets`]: what is known
 //! - [`precedence`], [`overlap`]: which policy decides which fleet, and whom a change concerns
-//! - [`follow`]: a kind that may come and go
+//! - [`follow`], [`watched`], [`scope`]: a kind that may come and go, in all namespaces or in some
 //! - [`leader`]: who may write
 //! - [`backoff`], [`throttle`], [`requeue`], [`clock`], [`deadline`]: when, and how long
 //!
@@ -43,7 +43,9 @@ pub mod policies;
 pub mod precedence;
 pub mod requeue;
 pub mod run;
+pub mod scope;
 pub mod secrets;
 pub mod server;
 pub mod throttle;
+pub mod watched;
 pub mod workloads;

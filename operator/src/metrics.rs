@@ -16,6 +16,9 @@ use crate::owner::OwnerKind;
 const WATCHED: [&str; 7] =
     ["Alertmanager", "CustomResourceDefinition", "Namespace", "Pod", "Prometheus", "PrometheusAgent", "ThanosRuler"];
 
+/// The controller, in labels, of the policy that comes with the installation.
+const INSTALLATION: &str = "installation";
+
 /// How a reconcile ended.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub enum Outcome {
@@ -90,6 +93,10 @@ impl Default for Metrics {
                 registry.add(&table::RECONCILES, None, &[kind.controller(), outcome.as_str()], 0.0);
             }
         }
+        registry.set(&table::BACKOFF, None, &[INSTALLATION], 0.0);
+        for outcome in [Outcome::Ok, Outcome::Error] {
+            registry.add(&table::RECONCILES, None, &[INSTALLATION, outcome.as_str()], 0.0);
+        }
         for kind in ChildKind::ALL {
             for write in Write::ALL {
                 registry.add(&table::CHILD_APPLIES, None, &[kind.as_str(), write.as_str()], 0.0);
@@ -110,6 +117,13 @@ impl Default for Metrics {
 }
 
 impl Metrics {
+    /// The policy that comes with the installation is in place, or it is not and will be tried again.
+    pub fn installed(&self, outcome: Outcome) {
+        let mut registry = lock(&self.registry);
+        registry.add(&table::RECONCILES, None, &[INSTALLATION, outcome.as_str()], 1.0);
+        registry.set(&table::BACKOFF, None, &[INSTALLATION], if outcome == Outcome::Error { 1.0 } else { 0.0 });
+    }
+
     /// A reconcile ended.
     pub fn reconciled(&self, kind: OwnerKind, outcome: Outcome, took: Duration, waiting: usize) {
         let controller = kind.controller();
@@ -174,6 +188,7 @@ mod tests {
             "fleetscope_operator_child_applies_total{kind=\"PodMonitor\",result=\"applied\"} 0",
             "fleetscope_operator_crd_available{kind=\"ServiceMonitor\"} 0",
             "fleetscope_operator_reconcile_total{controller=\"modelpricelist\",outcome=\"ok\"} 0",
+            "fleetscope_operator_objects_in_backoff{controller=\"installation\"} 0",
             "fleetscope_operator_watch_errors_total{kind=\"Pod\"} 0",
         ] {
             assert!(text.lines().any(|have| have == line), "{line} is not in\n{text}");
@@ -186,14 +201,20 @@ mod tests {
         metrics.reconciled(OwnerKind::AgentFleet, Outcome::Error, Duration::from_millis(3), 2);
         metrics.child(ChildKind::ConfigMap, Write::Conflict);
         metrics.leading();
+        metrics.installed(Outcome::Error);
         let text = String::from_utf8(metrics.encode(Format::Text004)).unwrap();
         for line in [
             "fleetscope_operator_leader 1",
             "fleetscope_operator_objects_in_backoff{controller=\"agentfleet\"} 2",
             "fleetscope_operator_reconcile_total{controller=\"agentfleet\",outcome=\"error\"} 1",
+            "fleetscope_operator_reconcile_total{controller=\"installation\",outcome=\"error\"} 1",
+            "fleetscope_operator_objects_in_backoff{controller=\"installation\"} 1",
             "fleetscope_operator_child_applies_total{kind=\"ConfigMap\",result=\"conflict\"} 1",
         ] {
             assert!(text.lines().any(|have| have == line), "{line} is not in\n{text}");
         }
+        metrics.installed(Outcome::Ok);
+        let text = String::from_utf8(metrics.encode(Format::Text004)).unwrap();
+        assert!(text.contains("fleetscope_operator_objects_in_backoff{controller=\"installation\"} 0"), "{text}");
     }
 }

@@ -10,7 +10,7 @@ use fleetscope_core::resources::{ChildKind, Site};
 use fleetscope_core::selected::WorkloadKind;
 use futures::Future;
 use tokio::sync::watch;
-use tokio::task::JoinSet;
+use tokio::task::{JoinHandle, JoinSet};
 
 use crate::args::RunArgs;
 use crate::backoff::Backoffs;
@@ -18,6 +18,8 @@ use crate::clock;
 use crate::context::Context;
 use crate::controllers::{Alerts, ClusterAlerts, Fleet, Prices, Scrape, control, signalled};
 use crate::leader::{Elector, Gate, Lost};
+use crate::metrics::Outcome;
+use crate::scope::Scope;
 use crate::server::{self, Health, ServerError};
 use crate::{children, deadline, installation, namespaces, pods, workloads};
 
@@ -47,6 +49,9 @@ pub enum RunError {
     Panicked(#[source] tokio::task::JoinError),
 }
 
+/// What runs beside the controllers, and says which it was when it ends.
+type Parts = JoinSet<Result<&'static str, RunError>>;
+
 /// Runs until `stop`, or until something fails.
 pub async fn run(args: RunArgs, stop: impl Future<Output = ()>) -> Result<(), RunError> {
     let site = Site { namespace: args.pod_namespace.clone(), monitor_labels: args.monitor_labels() };
@@ -55,6 +60,7 @@ pub async fn run(args: RunArgs, stop: impl Future<Output = ()>) -> Result<(), Ru
         pod_name,
         pod_namespace,
         lease,
+        namespaces,
         concurrency,
         resync,
         default_policy,
@@ -66,14 +72,16 @@ pub async fn run(args: RunArgs, stop: impl Future<Output = ()>) -> Result<(), Ru
     let client = deadline::client(Some(Arc::clone(&gate))).await.map_err(RunError::Client)?;
     // The lease is written while this process does not lead, too.
     let elections = deadline::client(None).await.map_err(RunError::Client)?;
-    let ctx = Arc::new(Context::new(client, site, resync, concurrency, &pod_name, Arc::clone(&gate)));
+    let scope = Scope::new(&namespaces, &pod_namespace);
+    let namespaces_watched = scope.to_string();
+    let ctx = Arc::new(Context::new(client, site, scope, resync, concurrency, &pod_name, Arc::clone(&gate)));
     let elector = Arc::new(Elector::new(elections, &pod_namespace, &lease, &pod_name, gate));
     let (stopping, stopped) = watch::channel(false);
     let (won, leading) = watch::channel(false);
 
     let listener = server::listen(listen).await?;
-    tracing::info!(address = %listener.local_addr().unwrap_or(listen), version = env!("CARGO_PKG_VERSION"), "Operator started");
-    let mut parts: JoinSet<Result<&'static str, RunError>> = JoinSet::new();
+    tracing::info!(address = %listener.local_addr().unwrap_or(listen), namespaces = namespaces_watched, version = env!("CARGO_PKG_VERSION"), "Operator started");
+    let mut parts = Parts::new();
     let health = Health { ctx: Arc::clone(&ctx), elector: Arc::clone(&elector) };
     let http = server::serve(listener, health, signalled(stopped.clone()));
     parts.spawn(async move { http.await.map(|()| "the HTTP server").map_err(RunError::from) });
@@ -119,17 +127,7 @@ pub async fn run(args: RunArgs, stop: impl Future<Output = ()>) -> Result<(), Ru
     });
     let mut work = tokio::spawn(control_all(Arc::clone(&ctx), concurrency, leading, stopped));
 
-    tokio::select! {
-        () = stop => {}
-        ended = &mut work => return Err(ended.map_or_else(RunError::Panicked, |()| RunError::Ended { part: "a controller" })),
-        Some(ended) = parts.join_next() => {
-            return Err(match ended {
-                Ok(Ok(part)) => RunError::Ended { part },
-                Ok(Err(error)) => error,
-                Err(error) => RunError::Panicked(error),
-            });
-        }
-    }
+    until(stop, &mut work, &mut parts).await?;
     tracing::info!("Stopping");
     // Nobody is left to hear it when all parts ended.
     let _ = stopping.send(true);
@@ -140,6 +138,19 @@ pub async fn run(args: RunArgs, stop: impl Future<Output = ()>) -> Result<(), Ru
     elector.release().await;
     parts.shutdown().await;
     Ok(())
+}
+
+/// Waits for the signal to stop. A part, or the work, that ends before is an error, however it ended.
+async fn until(stop: impl Future<Output = ()>, work: &mut JoinHandle<()>, parts: &mut Parts) -> Result<(), RunError> {
+    tokio::select! {
+        () = stop => Ok(()),
+        ended = work => Err(ended.map_or_else(RunError::Panicked, |()| RunError::Ended { part: "a controller" })),
+        Some(ended) = parts.join_next() => Err(match ended {
+            Ok(Ok(part)) => RunError::Ended { part },
+            Ok(Err(error)) => error,
+            Err(error) => RunError::Panicked(error),
+        }),
+    }
 }
 
 /// All controllers, until `stopped`, or until one of them ends by itself.
@@ -171,8 +182,12 @@ async fn install(ctx: Arc<Context>, file: Option<PathBuf>, mut leading: watch::R
     let mut backoffs = Backoffs::default();
     while ctx.gate.open(clock::now()) {
         match installation::install(&ctx.client, file.as_deref()).await {
-            Ok(()) => break,
+            Ok(()) => {
+                ctx.metrics.installed(Outcome::Ok);
+                break;
+            }
             Err(error) => {
+                ctx.metrics.installed(Outcome::Error);
                 let wait = backoffs.failed((), clock::random());
                 tracing::warn!(%error, wait_s = wait.as_secs_f32(), "Policy of the installation not in place");
                 tokio::time::sleep(wait).await;
@@ -180,4 +195,47 @@ async fn install(ctx: Arc<Context>, file: Option<PathBuf>, mut leading: watch::R
         }
     }
     std::future::pending::<()>().await;
+}
+
+#[cfg(test)]
+mod tests {
+    use std::future::pending;
+
+    use super::*;
+
+    /// What ends the operator when this is its elector.
+    async fn with(elector: impl Future<Output = Result<&'static str, RunError>> + Send + 'static) -> RunError {
+        let mut parts = Parts::new();
+        parts.spawn(pending());
+        parts.spawn(elector);
+        let mut work = tokio::spawn(pending());
+        let ended = tokio::time::timeout(Duration::from_secs(10), until(pending(), &mut work, &mut parts)).await;
+        ended.expect("it ends").expect_err("nobody asked it to stop")
+    }
+
+    #[tokio::test]
+    async fn an_elector_that_panics_or_loses_ends_the_operator() {
+        let panics = with(async { panic!("the elector panics") }).await;
+        assert!(matches!(&panics, RunError::Panicked(error) if error.is_panic()), "{panics}");
+        let lost = with(async { Err(RunError::Lost(Lost { lease: "ns/lease".to_owned() })) }).await;
+        assert!(lost.to_string().contains("ns/lease"), "{lost}");
+        let ends = with(async { Ok("the elector") }).await;
+        assert!(matches!(ends, RunError::Ended { part: "the elector" }), "{ends}");
+    }
+
+    #[tokio::test]
+    async fn a_controller_that_panics_ends_the_operator() {
+        let mut work = tokio::spawn(async { panic!("a controller panics") });
+        let ended = until(pending(), &mut work, &mut Parts::new()).await;
+        assert!(matches!(ended, Err(RunError::Panicked(_))), "{ended:?}");
+        let mut work = tokio::spawn(async {});
+        let ended = until(pending(), &mut work, &mut Parts::new()).await;
+        assert!(matches!(ended, Err(RunError::Ended { part: "a controller" })), "{ended:?}");
+    }
+
+    #[tokio::test]
+    async fn the_signal_to_stop_is_no_error() {
+        let mut work = tokio::spawn(pending());
+        until(async {}, &mut work, &mut Parts::new()).await.unwrap();
+    }
 }

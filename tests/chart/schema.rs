@@ -25,6 +25,8 @@ fn wrong_values_are_refused_with_the_name_of_the_field() {
         ("operator.image.pullPolicy=Sometimes", "/operator/image/pullPolicy"),
         ("operator.resources.limit.memory=1Gi", "limit"),
         ("crds.kep=false", "kep"),
+        ("namespaces={Team_A}", "/namespaces/0"),
+        ("namespaces={a,a}", "/namespaces"),
         ("monitoring.self.enabled=yes", "/monitoring/self/enabled"),
         ("monitoring.self.interval=fast", "/monitoring/self/interval"),
         ("monitoring.dashboards.enabled=maybe", "/monitoring/dashboards/enabled"),

@@ -1,10 +1,12 @@
 //! From a task that fails to somebody who is told: rules and routes of a policy, in a real Prometheus and a real Alertmanager.
 
+use std::collections::BTreeSet;
 use std::time::Duration;
 
-use fleetscope_tests::prometheus;
+use fleetscope_tests::cluster::kubectl;
 use fleetscope_tests::wait::{eventually, until};
 use fleetscope_tests::webhook::{Received, Webhook};
+use fleetscope_tests::{alertmanager, prometheus};
 use kube::api::{DeleteParams, PostParams};
 use serde_json::{Value, json};
 
@@ -140,6 +142,52 @@ async fn a_policy_that_makes_no_sense_says_why_and_keeps_what_was_there() {
     .unwrap();
     assert!(message.as_str().unwrap().contains("spec.rules[0].expr"), "{message}");
     assert_eq!(rules_of(&rules).await.unwrap(), Some(before), "the last good rules stay");
+}
+
+#[tokio::test]
+#[ignore = "needs a cluster: make e2e"]
+async fn each_kind_of_receiver_is_taken_by_prometheus_operator_and_used_by_alertmanager() {
+    let scene = Scene::open("receivers").await;
+    let (cluster, namespace) = (&scene.cluster, scene.namespace());
+    let secret = ["url=http://192.0.2.1/hook", "key=0123456789abcdef0123456789abcdef", "user=u", "password=p"];
+    let literals = secret.map(|pair| format!("--from-literal={pair}"));
+    let [url, key, user, password] = literals.each_ref().map(String::as_str);
+    kubectl(&["-n", namespace, "create", "secret", "generic", "told", url, key, user, password]).unwrap();
+    let of = |key: &str| json!({"name": "told", "key": key});
+    let login = json!({"usernameSecret": of("user"), "passwordSecret": of("password")});
+    let email = json!({
+        "to": "ops@example.com", "from": "fleet@example.com", "smarthost": "192.0.2.1:25", "authUsername": "u",
+        "authPasswordSecret": of("password"), "headers": {"Subject": "Alerts"},
+    });
+    let receivers = [
+        ("slack", "slack", json!({"urlSecret": of("url"), "channel": "#agents"})),
+        ("email", "email", email),
+        ("hook", "webhook", json!({"urlSecret": of("url"), "httpConfig": {"basicAuth": login}, "maxAlerts": 5})),
+        ("token", "webhook", json!({"url": "http://192.0.2.1/", "httpConfig": {"bearerTokenSecret": of("key")}})),
+        ("pager", "pagerduty", json!({"routingKeySecret": of("key"), "severity": "critical"})),
+        ("opsgenie", "opsgenie", json!({"apiKeySecret": of("key"), "priority": "P2"})),
+        ("teams", "teams", json!({"webhookUrlSecret": of("url"), "title": "t", "text": "x"})),
+    ];
+    let names = receivers.each_ref().map(|(name, ..)| *name);
+    let routes: Vec<Value> = names.iter().map(|name| json!({"receiver": name, "severities": ["critical"]})).collect();
+    let receivers = receivers.map(|(name, kind, value)| json!({"name": name, kind: value}));
+    let policies = cluster.dynamic(("fleetscope.io", "v1alpha1", "AlertPolicy"), namespace);
+    let policy = json!({
+        "apiVersion": "fleetscope.io/v1alpha1", "kind": "AlertPolicy", "metadata": {"name": "told"},
+        "spec": {"receivers": receivers, "routes": routes, "inhibit": true},
+    });
+    policies.create(&PostParams::default(), &serde_json::from_value(policy).unwrap()).await.unwrap();
+    let wanted: BTreeSet<String> =
+        names.iter().map(|name| format!("name: {namespace}/told-receivers/{name}")).collect();
+    until(LOADED, "Alertmanager has a receiver of each kind", async || {
+        let config = alertmanager::config(cluster).await?;
+        let missing: Vec<&String> = wanted.iter().filter(|name| !config.contains(name.as_str())).collect();
+        anyhow::ensure!(missing.is_empty(), "{missing:?} of\n{config}");
+        Ok(true)
+    })
+    .await
+    .unwrap();
+    policies.delete("told", &DeleteParams::default()).await.unwrap();
 }
 
 /// The specs of the rules of a namespace, if there are some.

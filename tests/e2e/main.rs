@@ -13,6 +13,7 @@ mod formats;
 mod grpc;
 mod lifecycle;
 mod monitors;
+mod namespaced;
 mod nodes;
 mod optional_kinds;
 mod overload;

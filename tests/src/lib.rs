@@ -12,6 +12,7 @@
 //! - [`signed_rank`]: by how much two things differ that were measured in pairs.
 //! - [`exposition`], [`command`], [`wait`], [`skip`]: text format, programs, waiting with a limit, tests that cannot run here.
 
+pub mod alertmanager;
 pub mod audit;
 pub mod cluster;
 pub mod command;

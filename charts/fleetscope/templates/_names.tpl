@@ -56,3 +56,12 @@ app.kubernetes.io/part-of: fleetscope
 {{- define "fleetscope.nodeAgent.serviceAccount" -}}
 {{- default (include "fleetscope.nodeAgent.name" .) .Values.nodeAgent.serviceAccount.name -}}
 {{- end -}}
+
+{{- /* The namespaces that the operator looks at, as JSON: those of the values and the release's; none where it looks at all. */ -}}
+{{- define "fleetscope.operator.namespaces" -}}
+{{- $namespaces := list -}}
+{{- if .Values.namespaces -}}
+{{- $namespaces = append .Values.namespaces .Release.Namespace | uniq | sortAlpha -}}
+{{- end -}}
+{{- toJson $namespaces -}}
+{{- end -}}

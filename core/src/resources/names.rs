@@ -1,4 +1,4 @@
-//! Names of children: as long as Kubernetes allows everywhere, and still one for each fleet.
+//! Names: those of children, as long as Kubernetes allows everywhere, and still one for each fleet; and what may be a namespace's.
 
 /// The longest name that is also a label value, in bytes.
 pub const MAX: usize = 63;
@@ -32,6 +32,17 @@ pub fn joined(parts: &[&str]) -> String {
     format!("{start}-{}", digits(fnv1a(parts.join("/").as_bytes())))
 }
 
+/// The name of a namespace, or why it cannot be one: a DNS label (RFC 1123 2.1), 1 to 63 lower-case letters, digits and dashes, no dash first or last.
+pub fn namespace(text: &str) -> Result<String, String> {
+    let inside = text.bytes().all(|byte| byte.is_ascii_lowercase() || byte.is_ascii_digit() || byte == b'-');
+    if !inside || text.starts_with('-') || text.ends_with('-') || !(1..=MAX).contains(&text.len()) {
+        return Err(format!(
+            "{text:?} is no namespace: that is 1 to {MAX} lower-case letters, digits and dashes, with no dash at its ends"
+        ));
+    }
+    Ok(text.to_owned())
+}
+
 /// FNV-1a of 64 bits: stable between versions and machines, which std's hasher is not.
 fn fnv1a(bytes: &[u8]) -> u64 {
     bytes.iter().fold(0xcbf2_9ce4_8422_2325, |hash, byte| (hash ^ u64::from(*byte)).wrapping_mul(0x0100_0000_01b3))
@@ -54,6 +65,16 @@ mod tests {
     use proptest::prelude::*;
 
     use super::*;
+
+    #[test]
+    fn a_namespace_is_a_dns_label() {
+        for name in ["a", "team-a", "0", &"x".repeat(63)] {
+            assert_eq!(namespace(name), Ok(name.to_owned()));
+        }
+        for wrong in ["", "-a", "a-", "A", "a.b", "a b", "é", &"x".repeat(64)] {
+            assert!(namespace(wrong).is_err(), "{wrong:?}");
+        }
+    }
 
     #[test]
     fn a_short_name_stays() {

@@ -56,6 +56,7 @@ const FIND_PAUSE: Duration = Duration::from_secs(10);
 
 /// What the engine is told by the command line.
 #[derive(Clone, Debug)]
+#[expect(clippy::struct_excessive_bools, reason = "each is an option of its own")]
 pub struct Settings {
     /// Name of the node.
     pub node: String,
@@ -65,6 +66,8 @@ pub struct Settings {
     pub runqueue: bool,
     /// Calls of gRPC are seen.
     pub rpc: bool,
+    /// Pods of some namespaces only are watched.
+    pub some_namespaces: bool,
     /// How many series are held.
     pub series: Limits,
     /// How long series of what is gone are served.

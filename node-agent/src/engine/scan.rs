@@ -58,6 +58,7 @@ pub(super) fn tracker(settings: &Settings, mounts: &Mounts) -> Tracker {
     let limits = TrackerLimits {
         grace: ns(settings.series_grace),
         pending_for: ns(settings.pending_timeout),
+        some_namespaces: settings.some_namespaces,
         runqueue: settings.runqueue,
         rpc: settings.rpc,
         series: settings.series,

@@ -17,12 +17,13 @@ const PAGE: u32 = 100;
 
 /// Follows one kind for ever.
 pub async fn watch(ctx: Arc<Context>, kind: ChildKind) {
+    let api = Api::<DynamicObject>::all_with(ctx.client.clone(), &super::api_resource(kind));
+    let config = watcher::Config::default().labels(&format!("{MANAGED_BY}={MANAGER}")).page_size(PAGE);
     let subject = Subject {
         definition: kind.crd(),
         kind: kind.as_str(),
         version: kind.version(),
-        api: Api::<DynamicObject>::all_with(ctx.client.clone(), &super::api_resource(kind)),
-        config: watcher::Config::default().labels(&format!("{MANAGED_BY}={MANAGER}")).page_size(PAGE),
+        parts: ctx.scope.parts(&api, &config),
     };
     let mut followed = std::pin::pin!(follow(Arc::clone(&ctx), subject));
     while let Some(told) = followed.next().await {

@@ -3,14 +3,17 @@
 use fleetscope_core::api::{AgentFleet, AgentFleetStatus};
 use fleetscope_core::resources::{ChildKind, Desired, Site, fleet, scrape_name};
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::Condition;
-use kube::ResourceExt as _;
+use kube::runtime::watcher::Config;
+use kube::{Api, ResourceExt as _};
 
 use super::kind::{Decision, Kind, Told};
+use super::memory::Guarded;
 use super::status;
 use crate::context::{Context, lock};
 use crate::fleets::Claim;
 use crate::owner::{OwnerKey, OwnerKind};
 use crate::precedence;
+use crate::watched::Part;
 
 /// The controller of `AgentFleet`.
 pub(crate) struct Fleet;
@@ -21,6 +24,10 @@ impl Kind for Fleet {
     type Seen = ();
 
     const KIND: OwnerKind = OwnerKind::AgentFleet;
+
+    fn parts(ctx: &Context, config: &Config) -> Vec<Part<Guarded<Self>>> {
+        ctx.scope.parts(&Api::all(ctx.client.clone()), config)
+    }
 
     fn enter(ctx: &Context, key: &OwnerKey, object: Option<&AgentFleet>) {
         let mut claims = lock(&ctx.claims);

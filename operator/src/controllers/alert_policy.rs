@@ -8,14 +8,17 @@ use fleetscope_core::api::alerting::PolicyStatus;
 use fleetscope_core::resources::{Desired, Site};
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::Condition;
 
-use kube::ResourceExt as _;
+use kube::runtime::watcher::Config;
+use kube::{Api, ResourceExt as _};
 
 use super::alerts::{self, Made};
 use super::kind::{Decision, Kind, Told};
+use super::memory::Guarded;
 use crate::context::Context;
 use crate::owner::{OwnerKey, OwnerKind};
 use crate::policies::PolicyClaim;
 use crate::secrets::Named;
+use crate::watched::Part;
 
 /// The controller of `AlertPolicy`.
 pub(crate) struct Alerts;
@@ -28,6 +31,10 @@ impl Kind for Alerts {
     const KIND: OwnerKind = OwnerKind::AlertPolicy;
     /// Fleets that come together make one turn, not one each.
     const PERIOD: Duration = Duration::from_millis(100);
+
+    fn parts(ctx: &Context, config: &Config) -> Vec<Part<Guarded<Self>>> {
+        ctx.scope.parts(&Api::all(ctx.client.clone()), config)
+    }
 
     fn enter(ctx: &Context, key: &OwnerKey, object: Option<&AlertPolicy>) {
         alerts::enter(ctx, key, object.map(PolicyClaim::of_alert_policy));

@@ -7,7 +7,7 @@ use kube::runtime::controller::{self, Action};
 use kube::runtime::reflector::{self, ObjectRef};
 use kube::runtime::watcher::{self, Event};
 use kube::runtime::{Controller, WatchStreamExt as _};
-use kube::{Api, CustomResourceExt as _, ResourceExt as _};
+use kube::{CustomResourceExt as _, ResourceExt as _};
 use tokio::sync::watch;
 
 use super::kind::Kind;
@@ -93,8 +93,7 @@ fn events<K: Kind>(ctx: Arc<Context>) -> impl futures::Stream<Item = Result<Even
         definition: Some(K::KIND.crd()),
         kind: K::KIND.as_str(),
         version: fleetscope_core::api::VERSION,
-        api: Api::<Guarded<K>>::all(ctx.client.clone()),
-        config: watcher::Config::default().page_size(PAGE),
+        parts: K::parts(&ctx, &watcher::Config::default().page_size(PAGE)),
     };
     debug_assert_eq!(K::Object::crd_name(), K::KIND.crd());
     follow(ctx, subject).flat_map(|told| {

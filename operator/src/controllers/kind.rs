@@ -8,14 +8,17 @@ use fleetscope_core::api::conditions::Fact;
 use fleetscope_core::resources::{Desired, Fault, Site};
 use jiff::Timestamp;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::Condition;
-use kube::{CustomResourceExt, Resource};
+use kube::runtime::watcher::Config;
+use kube::{Api, CustomResourceExt, Resource};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 
+use super::memory::Guarded;
 use super::program::Programmed;
 use crate::context::Context;
 use crate::owner::{OwnerKey, OwnerKind};
 use crate::secrets::Named;
+use crate::watched::Part;
 
 /// Entries of a list in a message, at most.
 const NAMED: usize = 5;
@@ -40,6 +43,14 @@ pub(crate) trait Kind: Send + Sync + 'static {
     const KIND: OwnerKind;
     /// An object that did not change itself is looked at again this long after the last time, at the earliest.
     const PERIOD: Duration = Duration::ZERO;
+
+    /// Its objects, in the namespaces that are looked at; a kind that has none has them all.
+    fn parts(ctx: &Context, config: &Config) -> Vec<Part<Guarded<Self>>>
+    where
+        Self: Sized,
+    {
+        vec![Part { api: Api::all(ctx.client.clone()), config: config.clone() }]
+    }
 
     /// Notes what others look at, and wakes those whom it concerns. Without an object: it is gone, or cannot be read.
     fn enter(ctx: &Context, key: &OwnerKey, object: Option<&Self::Object>);

@@ -7,14 +7,17 @@ use fleetscope_core::resources::scrape_policy::{self, FleetRef, Port};
 use fleetscope_core::resources::{Desired, Site};
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::Condition;
 
-use kube::ResourceExt as _;
+use kube::runtime::watcher::Config;
+use kube::{Api, ResourceExt as _};
 
 use super::kind::{Decision, Kind, Told, count, listed};
+use super::memory::Guarded;
 use crate::context::{Context, lock};
 use crate::owner::{OwnerKey, OwnerKind};
 use crate::policies::PolicyClaim;
 use crate::precedence::Fleet;
 use crate::secrets::Named;
+use crate::watched::Part;
 
 /// The controller of `ScrapePolicy`.
 pub(crate) struct Scrape;
@@ -32,6 +35,10 @@ impl Kind for Scrape {
     type Seen = Scraped;
 
     const KIND: OwnerKind = OwnerKind::ScrapePolicy;
+
+    fn parts(ctx: &Context, config: &Config) -> Vec<Part<Guarded<Self>>> {
+        ctx.scope.parts(&Api::all(ctx.client.clone()), config)
+    }
 
     fn enter(ctx: &Context, key: &OwnerKey, object: Option<&ScrapePolicy>) {
         // It decides nothing that others look at.

@@ -3,10 +3,6 @@
 use std::sync::Arc;
 
 use futures::StreamExt as _;
-use k8s_openapi::api::core::v1::Namespace;
-use kube::Api;
-use kube::core::PartialObjectMeta;
-use kube::runtime::watcher;
 
 use crate::context::{Context, lock};
 use crate::follow::{Followed, Subject, follow};
@@ -14,13 +10,8 @@ use crate::precedence;
 
 /// Watches namespaces for ever.
 pub async fn watch(ctx: Arc<Context>) {
-    let subject = Subject {
-        definition: None,
-        kind: "Namespace",
-        version: "v1",
-        api: Api::<PartialObjectMeta<Namespace>>::all(ctx.client.clone()),
-        config: watcher::Config::default(),
-    };
+    let subject =
+        Subject { definition: None, kind: "Namespace", version: "v1", parts: ctx.scope.namespaces(&ctx.client) };
     let mut followed = std::pin::pin!(follow(Arc::clone(&ctx), subject));
     while let Some(told) = followed.next().await {
         let mut claims = lock(&ctx.claims);

@@ -1,4 +1,4 @@
-//! The watch of all pods: fills the index, and sends the fleets that a change concerns, each at most once a second.
+//! The watch of the pods: fills the index, and sends the fleets that a change concerns, each at most once a second.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
@@ -9,12 +9,11 @@ use futures::{StreamExt as _, future};
 use k8s_openapi::api::core::v1::Pod;
 use kube::Api;
 use kube::runtime::watcher::{self, Event};
-use kube::runtime::{WatchStreamExt as _, watcher as watch_objects};
 
-use crate::clock;
 use crate::context::{Context, lock};
 use crate::owner::OwnerKey;
 use crate::throttle::Throttle;
+use crate::{clock, watched};
 
 /// A fleet's status follows its pods at most this often.
 const PERIOD: Duration = Duration::from_secs(1);
@@ -23,8 +22,8 @@ const COUNT_PERIOD: Duration = Duration::from_secs(10);
 
 /// Watches pods for ever.
 pub async fn watch(ctx: Arc<Context>) {
-    let stream = watch_objects(Api::<Pod>::all(ctx.client.clone()), watcher::Config::default()).default_backoff();
-    let mut stream = std::pin::pin!(stream);
+    let pods = ctx.scope.parts(&Api::<Pod>::all(ctx.client.clone()), &watcher::Config::default());
+    let mut stream = watched::watch(pods);
     let (mut throttle, mut counts) = (Throttle::new(PERIOD), Throttle::new(COUNT_PERIOD));
     loop {
         let next = throttle.next().into_iter().chain(counts.next()).min();

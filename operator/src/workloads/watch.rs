@@ -10,6 +10,7 @@ use kube::runtime::watcher;
 
 use crate::context::{Context, lock};
 use crate::follow::{Followed, Subject, follow};
+use crate::watched::Part;
 
 const GROUP: &str = "monitoring.coreos.com";
 
@@ -32,8 +33,11 @@ pub async fn watch(ctx: Arc<Context>, kind: WorkloadKind) {
         definition: Some(definition),
         kind: kind.as_str(),
         version,
-        api: Api::<DynamicObject>::all_with(ctx.client.clone(), &resource),
-        config: watcher::Config::default(),
+        // Of all namespaces, whatever is looked at otherwise: a Prometheus is seldom where the fleets are.
+        parts: vec![Part {
+            api: Api::<DynamicObject>::all_with(ctx.client.clone(), &resource),
+            config: watcher::Config::default(),
+        }],
     };
     let mut followed = std::pin::pin!(follow(Arc::clone(&ctx), subject));
     while let Some(told) = followed.next().await {

@@ -1,9 +1,11 @@
 //! A real API server for one test: etcd and kube-apiserver on loopback, on free ports, in a temporary folder; gone on drop.
 
+use std::collections::BTreeSet;
 use std::fs;
 use std::net::TcpListener;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
+use std::sync::Mutex;
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::{Duration, Instant};
 
@@ -12,11 +14,14 @@ use kube::config::{KubeConfigOptions, Kubeconfig};
 use kube::{Client, Config};
 use serde_json::json;
 
-/// Who the operator is to the API server. It has the role of `rbac.yaml` and nothing else.
+/// Who the operator is to the API server. It has the roles that the chart gives it, and nothing else.
 pub(crate) const OPERATOR: &str = "fleetscope-operator";
 /// Operators that the audit log can tell apart, with the same role.
 pub(crate) const CANDIDATES: [&str; 4] =
     ["fleetscope-operator-1", "fleetscope-operator-2", "fleetscope-operator-3", "fleetscope-operator-4"];
+
+/// The group of all of them.
+pub(crate) const GROUP_OF_OPERATORS: &str = "fleetscope-operators";
 
 /// A process that ends with its owner.
 pub(crate) struct Process(pub(crate) Child);
@@ -130,7 +135,7 @@ impl Server {
     /// The verbs by which the operators read a resource, each once.
     pub(crate) fn reads(&self, resource: &str) -> Vec<String> {
         let reads = self.requests().into_iter().filter(|request| request.resource == resource);
-        reads.map(|request| request.verb).collect::<std::collections::BTreeSet<_>>().into_iter().collect()
+        reads.map(|request| request.verb).collect::<BTreeSet<_>>().into_iter().collect()
     }
 
     /// Those that write, without leader election and Events.
@@ -152,7 +157,7 @@ impl Server {
     fn files(&self) {
         let write = |name: &str, text: String| fs::write(self.folder.join(name), text).unwrap();
         let operators = [&[OPERATOR], CANDIDATES.as_slice()].concat();
-        let tokens = operators.iter().map(|user| format!("{user},{user},{user},fleetscope-operators\n"));
+        let tokens = operators.iter().map(|user| format!("{user},{user},{user},{GROUP_OF_OPERATORS}\n"));
         write("tokens.csv", format!("admin,admin,1,system:masters\n{}", tokens.collect::<String>()));
         write(
             "audit.yaml",
@@ -176,7 +181,8 @@ impl Server {
         assert!(made.success(), "openssl genrsa");
     }
 
-    fn path(&self, name: &str) -> String {
+    /// The path of a file in the server's folder.
+    pub(crate) fn path(&self, name: &str) -> String {
         self.folder.join(name).to_string_lossy().into_owned()
     }
 
@@ -201,10 +207,22 @@ impl Drop for Server {
     }
 }
 
-/// Three ports that nobody listens on; all are held until all are known, and free when this returns.
+/// Three ports that nobody listens on, and that no other test was given: it may not listen on them yet.
 fn free_ports() -> [u16; 3] {
-    let held = [(); 3].map(|()| TcpListener::bind("127.0.0.1:0").unwrap());
-    held.map(|port| port.local_addr().unwrap().port())
+    static GIVEN: Mutex<BTreeSet<u16>> = Mutex::new(BTreeSet::new());
+    let mut given = GIVEN.lock().unwrap();
+    // Held until all are known.
+    let mut held = Vec::new();
+    [(); 3].map(|()| {
+        loop {
+            let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+            let port = listener.local_addr().unwrap().port();
+            held.push(listener);
+            if given.insert(port) {
+                return port;
+            }
+        }
+    })
 }
 
 /// Where `make setup` puts the cluster's binaries and definitions.

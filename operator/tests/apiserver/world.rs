@@ -9,12 +9,13 @@ use fleetscope_core::resources::ChildKind;
 use fleetscope_operator::children::api_resource;
 use fleetscope_operator::owner::OwnerKind;
 use fleetscope_tests::faults::{Plan, Proxy};
+use fleetscope_tests::release;
 use kube::api::{DeleteParams, Patch, PatchParams, PostParams};
 use kube::core::{ApiResource, DynamicObject, GroupVersionKind};
 use kube::{Api, Client};
 use serde_json::{Value, json};
 
-use crate::server::{OPERATOR, Process, Server, cache, eventually, root};
+use crate::server::{GROUP_OF_OPERATORS, OPERATOR, Process, Server, cache, eventually, root};
 
 /// Namespace of the fleets.
 pub(crate) const NAMESPACE: &str = "agents";
@@ -36,21 +37,65 @@ pub(crate) struct Operator {
 // === impl World ===
 
 impl World {
-    /// A cluster with our definition, our role, and the namespaces.
+    /// A cluster with our definition, the roles that the chart gives the operator, and the namespaces.
     pub(crate) async fn start() -> Self {
+        let world = Self::bare().await;
+        world.namespace(NAMESPACE);
+        world.roles(&[]);
+        world
+    }
+
+    /// A cluster with nothing of ours in it.
+    pub(crate) async fn none() -> Self {
         let (server, client) = Server::start().await;
-        let world = Self { server, client };
-        for file in [root().join("crds"), root().join("operator/tests/apiserver/rbac.yaml")] {
-            world.apply(&file.to_string_lossy());
-        }
-        for namespace in [NAMESPACE, "fleetscope-system"] {
-            let (made, said) = world.server.kubectl(&["create", "namespace", namespace]);
-            assert!(made, "{said}");
-        }
+        Self { server, client }
+    }
+
+    /// A cluster with our definition and the namespace of the operator, which has no role.
+    pub(crate) async fn bare() -> Self {
+        let world = Self::none().await;
+        world.apply(&root().join("crds").to_string_lossy());
+        world.namespace(release::NAMESPACE);
         for kind in OwnerKind::ALL {
             world.established(kind.crd());
         }
         world
+    }
+
+    pub(crate) fn namespace(&self, name: &str) {
+        let (made, said) = self.server.kubectl(&["create", "namespace", name]);
+        assert!(made, "{said}");
+    }
+
+    /// Makes the roles that the chart makes for the operator when it is to look at these namespaces, for the users of these tests.
+    pub(crate) fn roles(&self, namespaces: &[&str]) {
+        let users = json!([{ "kind": "Group", "apiGroup": "rbac.authorization.k8s.io", "name": GROUP_OF_OPERATORS }]);
+        let mut objects = release::objects(&json!({ "namespaces": namespaces })).unwrap();
+        objects.retain(|object| {
+            object["apiVersion"] == "rbac.authorization.k8s.io/v1"
+                && object["metadata"]["labels"]["app.kubernetes.io/component"] == "operator"
+        });
+        for object in &mut objects {
+            if !object["subjects"].is_null() {
+                object["subjects"] = users.clone();
+            }
+        }
+        let list = json!({ "apiVersion": "v1", "kind": "List", "items": objects });
+        let file = self.server.folder.join("roles.json");
+        std::fs::write(&file, list.to_string()).unwrap();
+        self.apply(&file.to_string_lossy());
+    }
+
+    /// Gives the users of these tests the roles that the chart made, where it is installed itself.
+    pub(crate) fn bind(&self) {
+        let group = format!("--group={GROUP_OF_OPERATORS}");
+        let role = "fleetscope-operator";
+        let everywhere = ["create", "clusterrolebinding", "tests", &format!("--clusterrole={role}"), &group];
+        let own = ["-n", release::NAMESPACE, "create", "rolebinding", "tests", &format!("--role={role}"), &group];
+        for binding in [everywhere.as_slice(), &own] {
+            let (made, said) = self.server.kubectl(binding);
+            assert!(made, "{said}");
+        }
     }
 
     pub(crate) fn apply(&self, file: &str) {
@@ -189,10 +234,11 @@ impl World {
         limit: Duration,
     ) -> DynamicObject {
         let api = self.owners(kind);
-        let mut last = Vec::new();
+        let (mut last, mut told) = (Vec::new(), String::new());
         let start = std::time::Instant::now();
         while start.elapsed() < limit {
             let object = api.get(name).await.unwrap();
+            told = object.data["status"].to_string();
             let conditions = object.data.pointer("/status/conditions").and_then(Value::as_array);
             let text = |condition: &Value, field: &str| condition[field].as_str().unwrap_or_default().to_owned();
             last = conditions
@@ -205,7 +251,7 @@ impl World {
             }
             tokio::time::sleep(Duration::from_millis(10)).await;
         }
-        panic!("waited for {wanted} of {} {name}, which has {last:?}", kind.as_str());
+        panic!("waited for {wanted} of {} {name}, which has {last:?}: {told}", kind.as_str());
     }
 
     /// Objects of one of our kinds, in the namespace of the fleets.

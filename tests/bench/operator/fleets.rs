@@ -42,8 +42,12 @@ pub(crate) async fn policies(cluster: &Cluster) -> Vec<&'static str> {
     there
 }
 
-fn policy(kind: &str) -> Value {
-    let spec = if kind == "ScrapePolicy" { json!({ "pods": { "port": "metrics" } }) } else { json!({}) };
+/// The policy of a namespace. That for scraping is about the pods of each fleet, and about an agent of each on a machine outside of the cluster.
+fn policy(kind: &str, fleets: &[Fleet]) -> Value {
+    let outside = |fleet: &Fleet| json!({ "targets": ["192.0.2.1:9464"], "fleet": fleet.name });
+    let outside: Vec<Value> = fleets.iter().map(outside).collect();
+    let spec =
+        if kind == "ScrapePolicy" { json!({ "pods": { "port": "metrics" }, "static": outside }) } else { json!({}) };
     json!({ "apiVersion": "fleetscope.io/v1alpha1", "kind": kind, "metadata": { "name": "all" }, "spec": spec })
 }
 
@@ -56,8 +60,12 @@ pub(crate) async fn create(cluster: &Cluster, count: usize, policies: &[&'static
         .collect();
     let client = cluster.client.clone();
     let (namespaces, policies) = (count.div_ceil(PER_NAMESPACE), policies.to_vec());
-    let made = cluster.clone();
-    each(0..namespaces, move |number| namespace(made.clone(), format!("fleets-{number}"), policies.clone())).await;
+    let (made, all) = (cluster.clone(), fleets.clone());
+    each(0..namespaces, move |number| {
+        let own = all.chunks(PER_NAMESPACE).nth(number).expect("a namespace has fleets").to_vec();
+        namespace(made.clone(), format!("fleets-{number}"), policies.clone(), own)
+    })
+    .await;
     // Pods are refused before their service account is there.
     for number in 0..namespaces {
         let accounts = Api::<ServiceAccount>::namespaced(client.clone(), &format!("fleets-{number}"));
@@ -90,14 +98,14 @@ pub(crate) async fn create(cluster: &Cluster, count: usize, policies: &[&'static
     (fleets, count)
 }
 
-async fn namespace(cluster: Cluster, name: String, policies: Vec<&'static str>) {
+async fn namespace(cluster: Cluster, name: String, policies: Vec<&'static str>, fleets: Vec<Fleet>) {
     let client = cluster.client.clone();
     let object = json!({ "metadata": { "name": name } });
     let object: Namespace = serde_json::from_value(object).unwrap();
     Api::<Namespace>::all(client).create(&PostParams::default(), &object).await.unwrap();
     for kind in policies {
         let api = cluster.dynamic(("fleetscope.io", "v1alpha1", kind), &name);
-        let object: DynamicObject = serde_json::from_value(policy(kind)).unwrap();
+        let object: DynamicObject = serde_json::from_value(policy(kind, &fleets)).unwrap();
         api.create(&PostParams::default(), &object).await.unwrap();
     }
 }

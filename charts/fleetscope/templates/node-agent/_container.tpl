@@ -8,6 +8,9 @@
 {{- define "fleetscope.nodeAgent.args" -}}
 - --log-level={{ .Values.nodeAgent.logLevel }}
 - --log-format={{ .Values.nodeAgent.logFormat }}
+{{- range .Values.namespaces }}
+- --namespace={{ . }}
+{{- end }}
 - --runqueue={{ .Values.nodeAgent.runqueue }}
 - --grpc={{ .Values.nodeAgent.grpc }}
 {{- if include "fleetscope.nodeAgent.persists" . }}

@@ -57,7 +57,7 @@ impl Tracker {
         };
         let container = cid.and_then(|cid| self.containers.all.get(cid));
         let (iid, fid, stand_in) = match container.map(|container| container.state) {
-            Some(State::Ignored) => return CallOwner::Hidden,
+            Some(State::Ignored | State::Foreign) => return CallOwner::Hidden,
             Some(State::Known { iid, fid }) => {
                 self.identities.hold(iid);
                 (iid, fid, None)
@@ -65,7 +65,10 @@ impl Tracker {
             Some(State::Waiting | State::Provisional { .. }) | None if !waited => return CallOwner::Waiting,
             Some(State::Waiting | State::Provisional { .. }) | None => {
                 let (identity, fid, reason) = match container {
-                    Some(container) => self.stand_in(container),
+                    Some(container) => match self.stand_in(container) {
+                        (_, _, LostReason::IdentityTimeout) if self.limits.some_namespaces => return CallOwner::Hidden,
+                        found => found,
+                    },
                     None => (nobody(), NOBODY, LostReason::CgroupUnknown),
                 };
                 (self.identities.acquire(identity, &mut self.registry), fid, Some(reason))

@@ -367,7 +367,7 @@ impl Tracker {
             Place::Unknown | Place::Above | Place::Pod(_) => None,
         };
         let wanted = match (&group.place, state) {
-            (_, Some(State::Ignored)) => verdict::IGNORE,
+            (_, Some(State::Ignored | State::Foreign)) => verdict::IGNORE,
             (_, Some(State::Known { fid, .. } | State::Provisional { fid, .. })) => self.verdict_of_fleet(fid),
             (Place::Pod(uid), _) if self.is_pod_ignored(uid) => verdict::IGNORE,
             // What is made below it inherits its verdict until it is known itself.

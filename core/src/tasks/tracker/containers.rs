@@ -32,6 +32,8 @@ pub(super) enum State {
     Waiting,
     /// Its processes are no tasks: no fleet, a suspended fleet, or the sandbox.
     Ignored,
+    /// Its pod did not become known in time, and not all need to: it is in a namespace that is not looked at.
+    Foreign,
     /// Its processes are tasks of this fleet, under this identity.
     Known { iid: Iid, fid: Fid },
     /// As known, but only for want of anything better: what is learned later counts for later processes.
@@ -223,7 +225,7 @@ impl Tracker {
     /// Looks whether it is known by now whose a container is, and handles what waited for it.
     pub(super) fn resolve(&mut self, cid: Cid, now: u64) {
         let Some(container) = self.containers.all.get(cid) else { return };
-        if !matches!(container.state, State::Waiting | State::Provisional { .. }) {
+        if !matches!(container.state, State::Waiting | State::Foreign | State::Provisional { .. }) {
             return;
         }
         let state = self.state_of(container);
@@ -305,6 +307,9 @@ impl Tracker {
         let (identity, fid, reason) = self.stand_in(container);
         if reason == LostReason::ContainerUnknown && sandbox {
             return self.become_state(cid, State::Ignored, now);
+        }
+        if reason == LostReason::IdentityTimeout && self.limits.some_namespaces {
+            return self.become_state(cid, State::Foreign, now);
         }
         reason.count(&mut self.registry, count);
         let iid = self.identities.acquire(identity, &mut self.registry);

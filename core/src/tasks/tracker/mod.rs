@@ -96,6 +96,8 @@ pub struct TrackerLimits {
     pub runqueue: bool,
     /// The kernel looks at the I/O of observed groups for gRPC, where their fleet does not say otherwise.
     pub rpc: bool,
+    /// Pods of some namespaces only are told: a container whose pod does not become known is of another one, and ignored.
+    pub some_namespaces: bool,
     /// Series.
     pub series: series::Limits,
 }
@@ -146,6 +148,7 @@ impl Default for TrackerLimits {
             pending_for: PENDING_FOR,
             runqueue: false,
             rpc: false,
+            some_namespaces: false,
             series: series::Limits::default(),
         }
     }
@@ -275,7 +278,7 @@ impl Tracker {
         for (_, container) in self.containers.all.iter().filter(|(_, container)| container.gone.is_none()) {
             counts[match container.state {
                 State::Known { .. } => 0,
-                State::Ignored => 1,
+                State::Ignored | State::Foreign => 1,
                 State::Waiting | State::Provisional { .. } => 2,
             }] += 1;
         }

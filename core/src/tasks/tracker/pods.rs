@@ -204,7 +204,7 @@ impl Tracker {
         if fleet != before {
             for cid in self.containers.of_pod(&cgroup_uid) {
                 let state = self.containers.all.get(cid).map(|container| container.state);
-                if !matches!(state, Some(State::Known { .. } | State::Ignored)) {
+                if !matches!(state, Some(State::Known { .. } | State::Ignored | State::Foreign)) {
                     continue;
                 }
                 // Who ran until now was another fleet's task, or nobody's: a scan finds it again.

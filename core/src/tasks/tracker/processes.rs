@@ -137,7 +137,7 @@ impl Tracker {
         }
         let Some(container) = self.containers.all.get(cid) else { return };
         match container.state {
-            State::Ignored => {}
+            State::Ignored | State::Foreign => {}
             State::Known { iid, fid } | State::Provisional { iid, fid } => self.begin(cid, iid, fid, exec, now),
             State::Waiting => {
                 if !self.wait(cid, Waiting::Exec(Box::new(OwnedExec::new(exec))), now) {
@@ -225,7 +225,7 @@ impl Tracker {
         let own = running.task.as_ref().map(|(iid, _)| *iid);
         let of_container = self.containers.all.get(cid).and_then(|container| match container.state {
             State::Known { iid, .. } | State::Provisional { iid, .. } => Some(iid),
-            State::Waiting | State::Ignored => None,
+            State::Waiting | State::Ignored | State::Foreign => None,
         });
         let Some(fleet) = self.fleets.get_mut(fid) else { return };
         let Some(iid) = own.or(of_container) else { return };
@@ -251,7 +251,7 @@ impl Tracker {
         let Some(cid) = self.container_of(exit.cgroup, now) else { return };
         let Some(state) = self.containers.all.get(cid).map(|container| container.state) else { return };
         match state {
-            State::Ignored => {}
+            State::Ignored | State::Foreign => {}
             State::Waiting if self.wait(cid, Waiting::Exit(Box::new(*exit)), now) => {}
             _ => self.remember_exit(key, exit, now),
         }
@@ -337,7 +337,7 @@ impl Tracker {
         }
         let Some(container) = self.containers.all.get(cid) else { return };
         match container.state {
-            State::Ignored => {}
+            State::Ignored | State::Foreign => {}
             State::Known { iid, fid } | State::Provisional { iid, fid } => self.begin_seed(cid, iid, fid, seed, now),
             State::Waiting => {
                 if !self.wait(cid, Waiting::Seed(Box::new(seed.clone())), now) {
