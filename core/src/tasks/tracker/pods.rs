@@ -298,13 +298,30 @@ impl Tracker {
                 Change::Start { container, success } => (container, &AGENT_STARTS, Some(result(success))),
                 Change::Stop { container, success } => (container, &AGENT_STOPS, Some(result(success))),
                 Change::Restart { container } => (container, &AGENT_RESTARTS, None),
-                Change::Failure { container, reason } => (container, &AGENT_FAILURES, Some(reason.as_str())),
+                Change::Failure { container, reason } => {
+                    (container, &AGENT_FAILURES, Some(self.reason(now, container, reason).as_str()))
+                }
             };
             let identity = pod.identities.get(container).and_then(|iid| self.identities.get(*iid));
             if let Some(identity) = identity {
                 self.registry.add(metric, Some(identity), label.as_slice(), 1.0);
             }
         }
+    }
+
+    /// Why a container failed. Runtimes do not always tell that the kernel's OOM killer ended it (containerd's event of it may come after the
+    /// end of the container); the kernel does.
+    fn reason(&self, pod: &PodView, name: &str, told: FailureReason) -> FailureReason {
+        if !matches!(told, FailureReason::Signal | FailureReason::Probe) {
+            return told;
+        }
+        let ended = pod.containers.iter().find(|container| container.name == name).and_then(|view| match view.state {
+            ContainerState::Terminated(_) => view.id.as_deref(),
+            _ => view.last_id.as_deref().or(view.id.as_deref()),
+        });
+        let cid = ended.and_then(|id| self.containers.find(&pod.cgroup_uid.as_str().into(), &id.into()));
+        let oom = cid.and_then(|cid| self.containers.all.get(cid)).is_some_and(|container| container.oom);
+        if oom { FailureReason::Oom } else { told }
     }
 
     /// Sets the gauge of agents by status; all four always.

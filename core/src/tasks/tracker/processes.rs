@@ -275,6 +275,9 @@ impl Tracker {
     fn finish(&mut self, key: Key, exit: &Exit, now: u64) {
         let Some(Process::Running(running)) = self.processes.table.insert(key, Process::Done) else { return };
         self.forget_running(running.cid);
+        if let Some(container) = self.containers.all.get_mut(running.cid) {
+            container.oom = exit.oom;
+        }
         self.processes.done.push_back((key, now));
         if let Some((iid, named)) = running.task {
             self.count(iid, &named, running.began, exit.time, End::new(exit.status, exit.oom));

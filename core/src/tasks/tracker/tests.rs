@@ -11,6 +11,7 @@ use crate::series::{Selection, Value};
 
 mod bounds;
 mod calls;
+mod failures;
 mod foreign;
 mod model;
 mod opt_out;
