@@ -3,6 +3,8 @@
 //! Names follow Prometheus' conventions (base units, `_total` on counters); labels are bounded: enums, names from rules
 //! under a cap, or the identity labels. No process id, argument, user or session is ever a label.
 
+use serde::{Deserialize, Serialize};
+
 pub mod telemetry;
 
 /// Labels of identity that every series of a fleet carries before its own, in this order.
@@ -18,6 +20,21 @@ pub const OPEN_LABELS: [&str; 4] = ["group", "image", "rpc_method", "task"];
 /// Value of the label `rpc_system_name`: what the kernel's records are decoded as.
 pub const RPC_SYSTEM: &str = "grpc";
 
+/// Where the series come from that a rule or a query reads.
+#[derive(Clone, Copy, Debug, Deserialize, Eq, PartialEq, Serialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Source {
+    /// The node agents, out of the kernel and the Kubernetes API, without the agents' help.
+    Kernel,
+    /// The agents' own telemetry, by OTLP. Nothing is received of it in this version, so there are no such series yet.
+    Telemetry,
+    /// The agents' own `/metrics`, where they have some and it is scraped; and what Prometheus says of its targets.
+    Scrape,
+    /// Fleetscope's components, about themselves; and what Prometheus says of its alerts.
+    #[serde(rename = "self")]
+    Fleetscope,
+}
+
 /// What a metric is.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub enum Kind {
@@ -29,6 +46,20 @@ pub enum Kind {
     Info,
     /// Counts of observations by upper bound, with their sum. The bounds are in the metric's unit, without `+Inf`.
     Histogram(&'static [f64]),
+}
+
+// === impl Source ===
+
+impl Source {
+    /// As it stands in the documentation.
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Kernel => "kernel",
+            Self::Telemetry => "telemetry",
+            Self::Scrape => "scrape",
+            Self::Fleetscope => "Fleetscope",
+        }
+    }
 }
 
 /// Whom a metric's series belong to.

@@ -4,6 +4,9 @@
 //! The limit is the time between the end of a leader's right to write and the moment when another may lead: what this process began
 //! to write while it led is over before somebody else writes. It is for one object's requests. A list may take as
 //! long as it is, and a watch ends by itself (the API server is asked to end it after 290 s).
+//!
+//! A page of a list that fails is asked for again here. kube's watcher begins the whole list anew: where one request in thirty fails, a list of a hundred
+//! pages would hardly ever end.
 
 use std::future::poll_fn;
 use std::pin::Pin;
@@ -12,9 +15,10 @@ use std::task::{Context, Poll};
 use std::time::Duration;
 
 use futures::Future;
-use http::{Method, Request};
+use http::{Method, Request, Response};
 use kube::client::{Body, ClientBuilder};
 use kube::{Client, Config};
+use tower::buffer::Buffer;
 use tower::{BoxError, Layer, Service};
 
 use crate::clock;
@@ -22,6 +26,13 @@ use crate::leader::{Gate, LEASE, RENEW_DEADLINE};
 
 /// How long an answer is waited for, tries again after 429 included.
 pub const ANSWER: Duration = LEASE.saturating_sub(RENEW_DEADLINE);
+
+/// How often a page of a list is asked for in all.
+const TRIES: u32 = 5;
+/// Requests that wait for their turn to be sent, at most; the next ones wait for room.
+const REQUESTS: usize = 256;
+/// The pause after its first failure; it doubles.
+const PAUSE: Duration = Duration::from_millis(50);
 
 /// There was no answer in time.
 #[derive(Debug, thiserror::Error)]
@@ -52,39 +63,67 @@ pub async fn client(gate: Option<Arc<Gate>>) -> Result<Client, kube::Error> {
     Ok(ClientBuilder::try_from(config)?.with_layer(&Deadline { gate }).build())
 }
 
-/// Whether a request is for many objects: it has a watch's or a list's parameters.
-fn many(query: Option<&str>) -> bool {
-    query.unwrap_or_default().split('&').any(|pair| pair.starts_with("watch=") || pair.starts_with("limit="))
+/// What a request is for.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+enum About {
+    /// One object.
+    One,
+    /// A page of a list.
+    Page,
+    /// A watch.
+    Watch,
+}
+
+/// By the parameters of a watch or a list.
+fn about<B>(request: &Request<B>) -> About {
+    let has = |name: &str| request.uri().query().unwrap_or_default().split('&').any(|pair| pair.starts_with(name));
+    match () {
+        () if has("watch=") => About::Watch,
+        () if has("limit=") && request.method() == Method::GET => About::Page,
+        () => About::One,
+    }
 }
 
 // === impl Deadline ===
 
-impl<S> Layer<S> for Deadline {
-    type Service = Limited<S>;
+impl<S> Layer<S> for Deadline
+where
+    S: Service<Request<Body>> + Send + 'static,
+    S::Error: Into<BoxError> + Send + Sync,
+    S::Future: Send,
+{
+    type Service = Limited<Buffer<Request<Body>, S::Future>>;
 
-    fn layer(&self, inner: S) -> Limited<S> {
-        Limited { inner, gate: self.gate.clone() }
+    fn layer(&self, inner: S) -> Self::Service {
+        // What is asked again needs the service for longer than a call, and kube's cannot be cloned.
+        Limited { inner: Buffer::new(inner, REQUESTS), gate: self.gate.clone() }
     }
 }
 
 // === impl Limited ===
 
-impl<S> Service<Request<Body>> for Limited<S>
+impl<S, B> Service<Request<Body>> for Limited<S>
 where
-    S: Service<Request<Body>>,
+    S: Service<Request<Body>, Response = Response<B>> + Clone + Send + 'static,
     S::Error: Into<BoxError>,
     S::Future: Send + 'static,
+    B: Send + 'static,
 {
-    type Response = S::Response;
+    type Response = Response<B>;
     type Error = BoxError;
-    type Future = Pin<Box<dyn Future<Output = Result<S::Response, BoxError>> + Send>>;
+    type Future = Pin<Box<dyn Future<Output = Result<Response<B>, BoxError>> + Send>>;
 
     fn poll_ready(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), BoxError>> {
         self.inner.poll_ready(cx).map_err(Into::into)
     }
 
     fn call(&mut self, request: Request<Body>) -> Self::Future {
-        let many = many(request.uri().query());
+        let about = about(&request);
+        if about == About::Page {
+            // The one that was asked whether it is ready is the one that is used.
+            let clone = self.inner.clone();
+            return Box::pin(page(std::mem::replace(&mut self.inner, clone), request));
+        }
         let gate = self.gate.clone().filter(|_| request.method() != Method::GET);
         let mut answer = Box::pin(self.inner.call(request));
         // Asked at each step, a connection that is made or a wait before it is tried again: a process that slept in between drops the request.
@@ -95,7 +134,7 @@ where
             answer.as_mut().poll(cx).map_err(Into::into)
         });
         Box::pin(async move {
-            if many {
+            if about == About::Watch {
                 return fenced.await;
             }
             tokio::time::timeout(ANSWER, fenced).await.map_err(|_| NoAnswer)?
@@ -103,19 +142,43 @@ where
     }
 }
 
+/// Asks for a page until there is an answer that is not the server's failure, or [`TRIES`] are over.
+async fn page<S, B>(mut inner: S, request: Request<Body>) -> Result<Response<B>, BoxError>
+where
+    S: Service<Request<Body>, Response = Response<B>>,
+    S::Error: Into<BoxError>,
+{
+    // It has no body: it is a GET.
+    let (parts, _) = request.into_parts();
+    let mut pause = PAUSE;
+    for _ in 1..TRIES {
+        match inner.call(Request::from_parts(parts.clone(), Body::empty())).await {
+            Ok(answer) if !answer.status().is_server_error() => return Ok(answer),
+            _ => {}
+        }
+        tokio::time::sleep(pause).await;
+        pause *= 2;
+        poll_fn(|cx| inner.poll_ready(cx)).await.map_err(Into::into)?;
+    }
+    inner.call(Request::from_parts(parts, Body::empty())).await.map_err(Into::into)
+}
+
 #[cfg(test)]
 mod tests {
+    use std::sync::atomic::{AtomicUsize, Ordering};
+
     use futures::FutureExt as _;
 
     use super::*;
 
     /// A service that never answers.
+    #[derive(Clone)]
     struct Silent;
 
     impl Service<Request<Body>> for Silent {
-        type Response = ();
+        type Response = Response<()>;
         type Error = BoxError;
-        type Future = std::future::Pending<Result<(), BoxError>>;
+        type Future = std::future::Pending<Result<Response<()>, BoxError>>;
 
         fn poll_ready(&mut self, _: &mut Context<'_>) -> Poll<Result<(), BoxError>> {
             Poll::Ready(Ok(()))
@@ -126,10 +189,17 @@ mod tests {
         }
     }
 
+    /// Sends a request as kube's client does: when the service is ready.
+    async fn send<S: Service<Request<Body>>>(service: &mut S, request: Request<Body>) -> S::Future {
+        assert!(poll_fn(|cx| service.poll_ready(cx)).await.is_ok());
+        service.call(request)
+    }
+
     async fn ask(path: &str) -> String {
         let request = Request::get(path).body(Body::empty()).unwrap();
         // Longer than the limit: the clock of these tests jumps to the next thing that is due.
-        match tokio::time::timeout(ANSWER * 100, Deadline { gate: None }.layer(Silent).call(request)).await {
+        let answer = send(&mut Deadline { gate: None }.layer(Silent), request).await;
+        match tokio::time::timeout(ANSWER * 100, answer).await {
             Ok(answer) => answer.unwrap_err().to_string(),
             Err(_) => "waits".to_owned(),
         }
@@ -146,13 +216,68 @@ mod tests {
         assert_eq!(ask("/api/v1/pods?limit=500").await, "waits");
         assert_eq!(ask("/api/v1/pods?allowWatchBookmarks=true&watch=true").await, "waits");
     }
+
+    /// A service that fails so often, by turns with 500 and without an answer, and counts how often it was asked.
+    #[derive(Clone)]
+    struct Failing {
+        fails: usize,
+        asked: Arc<AtomicUsize>,
+    }
+
+    impl Service<Request<Body>> for Failing {
+        type Response = Response<()>;
+        type Error = BoxError;
+        type Future = std::future::Ready<Result<Response<()>, BoxError>>;
+
+        fn poll_ready(&mut self, _: &mut Context<'_>) -> Poll<Result<(), BoxError>> {
+            Poll::Ready(Ok(()))
+        }
+
+        fn call(&mut self, _: Request<Body>) -> Self::Future {
+            let before = self.asked.fetch_add(1, Ordering::Relaxed);
+            let status = |code: u16| Response::builder().status(code).body(()).unwrap();
+            std::future::ready(match before {
+                _ if before >= self.fails => Ok(status(200)),
+                _ if before.is_multiple_of(2) => Ok(status(500)),
+                _ => Err("the connection was closed".into()),
+            })
+        }
+    }
+
+    /// How a request ends at a service that fails so often, and how often that was asked.
+    async fn tried(fails: usize, method: Method, path: &str) -> (String, usize) {
+        let asked = Arc::new(AtomicUsize::new(0));
+        let service = Failing { fails, asked: Arc::clone(&asked) };
+        let request = Request::builder().method(method).uri(path).body(Body::empty()).unwrap();
+        let answer = send(&mut Deadline { gate: None }.layer(service), request).await.await;
+        let said = answer.map_or_else(|error| error.to_string(), |answer| answer.status().as_u16().to_string());
+        (said, asked.load(Ordering::Relaxed))
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_page_that_fails_is_asked_for_again_and_nothing_else_is() {
+        let page = "/api/v1/pods?limit=100&continue=x";
+        assert_eq!(tried(0, Method::GET, page).await, ("200".to_owned(), 1));
+        assert_eq!(tried(4, Method::GET, page).await, ("200".to_owned(), 5));
+        assert_eq!(tried(9, Method::GET, page).await, ("500".to_owned(), 5));
+        for (method, path) in [
+            (Method::GET, "/api/v1/pods?watch=true&limit=100"),
+            (Method::GET, "/api/v1/namespaces/a/pods/b"),
+            (Method::PATCH, "/api/v1/namespaces/a/pods/b"),
+            (Method::DELETE, "/api/v1/pods?limit=100"),
+        ] {
+            assert_eq!(tried(1, method, path).await, ("500".to_owned(), 1), "{path}");
+        }
+    }
+
     #[tokio::test]
     async fn a_write_that_waits_is_dropped_when_leadership_goes_and_a_read_is_not() {
         let gate = Arc::new(Gate::default());
         let mut service = Deadline { gate: Some(Arc::clone(&gate)) }.layer(Silent);
         let request = |method| Request::builder().method(method).uri("/api/v1/x").body(Body::empty()).unwrap();
         gate.renewed(clock::now());
-        let (mut write, mut read) = (service.call(request(Method::PATCH)), service.call(request(Method::GET)));
+        let mut write = send(&mut service, request(Method::PATCH)).await;
+        let mut read = send(&mut service, request(Method::GET)).await;
         assert!((&mut write).now_or_never().is_none());
         assert!((&mut read).now_or_never().is_none());
         gate.close();
@@ -160,6 +285,7 @@ mod tests {
         assert_eq!(error.to_string(), "failed to write: this process does not lead any more");
         assert!((&mut read).now_or_never().is_none());
         // One that comes later ends at once.
-        assert!(service.call(request(Method::POST)).now_or_never().is_some_and(|answer| answer.is_err()));
+        let late = send(&mut service, request(Method::POST)).await;
+        assert!(late.now_or_never().is_some_and(|answer| answer.is_err()));
     }
 }

@@ -2,7 +2,8 @@
 
 use std::time::Duration;
 
-use fleetscope_core::dashboards::{Query, Source, queries};
+use fleetscope_core::dashboards::{Query, queries};
+use fleetscope_core::metrics::Source;
 use fleetscope_tests::prometheus;
 use fleetscope_tests::wait::until;
 
@@ -27,7 +28,7 @@ async fn every_query_of_the_dashboards_has_a_result_or_a_reason_why_not() {
     scene.pod("load", &["run", "12000", "4"], None).await;
     let mut talk = Conversation::open(&scene, image).await;
     let all = queries();
-    let asked = |query: &&Query| matches!(query.source, Source::Kernel | Source::Itself) && query.empty.is_none();
+    let asked = |query: &&Query| matches!(query.source, Source::Kernel | Source::Fleetscope) && query.empty.is_none();
     let mut silent: Vec<&Query> = all.iter().filter(asked).collect();
     let (total, expected) = (all.len(), silent.len());
     assert!(expected > 60, "only {expected} of {total} queries are expected to have a result");

@@ -6,6 +6,7 @@ use serde::Deserialize;
 
 use super::{RUNBOOKS, placeholder};
 use crate::api::scalars::Severity;
+use crate::metrics::Source;
 
 /// One alert.
 #[derive(Clone, Debug, Deserialize, Eq, PartialEq)]
@@ -55,21 +56,6 @@ pub enum AlertScope {
     /// A fleet: its expression has `$fleets`, its result namespace and fleet.
     Fleet,
     /// Fleetscope itself.
-    #[serde(rename = "self")]
-    Fleetscope,
-}
-
-/// Where the series of a rule come from.
-#[derive(Clone, Copy, Debug, Deserialize, Eq, PartialEq)]
-#[serde(rename_all = "lowercase")]
-pub enum Source {
-    /// Measured by the node agents, without the agents' help.
-    Kernel,
-    /// The agents' own telemetry, which this version does not emit yet.
-    Telemetry,
-    /// What Prometheus says of its targets.
-    Scrape,
-    /// What Fleetscope says of itself.
     #[serde(rename = "self")]
     Fleetscope,
 }

@@ -20,7 +20,7 @@ mod placeholder;
 pub mod promtool;
 mod recording;
 
-pub use alert::{Alert, AlertScope, Area, Minimum, Source, Threshold, Unit, alert, alerts};
+pub use alert::{Alert, AlertScope, Area, Minimum, Threshold, Unit, alert, alerts};
 pub use case::{Case, Fires, InputSeries, Quiet, cases};
 pub use duration::{duration, is_duration};
 pub use expression::{ExpressionError, Values};

@@ -4,8 +4,9 @@ use std::sync::LazyLock;
 
 use serde::Deserialize;
 
-use super::alert::{Area, Source};
+use super::alert::Area;
 use super::placeholder::{self, PlaceholderError};
+use crate::metrics::Source;
 
 /// The series that stands for the fleet itself: constant 1, with its profile. Whoever renders a fleet's rules writes it.
 pub const FLEET_INFO: &str = "fleet:info:one";

@@ -2,10 +2,10 @@ use std::collections::BTreeSet;
 
 use super::expression::decimal;
 use super::{
-    Alert, AlertScope, Area, ExpressionError, FLEET_INFO, FLEET_LABELS, Fleets, Origin, Source, Values, alert, alerts,
-    cases, duration, is_duration, known, labels_of, promtool, recording, recordings,
+    Alert, AlertScope, Area, ExpressionError, FLEET_INFO, FLEET_LABELS, Fleets, Origin, Values, alert, alerts, cases,
+    duration, is_duration, known, labels_of, promtool, recording, recordings,
 };
-use crate::metrics::{IDENTITY_LABELS, Scope};
+use crate::metrics::{IDENTITY_LABELS, Scope, Source};
 use crate::promql::Promql;
 
 /// Labels that the scrape adds to the series of Fleetscope itself, beside `instance` and `job`.

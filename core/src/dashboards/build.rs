@@ -10,9 +10,10 @@ use super::json::{
 use super::layout::Flow;
 use super::levels::{Levels, NAMED};
 use super::panel::{Board, Kind, Panel, Row, Unit};
-use super::query::{Column, Source, Target};
+use super::query::{Column, Target};
 use super::variables::Scope;
 use super::{annotations, boards, links, options};
+use crate::metrics::Source;
 use crate::resources::names;
 
 /// A dashboard as JSON.
@@ -83,7 +84,7 @@ fn panel_model(panel: &Panel, flow: &mut Flow, scope: &Scope, thresholds: Thresh
 }
 
 fn defaults(panel: &Panel, thresholds: Thresholds<'_>) -> Defaults {
-    let source = panel.targets.first().map_or(Source::Itself, |target| target.source);
+    let source = panel.targets.first().map_or(Source::Fleetscope, |target| target.source);
     let steps = panel.levels.steps(thresholds);
     Defaults {
         unit: panel.unit.id(),
@@ -95,7 +96,7 @@ fn defaults(panel: &Panel, thresholds: Thresholds<'_>) -> Defaults {
         no_value: match source {
             Source::Telemetry => "No telemetry of agents",
             Source::Scrape => "No metrics of the agents' own",
-            Source::Kernel | Source::Itself => "None",
+            Source::Kernel | Source::Fleetscope => "None",
         },
         custom: options::custom(panel),
         links: panel.drill.map(links::drill).into_iter().collect(),

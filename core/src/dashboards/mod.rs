@@ -37,7 +37,7 @@ mod tasks;
 mod tools;
 mod variables;
 
-pub use query::{Query, Source};
+pub use query::Query;
 
 use self::panel::Board;
 use self::variables::Scope;

@@ -3,19 +3,7 @@
 use super::levels::Levels;
 use super::panel::{Board, Unit};
 use super::variables::Scope;
-
-/// What emits the series that a query reads.
-#[derive(Clone, Copy, Debug, Eq, PartialEq)]
-pub enum Source {
-    /// The node agents, out of the kernel and the Kubernetes API.
-    Kernel,
-    /// The agents' own telemetry. Nothing is received of it in this version, so these queries return nothing.
-    Telemetry,
-    /// The agents' own `/metrics`, where a system of agents has some and it is scraped.
-    Scrape,
-    /// Fleetscope's components, about themselves; and Prometheus, about its targets and alerts.
-    Itself,
-}
+use crate::metrics::Source;
 
 /// One query of a panel.
 #[derive(Clone, Debug, PartialEq)]
@@ -141,7 +129,7 @@ pub(super) const fn scrape(expr: &'static str, legend: &'static str) -> Target {
 
 /// Reads what Fleetscope says of itself.
 pub(super) const fn itself(expr: &'static str, legend: &'static str) -> Target {
-    Target::new(Source::Itself, expr, legend)
+    Target::new(Source::Fleetscope, expr, legend)
 }
 
 /// All queries of a board.

@@ -16,6 +16,7 @@ use serde::{Deserialize, Serialize};
 use crate::api::ProfileName;
 use crate::api::agent_fleet::TaskRule;
 use crate::api::scalars::Severity;
+use crate::metrics::Source;
 
 pub mod rules;
 
@@ -122,16 +123,6 @@ pub enum Kind {
     Gauge,
     /// Three rules: `_bucket`, `_sum`, `_count`, each a counter.
     Histogram,
-}
-
-/// Where series come from.
-#[derive(Clone, Copy, Debug, Deserialize, Eq, PartialEq, Serialize)]
-#[serde(rename_all = "lowercase")]
-pub enum Source {
-    /// What the node agents see without help.
-    Kernel,
-    /// What the agents send by OTLP.
-    Telemetry,
 }
 
 /// A metric of the system that Fleetscope's series cannot give.

@@ -7,10 +7,10 @@ use promql_parser::parser::{self, Expr, LabelModifier, VectorMatchCardinality, V
 
 use super::super::query::concrete;
 use super::super::variables::Scope as Chosen;
-use super::super::{Source, annotations, queries};
+use super::super::{annotations, queries};
 use super::known;
 use crate::catalogue::{self, Origin};
-use crate::metrics::Scope;
+use crate::metrics::{Scope, Source};
 
 /// What an expression names.
 #[derive(Debug, Default)]
@@ -142,7 +142,7 @@ fn what_a_query_lives_from_is_what_it_names() {
         let telemetry = |series: &String| {
             let row = catalogue::recording(series);
             matches!(catalogue::known(series).map(|known| known.origin), Some(Origin::Telemetry(_)))
-                || row.is_some_and(|row| row.source == catalogue::Source::Telemetry)
+                || row.is_some_and(|row| row.source == Source::Telemetry)
         };
         let itself = |series: &String| match catalogue::known(series).map(|known| known.origin) {
             Some(Origin::Measured(scope)) => scope != Scope::Fleet,
@@ -152,7 +152,7 @@ fn what_a_query_lives_from_is_what_it_names() {
         let found = if named.iter().any(telemetry) {
             Source::Telemetry
         } else if named.iter().any(itself) {
-            Source::Itself
+            Source::Fleetscope
         } else if named.iter().any(of_agents) {
             Source::Scrape
         } else {

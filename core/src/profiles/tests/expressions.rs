@@ -7,30 +7,8 @@ use proptest::prelude::*;
 
 use super::*;
 use crate::metrics;
+use crate::metrics::telemetry::TELEMETRY;
 use crate::profiles::rules::{GROUP, INTERVAL, file, group, matchers};
-
-/// Series that agents' own telemetry gives, with their labels beside those of identity.
-const TELEMETRY: [(&str, bool, &[&str]); 9] = [
-    (
-        "gen_ai_client_operation_duration_seconds",
-        true,
-        &["error_type", "gen_ai_operation_name", "gen_ai_provider_name", "gen_ai_request_model"],
-    ),
-    ("gen_ai_invoke_agent_duration_seconds", true, &["error_type", "gen_ai_agent_name", "gen_ai_operation_name"]),
-    ("gen_ai_execute_tool_duration_seconds", true, &["error_type", "gen_ai_operation_name", "gen_ai_tool_name"]),
-    (
-        "http_server_request_duration_seconds",
-        true,
-        &["error_type", "http_request_method", "http_response_status_code", "http_route"],
-    ),
-    ("fleetscope_llm_tokens_total", false, &["category", "model", "provider"]),
-    ("fleetscope_llm_cost_total", false, &["currency", "model", "provider", "source"]),
-    ("fleetscope_llm_requests_total", false, &["model", "provider", "result"]),
-    ("fleetscope_llm_rate_limited_total", false, &["model", "provider"]),
-    ("fleetscope_context_window_utilization_ratio", false, &["agent_type", "model"]),
-];
-/// The one of them that is a gauge over a label alone.
-const QUEUE: (&str, bool, &[&str]) = ("fleetscope_task_queue_size", false, &["priority"]);
 
 /// The selectors of an expression.
 #[derive(Default)]
@@ -59,17 +37,15 @@ fn selectors(expr: &str) -> Vec<VectorSelector> {
 /// Source of a series and its own labels; none if nothing emits it.
 fn series(name: &str) -> Option<(Source, &'static [&'static str])> {
     let part = |base: &str| matches!(name.strip_prefix(base), Some("_bucket" | "_sum" | "_count"));
-    let ours =
-        metrics::ALL.iter().filter(|metric| metric.scope == metrics::Scope::Fleet).find(|metric| match metric.kind {
-            metrics::Kind::Histogram(_) => part(metric.name),
-            _ => metric.name == name,
-        });
-    let theirs = || {
-        let all = TELEMETRY.iter().chain([&QUEUE]);
-        all.into_iter().find(|(base, histogram, _)| if *histogram { part(base) } else { *base == name })
+    let is = |base: &str, kind: metrics::Kind| match kind {
+        metrics::Kind::Histogram(_) => part(base),
+        _ => base == name,
     };
-    ours.map(|metric| (Source::Kernel, metric.labels))
-        .or_else(|| theirs().map(|(_, _, labels)| (Source::Telemetry, *labels)))
+    let ours = metrics::ALL.iter().filter(|metric| metric.scope == metrics::Scope::Fleet);
+    let ours = ours.map(|metric| (metric.name, metric.kind, Source::Kernel, metric.labels));
+    let theirs = TELEMETRY.iter().filter(|metric| metric.scope == metrics::Scope::Fleet);
+    let theirs = theirs.map(|metric| (metric.name, metric.kind, Source::Telemetry, metric.labels));
+    ours.chain(theirs).find(|(base, kind, ..)| is(base, *kind)).map(|(_, _, source, labels)| (source, labels))
 }
 
 fn rules_of(profile: &Profile) -> Vec<(&Recording, Value)> {
