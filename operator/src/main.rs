@@ -16,7 +16,8 @@ fn main() -> anyhow::Result<()> {
     }
 }
 
-#[tokio::main]
+// As many as it has use for: the default is one per processor, each with a heap of its own.
+#[tokio::main(worker_threads = 2)]
 async fn start(args: RunArgs) -> anyhow::Result<()> {
     logging::start(&args.log_level, args.log_format).context("failed to read --log-level")?;
     let mut terminate = signal(SignalKind::terminate()).context("failed to listen for SIGTERM")?;

@@ -95,11 +95,13 @@ fn durations_are_from_the_request_to_the_end_of_the_stream() {
         connection.open();
         let start = std::time::Instant::now();
         connection.client(&request(1, "/a.B/Stream", 5));
+        // The request has been seen by now, however long this thread did not run meanwhile.
+        let sent = std::time::Instant::now();
         let whole = response(1, 10, "0");
         // Everything but the trailers; the stream goes on while the test waits for the clock.
         let trailers = whole.len() - (9 + 1 + 1 + 11 + 1 + 1);
         connection.server(&whole[..trailers]);
-        while start.elapsed() < std::time::Duration::from_millis(50) {
+        while sent.elapsed() < std::time::Duration::from_millis(50) {
             std::thread::yield_now();
         }
         connection.server(&whole[trailers..]);
