@@ -15,7 +15,7 @@ use std::task::{Context, Poll};
 use std::time::Duration;
 
 use futures::Future;
-use http::{Method, Request, Response};
+use http::{Method, Request, Response, StatusCode};
 use kube::client::{Body, ClientBuilder};
 use kube::{Client, Config};
 use tower::buffer::Buffer;
@@ -142,7 +142,8 @@ where
     }
 }
 
-/// Asks for a page until there is an answer that is not the server's failure, or [`TRIES`] are over.
+/// Asks for a page until there is an answer that is not the server's failure, or [`TRIES`] are over. 429, 503 and 504 were tried again by kube's own
+/// policy below: once more would be five times its many.
 async fn page<S, B>(mut inner: S, request: Request<Body>) -> Result<Response<B>, BoxError>
 where
     S: Service<Request<Body>, Response = Response<B>>,
@@ -152,10 +153,14 @@ where
     let (parts, _) = request.into_parts();
     let mut pause = PAUSE;
     for _ in 1..TRIES {
-        match inner.call(Request::from_parts(parts.clone(), Body::empty())).await {
-            Ok(answer) if !answer.status().is_server_error() => return Ok(answer),
-            _ => {}
-        }
+        let why = match inner.call(Request::from_parts(parts.clone(), Body::empty())).await {
+            Ok(answer) if !matches!(answer.status(), StatusCode::INTERNAL_SERVER_ERROR | StatusCode::BAD_GATEWAY) => {
+                return Ok(answer);
+            }
+            Ok(answer) => answer.status().to_string(),
+            Err(error) => error.into().to_string(),
+        };
+        tracing::warn!(path = parts.uri.path(), why, "Page of a list failed; it is asked for again");
         tokio::time::sleep(pause).await;
         pause *= 2;
         poll_fn(|cx| inner.poll_ready(cx)).await.map_err(Into::into)?;
