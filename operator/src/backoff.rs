@@ -37,6 +37,11 @@ impl<K: Eq + Hash> Backoffs<K> {
         ceiling.mul_f64(clock::share(random).max(0.05))
     }
 
+    /// Whether the object's last reconcile failed.
+    pub fn waits(&self, key: &K) -> bool {
+        self.failures.contains_key(key)
+    }
+
     /// Forgets an object: its reconcile succeeded, or it is gone.
     pub fn forget(&mut self, key: &K) {
         self.failures.remove(key);
@@ -77,8 +82,9 @@ mod tests {
         backoffs.failed("a", u64::MAX);
         backoffs.failed("a", u64::MAX);
         assert_eq!(backoffs.failed("b", u64::MAX), FIRST);
-        assert_eq!(backoffs.len(), 2);
+        assert_eq!((backoffs.len(), backoffs.waits(&"a")), (2, true));
         backoffs.forget(&"a");
+        assert!(!backoffs.waits(&"a"));
         assert_eq!((backoffs.failed("a", u64::MAX), backoffs.len()), (FIRST, 2));
     }
 

@@ -75,4 +75,13 @@ impl Error {
     pub fn is_retryable(&self) -> bool {
         !matches!(self, Self::NotInstalled { .. } | Self::Unseen { .. })
     }
+
+    /// Whether it may well pass by itself before somebody would read of it: the API server was busy, or the object changed meanwhile.
+    pub fn is_passing(&self) -> bool {
+        match self {
+            Self::Api { source: kube::Error::Api(status), .. } => matches!(status.code, 409 | 429 | 500..),
+            Self::Api { .. } | Self::Slow { .. } => true,
+            Self::NameConflict { .. } | Self::NotInstalled { .. } | Self::Unseen { .. } | Self::NotLeading => false,
+        }
+    }
 }

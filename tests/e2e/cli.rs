@@ -41,11 +41,7 @@ async fn tasks_agents_status_and_metrics_show_the_fleet() {
     scene.fleet(rules()).await;
     scene.pod("load", &["run", "120", "8"], None).await;
     scene.truth(1, Duration::from_mins(1)).await;
-    let samples = scene
-        .scraped(Duration::from_secs(10), "all tasks are counted", |samples| {
-            exposition::sum(samples, "fleetscope_tasks_total", &[]).to_string() == "120"
-        })
-        .await;
+    let samples = scene.counted(120).await;
     let namespace = scene.namespace();
 
     let tasks = run(&fleetscope, &["tasks", "-n", namespace, "--fleet", FLEET, "--no-color"]).stdout;

@@ -52,6 +52,7 @@ async fn openmetrics_says_the_same_as_text() {
     scene.fleet(rules()).await;
     scene.pod("load", &["run", "24", "4"], None).await;
     scene.truth(1, Duration::from_mins(1)).await;
+    scene.counted(24).await;
     // Only what stands still: the tasks, which have all ended.
     let tasks = |samples: Vec<Sample>| -> BTreeMap<(String, exposition::Labels), String> {
         let tasks = samples

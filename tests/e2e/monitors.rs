@@ -58,8 +58,7 @@ async fn prometheus_has_the_same_totals_as_the_node_agents() {
     let truth = scene.truth(1, Duration::from_mins(1)).await;
     assert_eq!(truth.values().map(|(count, _)| count).sum::<u64>(), 120);
     let by = ["namespace", "fleet", "pod", "container", "workload", "task", "group", "result", "exit"];
-    let wanted = exposition::sum_by(&scene.scrape().await, "fleetscope_tasks_total", &by);
-    assert_eq!(wanted.values().sum::<f64>().to_string(), "120");
+    let wanted = exposition::sum_by(&scene.counted(120).await, "fleetscope_tasks_total", &by);
     let query = format!("fleetscope_tasks_total{{namespace={:?}}}", scene.namespace());
     until(Duration::from_secs(90), "Prometheus has the node agents' totals, with the same labels", async || {
         let samples = prometheus::query(&scene.cluster, &query).await?;

@@ -25,6 +25,7 @@ async fn each_node_agent_counts_only_the_pods_of_its_own_node() {
     }
     let truth = scene.truth(2, Duration::from_mins(1)).await;
     assert_eq!(truth.values().map(|(count, _)| count).sum::<u64>(), 48);
+    scene.counted(48).await;
     for agent in node_agents::all(&scene.cluster).await.unwrap() {
         let samples = agent.scrape(&scene.cluster, scene.namespace(), FLEET).await.unwrap();
         let pods: BTreeSet<&str> =

@@ -104,6 +104,14 @@ impl Scene {
         workload::truth(&self.cluster, self.namespace(), pods, limit).await.unwrap()
     }
 
+    /// Waits until the node agents have counted so many tasks: the last records are on their way when the pods say that they are done.
+    pub(crate) async fn counted(&self, tasks: u64) -> Vec<Sample> {
+        self.scraped(Duration::from_secs(10), &format!("{tasks} tasks are counted"), |samples| {
+            exposition::sum(samples, "fleetscope_tasks_total", &[]).to_string() == tasks.to_string()
+        })
+        .await
+    }
+
     /// The fleet's series of all nodes.
     pub(crate) async fn scrape(&self) -> Vec<Sample> {
         node_agents::scrape(&self.cluster, self.namespace(), FLEET).await.unwrap()

@@ -9,7 +9,7 @@ mod watch;
 use std::sync::Mutex;
 
 use fleetscope_core::resources::{ChildKind, Installed};
-use kube::core::{ApiResource, DynamicObject, GroupVersionKind};
+use kube::core::{ApiResource, GroupVersionKind};
 
 pub use digest::{of_desired, of_object};
 pub use store::{Child, Place, Store};
@@ -79,9 +79,19 @@ impl Children {
         lock(self.state(kind)).store.owned(uid)
     }
 
-    /// An object has this version by our own doing: the watch will show it, and that is no news.
-    pub fn wrote(&self, kind: ChildKind, place: &Place, object: &DynamicObject) {
-        lock(self.state(kind)).store.wrote(place, object);
+    /// Whether the owner with this uid controls the object, and it is as desired.
+    pub fn settled(&self, kind: ChildKind, place: &Place, uid: &str, desired: u64) -> bool {
+        lock(self.state(kind)).store.settled(place, uid, desired)
+    }
+
+    /// Uid and newest known version of an object that can be written without another look: see [`Store::untouched`].
+    pub fn untouched(&self, kind: ChildKind, place: &Place, uid: &str) -> Option<(String, String)> {
+        lock(self.state(kind)).store.untouched(place, uid)
+    }
+
+    /// An object has this version by our own doing, and is as desired if that has a digest: the watch will show it, and that is no news.
+    pub fn wrote(&self, kind: ChildKind, place: &Place, version: &str, desired: Option<u64>) {
+        lock(self.state(kind)).store.wrote(place, version, desired);
     }
 
     /// An object was compared in full and is as desired, although its digest is another: the API server fills in defaults.

@@ -31,8 +31,9 @@ pub struct Child {
     pub bindings: Option<Box<str>>,
     /// Its controller, if that is of our kinds: also one that was made again under the same name has to look at it.
     owner: Option<OwnerKey>,
-    /// The digest of what is desired with which it was compared in full, and was as desired.
-    compared: Option<u64>,
+    /// The digest of what was desired when it was last seen to be as desired, since it changed. It need not be its own: the API server fills in
+    /// defaults.
+    wanted: Option<u64>,
 }
 
 /// All objects of one kind.
@@ -41,8 +42,8 @@ pub struct Store {
     by_place: BTreeMap<Place, Child>,
     by_controller: HashMap<String, BTreeSet<Place>>,
     listed: Option<BTreeSet<Place>>,
-    /// Versions that we wrote ourselves and that the watch has not shown yet.
-    written: HashMap<Place, String>,
+    /// Versions that we wrote ourselves and that the watch has not shown yet, with the digest of what was desired where they are so.
+    written: HashMap<Place, (String, Option<u64>)>,
 }
 
 // === impl Child ===
@@ -59,7 +60,7 @@ impl Child {
             digest: digest::of_object(object),
             bindings: bindings(object),
             owner: controller.and_then(|owner| owner_key(object, owner)),
-            compared: None,
+            wanted: None,
         }
     }
 
@@ -70,7 +71,7 @@ impl Child {
 
     /// Whether the owner with this uid controls it, and our fields in it are those of the desired object with this digest.
     pub fn is(&self, uid: &str, desired: u64) -> bool {
-        self.controller.as_deref() == Some(uid) && (self.digest == desired || self.compared == Some(desired))
+        self.controller.as_deref() == Some(uid) && (self.digest == desired || self.wanted == Some(desired))
     }
 }
 
@@ -134,18 +135,36 @@ impl Store {
         places.filter_map(|place| Some((place.clone(), self.by_place.get(place)?.clone()))).collect()
     }
 
-    /// We wrote this object ourselves: when the watch shows this version, nobody has to look.
-    pub fn wrote(&mut self, place: &Place, object: &DynamicObject) {
-        let version = object.resource_version().unwrap_or_default();
-        if self.by_place.get(place).is_none_or(|child| child.resource_version != version) {
-            self.written.insert(place.clone(), version);
+    /// Whether the owner with this uid controls the object, and it is as desired.
+    pub fn settled(&mut self, place: &Place, uid: &str, desired: u64) -> bool {
+        let Some(child) = self.by_place.get_mut(place).filter(|child| child.is(uid, desired)) else { return false };
+        child.wanted = Some(desired);
+        true
+    }
+
+    /// The uid and the newest known version of an object that this owner controls, if it was seen to be as desired and nobody else changed it since:
+    /// it can be written without another look.
+    pub fn untouched(&self, place: &Place, uid: &str) -> Option<(String, String)> {
+        let own =
+            |child: &&Child| child.controller.as_deref() == Some(uid) && !child.deleting && child.wanted.is_some();
+        let child = self.by_place.get(place).filter(own)?;
+        let version = self.written.get(place).map_or(&child.resource_version, |(version, _)| version);
+        Some((child.uid.clone(), version.clone()))
+    }
+
+    /// We wrote this object ourselves, with this version as the result, and it is as desired if that has a digest: when the watch shows the version,
+    /// nobody has to look.
+    pub fn wrote(&mut self, place: &Place, version: &str, desired: Option<u64>) {
+        match self.by_place.get_mut(place).filter(|child| child.resource_version == version) {
+            Some(child) => child.wanted = desired,
+            None => _ = self.written.insert(place.clone(), (version.to_owned(), desired)),
         }
     }
 
     /// An object with this digest was compared in full with what is desired, and is as desired.
     pub fn compared(&mut self, place: &Place, desired: u64, object: u64) {
         if let Some(child) = self.by_place.get_mut(place).filter(|child| child.digest == object) {
-            child.compared = Some(desired);
+            child.wanted = Some(desired);
         }
     }
 
@@ -153,14 +172,14 @@ impl Store {
         let (place, mut child) = (place(object), Child::of(object));
         let before = self.remove_from_index(&place);
         if let Some(before) = before.as_ref().filter(|b| (&b.uid, b.digest) == (&child.uid, child.digest)) {
-            child.compared = before.compared;
+            child.wanted = before.wanted;
         }
         if let Some(controller) = &child.controller {
             self.by_controller.entry(controller.clone()).or_default().insert(place.clone());
         }
-        let own = self.written.get(&place) == Some(&child.resource_version);
-        if own {
-            self.written.remove(&place);
+        let own = self.written.get(&place).is_some_and(|(version, _)| *version == child.resource_version);
+        if own && let Some((_, desired)) = self.written.remove(&place) {
+            child.wanted = desired;
         }
         let same = before.as_ref().is_some_and(|before| before.facts() == child.facts());
         let concerned = owners(child.owner.clone(), before.and_then(|before| before.owner));
@@ -279,14 +298,14 @@ mod tests {
     #[test]
     fn what_we_wrote_ourselves_is_no_news_and_what_others_wrote_after_it_is() {
         let mut store = Store::default();
-        store.wrote(&at("m"), &object("m", "f", 1));
+        store.wrote(&at("m"), "v1", None);
         assert_eq!(store.handle(Event::Apply(object("m", "f", 1))), []);
         assert_eq!(store.handle(Event::Apply(object("m", "f", 2))), [key("f")]);
         // The watch was faster than the answer.
-        store.wrote(&at("m"), &object("m", "f", 2));
+        store.wrote(&at("m"), "v2", None);
         assert!(store.written.is_empty());
         // Somebody was faster than the watch.
-        store.wrote(&at("m"), &object("m", "f", 3));
+        store.wrote(&at("m"), "v3", None);
         assert_eq!(store.handle(Event::Apply(object("m", "f", 4))), [key("f")]);
         store.handle(Event::Delete(object("m", "f", 4)));
         assert!(store.written.is_empty());
@@ -325,5 +344,36 @@ mod tests {
         assert!(!store.get(&at("m")).unwrap().is("uid-f", 77));
         store.compared(&at("m"), 78, digest);
         assert!(!store.get(&at("m")).unwrap().is("uid-f", 78), "that was another state of the object");
+    }
+
+    #[test]
+    fn what_was_as_wanted_is_written_without_a_look_until_somebody_else_writes() {
+        let mut store = Store::default();
+        let known = |store: &Store| store.untouched(&at("m"), "uid-f").map(|(_, version)| version);
+        store.handle(Event::Apply(object("m", "f", 1)));
+        assert_eq!(known(&store), None, "nobody compared it");
+        let digest = store.get(&at("m")).unwrap().digest;
+        assert!(!store.settled(&at("m"), "uid-f", digest.wrapping_add(1)));
+        assert!(!store.settled(&at("m"), "uid-g", digest));
+        assert!(store.settled(&at("m"), "uid-f", digest));
+        assert_eq!(known(&store).as_deref(), Some("v1"));
+        assert_eq!(store.untouched(&at("m"), "uid-g"), None);
+        // Twice by ourselves before the watch shows it.
+        store.wrote(&at("m"), "v2", Some(7));
+        assert_eq!(known(&store).as_deref(), Some("v2"));
+        store.wrote(&at("m"), "v3", Some(8));
+        assert_eq!(known(&store).as_deref(), Some("v3"));
+        store.handle(Event::Apply(object("m", "f", 3)));
+        assert!(
+            store.get(&at("m")).unwrap().is("uid-f", 8),
+            "what we wrote is as wanted, although its digest is another"
+        );
+        assert_eq!(known(&store).as_deref(), Some("v3"));
+        store.handle(Event::Apply(object("m", "f", 4)));
+        assert_eq!(known(&store), None, "somebody else wrote it");
+        // A write that was changed on its way is looked at again.
+        store.wrote(&at("m"), "v5", None);
+        store.handle(Event::Apply(object("m", "f", 5)));
+        assert_eq!(known(&store), None);
     }
 }

@@ -194,7 +194,7 @@ mod tests {
 
     fn programmed() -> Programmed {
         let object = ObjectStatus { kind: "PrometheusRule".to_owned(), name: "p-alerts".to_owned() };
-        Programmed { fact: facts(true)[1].clone(), objects: vec![object], retry: false }
+        Programmed { fact: facts(true)[1].clone(), objects: vec![object], retry: false, passing: false }
     }
 
     fn made() -> Made {

@@ -10,6 +10,7 @@ use kube::runtime::{Controller, WatchStreamExt as _};
 use kube::{CustomResourceExt as _, ResourceExt as _};
 use tokio::sync::watch;
 
+use super::changes::Changes;
 use super::kind::Kind;
 use super::memory::{Guarded, Turns};
 use super::turn::reconcile;
@@ -30,8 +31,14 @@ pub(crate) async fn control<K: Kind>(
     let turns = Arc::new(Turns::<K>::new(Arc::clone(&ctx)));
     let (reader, writer) = reflector::store::<Guarded<K>>();
     let seen = Arc::clone(&turns);
+    let mut changes = Changes::new(reader.clone());
     let objects = events::<K>(Arc::clone(&ctx))
         .modify(prune::<K>)
+        .flat_map(move |event| {
+            let changes =
+                event.map_or_else(|error| vec![Err(error)], |event| changes.of(event).into_iter().map(Ok).collect());
+            stream::iter(changes)
+        })
         .inspect(move |event| {
             if let Ok(event) = event {
                 seen.note(event);

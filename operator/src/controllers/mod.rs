@@ -2,6 +2,7 @@
 //!
 //! - `kind`: what a kind says about itself; one file per kind beside it
 //! - `control`: the watch of a kind's objects, and who is due
+//! - `changes`: lists that are read again, as changes
 //! - `memory`: what is remembered between two turns
 //! - `turn`: one reconcile, of whichever kind
 //! - `program`: objects as they are wanted, and no others
@@ -12,6 +13,7 @@ mod agent_fleet;
 mod alert_policy;
 mod alerts;
 mod announce;
+mod changes;
 mod cluster_alert_policy;
 mod compare;
 mod control;

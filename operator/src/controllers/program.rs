@@ -41,6 +41,8 @@ pub(crate) struct Programmed {
     pub objects: Vec<ObjectStatus>,
     /// Whether to try again.
     pub retry: bool,
+    /// Whether that may well be all that is needed.
+    pub passing: bool,
 }
 
 /// Makes it so: applies each object, whatever became of the others; and when all are in place, removes the rest.
@@ -63,7 +65,8 @@ pub(crate) async fn program(ctx: &Context, owner: Owner<'_>, desired: Vec<Desire
         }
     }
     let retry = errors.iter().any(Error::is_retryable);
-    Ok(Programmed { fact: fact(owner, &objects, &errors), objects, retry })
+    let passing = errors.iter().all(Error::is_passing);
+    Ok(Programmed { fact: fact(owner, &objects, &errors), objects, retry, passing })
 }
 
 fn fact(owner: Owner<'_>, objects: &[ObjectStatus], errors: &[Error]) -> Fact {
@@ -106,7 +109,7 @@ async fn apply(ctx: &Context, owner: Owner<'_>, object: Desired) -> Result<(), E
     let mut desired = object.body;
     compare::stamp(&mut desired);
     let digest = of_desired(&desired);
-    if ctx.children.get(kind, &place).is_some_and(|child| child.is(owner.uid, digest)) {
+    if ctx.children.settled(kind, &place, owner.uid, digest) {
         return Ok(());
     }
     let written = write(ctx, owner, kind, &place, desired, digest).await;
@@ -121,7 +124,10 @@ async fn apply(ctx: &Context, owner: Owner<'_>, object: Desired) -> Result<(), E
     Ok(())
 }
 
-/// Applies after a look at the object itself, for the cache may be behind. False when it is already as wanted.
+/// Applies. False when it is already as wanted.
+///
+/// An object that nobody touched since it was as desired is written at once, on the condition that it has the version that is known; any other, and
+/// one that turns out to have another version, after a look at the object itself, for the cache may be behind.
 async fn write(
     ctx: &Context,
     owner: Owner<'_>,
@@ -134,6 +140,22 @@ async fn write(
     let api = Api::<DynamicObject>::namespaced_with(ctx.client.clone(), namespace, &api_resource(kind));
     let failed = |verb, source| Error::Api { verb, kind: kind.as_str(), name: name.clone(), source };
     let conflict = || Error::NameConflict { kind, name: name.clone(), owner: owner.key.clone() };
+    let forced = PatchParams::apply(MANAGER).force();
+    if let Some((uid, version)) = ctx.children.untouched(kind, place, owner.uid) {
+        let mut exactly = desired.clone();
+        exactly["metadata"]["uid"] = json!(uid);
+        exactly["metadata"]["resourceVersion"] = json!(version);
+        leading(ctx)?;
+        match api.patch(name, &forced, &Patch::Apply(&exactly)).await {
+            Ok(object) => {
+                wrote(ctx, kind, place, object, &desired, digest);
+                return Ok(true);
+            }
+            // It changed, or went.
+            Err(kube::Error::Api(status)) if matches!(status.code, 404 | 409) => {}
+            Err(source) => return Err(failed("apply", source)),
+        }
+    }
     let live = api.get_opt(name).await.map_err(|source| failed("get", source))?;
     let exists = live.is_some();
     let mut params = PatchParams::apply(MANAGER);
@@ -148,18 +170,25 @@ async fn write(
         }
         // Fields that somebody else took are taken back; the uid makes sure that it is this object still.
         desired["metadata"]["uid"] = json!(child.uid);
-        params = params.force();
+        params = forced;
     }
     leading(ctx)?;
     match api.patch(name, &params, &Patch::Apply(&desired)).await {
         Ok(object) => {
-            ctx.children.wrote(kind, place, &object);
+            wrote(ctx, kind, place, object, &desired, digest);
             Ok(true)
         }
         // Without force, fields of an object that was made by somebody else meanwhile conflict.
         Err(kube::Error::Api(status)) if !exists && is_taken(&status) => Err(conflict()),
         Err(source) => Err(failed("apply", source)),
     }
+}
+
+/// Notes what the API server made of a write: if that is as wanted (an admission webhook may have changed it) nobody has to look at it again.
+fn wrote(ctx: &Context, kind: ChildKind, place: &Place, object: DynamicObject, desired: &Value, digest: u64) {
+    let child = Child::of(&object);
+    let wanted = child.digest == digest || as_wanted(object, desired);
+    ctx.children.wrote(kind, place, &child.resource_version, wanted.then_some(digest));
 }
 
 /// Whether a conflict is about fields that somebody else has, and not about two writes at the same time.

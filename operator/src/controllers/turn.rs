@@ -111,8 +111,14 @@ async fn turn<K: Kind>(guarded: &Guarded<K>, key: &OwnerKey, turns: &Turns<K>) -
     let owner = Owner { key, uid: &uid, suspended: K::suspended(object) };
     let selectable = if accepted { selected::children::<K>(ctx, object, &decision.desired) } else { Vec::new() };
     let programmed = if accepted { Some(program::program(ctx, owner, decision.desired).await?) } else { None };
-    let before = last_status(object, key, turns);
     let retry = programmed.as_ref().is_some_and(|programmed| programmed.retry);
+    let passing = programmed.as_ref().filter(|programmed| programmed.retry && programmed.passing);
+    if let Some(programmed) = passing.filter(|_| !lock(&turns.backoffs).waits(key)) {
+        // One request that fails is no news: the next one will hardly, and the status would come and go, with an Event each time.
+        tracing::info!(object = %key, why = programmed.fact.message, "Objects are not all in place; they are tried again");
+        return Ok(Turn::Failed);
+    }
+    let before = last_status(object, key, turns);
     let mut facts = vec![
         accepted_fact(&faults, secrets.unread),
         programmed.as_ref().map_or_else(kept, |programmed| programmed.fact.clone()),
