@@ -1,8 +1,12 @@
 //! The watch of a kind: with pauses after errors, and of several namespaces as if it were one.
 //!
+//! - `listing`: the watch of one of them
+//!
 //! Several are listed one after the other and then watched together. A namespace whose list is refused (403: its role is gone, as it is while the
 //! namespace is being deleted) counts as empty, and is tried again; so the others are not held up. When one has to be listed again, all are, for who
 //! reads the stream takes a list to be all that there is.
+
+mod listing;
 
 use std::collections::BTreeSet;
 use std::fmt::Debug;
@@ -37,10 +41,7 @@ where
     K: Resource + Clone + Debug + DeserializeOwned + Send + 'static,
 {
     let number = parts.len();
-    merge(number, move |part| {
-        let Part { api, config } = &parts[part];
-        paused(watcher::watcher(api.clone(), config.clone()))
-    })
+    merge(number, move |part| paused(listing::watch(parts[part].clone())))
 }
 
 /// Pauses after errors. kube's own pauses begin anew with each try of a list, as the event `Init` is a success to them: a list that fails is

@@ -4,6 +4,7 @@
 #![expect(clippy::unwrap_used, reason = "a test fails by a panic")]
 #![expect(clippy::print_stderr, reason = "where the logs of a failed test are")]
 
+mod behind;
 mod faults;
 mod fleets;
 mod kinds;
