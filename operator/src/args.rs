@@ -69,7 +69,7 @@ pub struct RunArgs {
     pub namespaces: Vec<String>,
 
     /// How many objects are worked on at the same time, of all kinds together.
-    #[arg(long, env = "FLEETSCOPE_CONCURRENCY", value_name = "NUMBER", default_value = "8",
+    #[arg(long, env = "FLEETSCOPE_CONCURRENCY", value_name = "NUMBER", default_value = "16",
         value_parser = clap::value_parser!(u16).range(1..=256))]
     pub concurrency: u16,
 

@@ -4,9 +4,6 @@
 //! The limit is the time between the end of a leader's right to write and the moment when another may lead: what this process began
 //! to write while it led is over before somebody else writes. It is for one object's requests. A list may take as
 //! long as it is, and a watch ends by itself (the API server is asked to end it after 290 s).
-//!
-//! A page of a list that fails is asked for again here. kube's watcher begins the whole list anew: where one request in thirty fails, a list of a hundred
-//! pages would hardly ever end.
 
 use std::future::poll_fn;
 use std::pin::Pin;
@@ -15,10 +12,9 @@ use std::task::{Context, Poll};
 use std::time::Duration;
 
 use futures::Future;
-use http::{Method, Request, Response, StatusCode};
+use http::{Method, Request, Response};
 use kube::client::{Body, ClientBuilder};
 use kube::{Client, Config};
-use tower::buffer::Buffer;
 use tower::{BoxError, Layer, Service};
 
 use crate::clock;
@@ -26,13 +22,6 @@ use crate::leader::{Gate, LEASE, RENEW_DEADLINE};
 
 /// How long an answer is waited for, tries again after 429 included.
 pub const ANSWER: Duration = LEASE.saturating_sub(RENEW_DEADLINE);
-
-/// How often a page of a list is asked for in all.
-const TRIES: u32 = 5;
-/// Requests that wait for their turn to be sent, at most; the next ones wait for room.
-const REQUESTS: usize = 256;
-/// The pause after its first failure; it doubles.
-const PAUSE: Duration = Duration::from_millis(50);
 
 /// There was no answer in time.
 #[derive(Debug, thiserror::Error)]
@@ -63,40 +52,20 @@ pub async fn client(gate: Option<Arc<Gate>>) -> Result<Client, kube::Error> {
     Ok(ClientBuilder::try_from(config)?.with_layer(&Deadline { gate }).build())
 }
 
-/// What a request is for.
-#[derive(Clone, Copy, Debug, Eq, PartialEq)]
-enum About {
-    /// One object.
-    One,
-    /// A page of a list.
-    Page,
-    /// A watch.
-    Watch,
-}
-
-/// By the parameters of a watch or a list.
-fn about<B>(request: &Request<B>) -> About {
-    let has = |name: &str| request.uri().query().unwrap_or_default().split('&').any(|pair| pair.starts_with(name));
-    match () {
-        () if has("watch=") => About::Watch,
-        () if has("limit=") && request.method() == Method::GET => About::Page,
-        () => About::One,
-    }
+/// Whether a request watches or lists, by its parameters.
+fn lasts<B>(request: &Request<B>) -> bool {
+    let query = request.uri().query().unwrap_or_default();
+    request.method() == Method::GET
+        && query.split('&').any(|pair| pair.starts_with("watch=") || pair.starts_with("limit="))
 }
 
 // === impl Deadline ===
 
-impl<S> Layer<S> for Deadline
-where
-    S: Service<Request<Body>> + Send + 'static,
-    S::Error: Into<BoxError> + Send + Sync,
-    S::Future: Send,
-{
-    type Service = Limited<Buffer<Request<Body>, S::Future>>;
+impl<S> Layer<S> for Deadline {
+    type Service = Limited<S>;
 
     fn layer(&self, inner: S) -> Self::Service {
-        // What is asked again needs the service for longer than a call, and kube's cannot be cloned.
-        Limited { inner: Buffer::new(inner, REQUESTS), gate: self.gate.clone() }
+        Limited { inner, gate: self.gate.clone() }
     }
 }
 
@@ -104,7 +73,7 @@ where
 
 impl<S, B> Service<Request<Body>> for Limited<S>
 where
-    S: Service<Request<Body>, Response = Response<B>> + Clone + Send + 'static,
+    S: Service<Request<Body>, Response = Response<B>> + Send + 'static,
     S::Error: Into<BoxError>,
     S::Future: Send + 'static,
     B: Send + 'static,
@@ -118,12 +87,7 @@ where
     }
 
     fn call(&mut self, request: Request<Body>) -> Self::Future {
-        let about = about(&request);
-        if about == About::Page {
-            // The one that was asked whether it is ready is the one that is used.
-            let clone = self.inner.clone();
-            return Box::pin(page(std::mem::replace(&mut self.inner, clone), request));
-        }
+        let lasts = lasts(&request);
         let gate = self.gate.clone().filter(|_| request.method() != Method::GET);
         let mut answer = Box::pin(self.inner.call(request));
         // Asked at each step, a connection that is made or a wait before it is tried again: a process that slept in between drops the request.
@@ -134,7 +98,7 @@ where
             answer.as_mut().poll(cx).map_err(Into::into)
         });
         Box::pin(async move {
-            if about == About::Watch {
+            if lasts {
                 return fenced.await;
             }
             tokio::time::timeout(ANSWER, fenced).await.map_err(|_| NoAnswer)?
@@ -142,36 +106,8 @@ where
     }
 }
 
-/// Asks for a page until there is an answer that is not the server's failure, or [`TRIES`] are over. 429, 503 and 504 were tried again by kube's own
-/// policy below: once more would be five times its many.
-async fn page<S, B>(mut inner: S, request: Request<Body>) -> Result<Response<B>, BoxError>
-where
-    S: Service<Request<Body>, Response = Response<B>>,
-    S::Error: Into<BoxError>,
-{
-    // It has no body: it is a GET.
-    let (parts, _) = request.into_parts();
-    let mut pause = PAUSE;
-    for _ in 1..TRIES {
-        let why = match inner.call(Request::from_parts(parts.clone(), Body::empty())).await {
-            Ok(answer) if !matches!(answer.status(), StatusCode::INTERNAL_SERVER_ERROR | StatusCode::BAD_GATEWAY) => {
-                return Ok(answer);
-            }
-            Ok(answer) => answer.status().to_string(),
-            Err(error) => error.into().to_string(),
-        };
-        tracing::warn!(path = parts.uri.path(), why, "Page of a list failed; it is asked for again");
-        tokio::time::sleep(pause).await;
-        pause *= 2;
-        poll_fn(|cx| inner.poll_ready(cx)).await.map_err(Into::into)?;
-    }
-    inner.call(Request::from_parts(parts, Body::empty())).await.map_err(Into::into)
-}
-
 #[cfg(test)]
 mod tests {
-    use std::sync::atomic::{AtomicUsize, Ordering};
-
     use futures::FutureExt as _;
 
     use super::*;
@@ -220,59 +156,6 @@ mod tests {
     async fn lists_and_watches_take_as_long_as_they_take() {
         assert_eq!(ask("/api/v1/pods?limit=500").await, "waits");
         assert_eq!(ask("/api/v1/pods?allowWatchBookmarks=true&watch=true").await, "waits");
-    }
-
-    /// A service that fails so often, by turns with 500 and without an answer, and counts how often it was asked.
-    #[derive(Clone)]
-    struct Failing {
-        fails: usize,
-        asked: Arc<AtomicUsize>,
-    }
-
-    impl Service<Request<Body>> for Failing {
-        type Response = Response<()>;
-        type Error = BoxError;
-        type Future = std::future::Ready<Result<Response<()>, BoxError>>;
-
-        fn poll_ready(&mut self, _: &mut Context<'_>) -> Poll<Result<(), BoxError>> {
-            Poll::Ready(Ok(()))
-        }
-
-        fn call(&mut self, _: Request<Body>) -> Self::Future {
-            let before = self.asked.fetch_add(1, Ordering::Relaxed);
-            let status = |code: u16| Response::builder().status(code).body(()).unwrap();
-            std::future::ready(match before {
-                _ if before >= self.fails => Ok(status(200)),
-                _ if before.is_multiple_of(2) => Ok(status(500)),
-                _ => Err("the connection was closed".into()),
-            })
-        }
-    }
-
-    /// How a request ends at a service that fails so often, and how often that was asked.
-    async fn tried(fails: usize, method: Method, path: &str) -> (String, usize) {
-        let asked = Arc::new(AtomicUsize::new(0));
-        let service = Failing { fails, asked: Arc::clone(&asked) };
-        let request = Request::builder().method(method).uri(path).body(Body::empty()).unwrap();
-        let answer = send(&mut Deadline { gate: None }.layer(service), request).await.await;
-        let said = answer.map_or_else(|error| error.to_string(), |answer| answer.status().as_u16().to_string());
-        (said, asked.load(Ordering::Relaxed))
-    }
-
-    #[tokio::test(start_paused = true)]
-    async fn a_page_that_fails_is_asked_for_again_and_nothing_else_is() {
-        let page = "/api/v1/pods?limit=100&continue=x";
-        assert_eq!(tried(0, Method::GET, page).await, ("200".to_owned(), 1));
-        assert_eq!(tried(4, Method::GET, page).await, ("200".to_owned(), 5));
-        assert_eq!(tried(9, Method::GET, page).await, ("500".to_owned(), 5));
-        for (method, path) in [
-            (Method::GET, "/api/v1/pods?watch=true&limit=100"),
-            (Method::GET, "/api/v1/namespaces/a/pods/b"),
-            (Method::PATCH, "/api/v1/namespaces/a/pods/b"),
-            (Method::DELETE, "/api/v1/pods?limit=100"),
-        ] {
-            assert_eq!(tried(1, method, path).await, ("500".to_owned(), 1), "{path}");
-        }
     }
 
     #[tokio::test]

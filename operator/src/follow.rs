@@ -16,7 +16,7 @@ use kube::{Api, Resource as _};
 use serde::de::DeserializeOwned;
 
 use crate::context::Context;
-use crate::watched::{Events, Part, watch};
+use crate::watched::{Events, Failed, Part, watch};
 
 /// After this many tries in a row that find nothing (3 s), the version that we speak counts as not served.
 const TRIES: u32 = 6;
@@ -69,7 +69,7 @@ where
     let definitions = subject.definition.map(|name| {
         let api = Api::<Definition>::all(ctx.client.clone());
         let config = watcher::Config::default().fields(&format!("metadata.name={name}"));
-        watch(vec![Part { api, config }])
+        watch(vec![Part { api, config }], pages(&ctx, "CustomResourceDefinition"))
     });
     let begun = definitions.is_none();
     let mut state =
@@ -151,7 +151,7 @@ where
         if self.objects.is_some() {
             return None;
         }
-        let objects = watch(self.subject.parts.clone());
+        let objects = watch(self.subject.parts.clone(), pages(&self.ctx, self.subject.kind));
         (self.objects, self.seen, self.missing, self.told_absent) = (Some(objects), false, 0, false);
         Some(Followed::Starting)
     }
@@ -160,6 +160,12 @@ where
         self.objects = None;
         (!std::mem::replace(&mut self.told_absent, true)).then_some(Followed::Absent)
     }
+}
+
+/// Counts the pages of a kind's lists that fail.
+pub fn pages(ctx: &Arc<Context>, kind: &'static str) -> Failed {
+    let ctx = Arc::clone(ctx);
+    Arc::new(move |error| ctx.metrics.page_error(kind, error))
 }
 
 /// What comes next; nothing ever, without a stream.

@@ -168,6 +168,12 @@ impl Metrics {
         lock(&self.registry).add(&table::OPERATOR_WATCH_ERRORS, None, &[kind], 1.0);
     }
 
+    /// A page of a watch's list failed; it is asked for again.
+    pub fn page_error(&self, kind: &'static str, error: &kube::Error) {
+        tracing::warn!(kind, %error, "Page of a list failed");
+        lock(&self.registry).add(&table::OPERATOR_WATCH_ERRORS, None, &[kind], 1.0);
+    }
+
     /// All series, written in a format.
     pub fn encode(&self, format: Format) -> Vec<u8> {
         let snapshot = lock(&self.registry).snapshot(&Filter::default());

@@ -10,6 +10,7 @@ mod listing;
 
 use std::collections::BTreeSet;
 use std::fmt::Debug;
+use std::sync::Arc;
 use std::task::Poll;
 use std::time::Duration;
 
@@ -31,17 +32,23 @@ pub type Events<K> = BoxStream<'static, Result<Event<K>, watcher::Error>>;
 pub struct Part<K> {
     /// Where they are.
     pub api: Api<K>,
-    /// Which of them.
+    /// Which of them: selectors and page size.
     pub config: watcher::Config,
 }
 
+/// Is told of each page of a list that failed and is asked for again: that is no error of the watch.
+pub type Failed = Arc<dyn Fn(&kube::Error) + Send + Sync>;
+
 /// Watches the objects of all parts for ever. After an error it pauses, twice as long each time until something was listed or seen.
-pub fn watch<K>(parts: Vec<Part<K>>) -> Events<K>
+pub fn watch<K>(parts: Vec<Part<K>>, failed: Failed) -> Events<K>
 where
     K: Resource + Clone + Debug + DeserializeOwned + Send + 'static,
 {
     let number = parts.len();
-    merge(number, move |part| paused(listing::watch(parts[part].clone())))
+    merge(number, move |part| {
+        let part = parts[part].clone();
+        paused(listing::watch(listing::Asked { part, failed: Arc::clone(&failed) }))
+    })
 }
 
 /// Pauses after errors. kube's own pauses begin anew with each try of a list, as the event `Init` is a success to them: a list that fails is

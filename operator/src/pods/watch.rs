@@ -11,6 +11,7 @@ use kube::Api;
 use kube::runtime::watcher::{self, Event};
 
 use crate::context::{Context, lock};
+use crate::follow::pages;
 use crate::owner::OwnerKey;
 use crate::throttle::Throttle;
 use crate::{clock, watched};
@@ -23,7 +24,7 @@ const COUNT_PERIOD: Duration = Duration::from_secs(10);
 /// Watches pods for ever.
 pub async fn watch(ctx: Arc<Context>) {
     let pods = ctx.scope.parts(&Api::<Pod>::all(ctx.client.clone()), &watcher::Config::default());
-    let mut stream = watched::watch(pods);
+    let mut stream = watched::watch(pods, pages(&ctx, "Pod"));
     let (mut throttle, mut counts) = (Throttle::new(PERIOD), Throttle::new(COUNT_PERIOD));
     loop {
         let next = throttle.next().into_iter().chain(counts.next()).min();

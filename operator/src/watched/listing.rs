@@ -18,9 +18,9 @@ use kube::api::{ListParams, WatchEvent, WatchParams};
 use kube::core::ObjectList;
 use kube::runtime::watcher::{Error, Event};
 use serde::de::DeserializeOwned;
-use tokio::time::{Instant, sleep_until, timeout_at};
+use tokio::time::{Instant, sleep, sleep_until, timeout_at};
 
-use super::Part;
+use super::{Failed, Part};
 
 /// How long the API server lets a watch live: kube asks for that where nothing else is said.
 const LIFE: Duration = Duration::from_secs(290);
@@ -33,22 +33,39 @@ type Events<K> = BoxStream<'static, kube::Result<WatchEvent<K>>>;
 /// Namespace and name.
 type Place = (Option<String>, Option<String>);
 
+/// How often a page is asked for in all.
+const TRIES: u32 = 5;
+/// The pause after its first failure; it doubles.
+const PAUSE: Duration = Duration::from_millis(50);
+
 /// Who is asked.
-pub(super) trait Server<K: Clone>: Send + Sync + 'static {
+pub(super) trait Server<K: Clone>: Clone + Send + Sync + 'static {
     /// A page of the list: the first one, or the one after.
     fn list(&self, continued: Option<String>) -> BoxFuture<'static, kube::Result<ObjectList<K>>>;
 
     /// What happens after a version.
     fn watch(&self, version: String) -> BoxFuture<'static, kube::Result<Events<K>>>;
+
+    /// A page failed, and is asked for again.
+    fn failed(&self, error: &kube::Error);
 }
 
-impl<K: Clone + DeserializeOwned + Debug + Send + 'static> Server<K> for Part<K> {
+/// The API server, about one part.
+#[derive(Clone)]
+pub(super) struct Asked<K> {
+    pub(super) part: Part<K>,
+    pub(super) failed: Failed,
+}
+
+// === impl Asked ===
+
+impl<K: Clone + DeserializeOwned + Debug + Send + 'static> Server<K> for Asked<K> {
     fn list(&self, continued: Option<String>) -> BoxFuture<'static, kube::Result<ObjectList<K>>> {
-        let api = self.api.clone();
+        let api = self.part.api.clone();
         let params = ListParams {
-            label_selector: self.config.label_selector.clone(),
-            field_selector: self.config.field_selector.clone(),
-            limit: self.config.page_size,
+            label_selector: self.part.config.label_selector.clone(),
+            field_selector: self.part.config.field_selector.clone(),
+            limit: self.part.config.page_size,
             continue_token: continued,
             ..ListParams::default()
         };
@@ -56,13 +73,17 @@ impl<K: Clone + DeserializeOwned + Debug + Send + 'static> Server<K> for Part<K>
     }
 
     fn watch(&self, version: String) -> BoxFuture<'static, kube::Result<Events<K>>> {
-        let api = self.api.clone();
+        let api = self.part.api.clone();
         let params = WatchParams {
-            label_selector: self.config.label_selector.clone(),
-            field_selector: self.config.field_selector.clone(),
+            label_selector: self.part.config.label_selector.clone(),
+            field_selector: self.part.config.field_selector.clone(),
             ..WatchParams::default()
         };
         Box::pin(async move { api.watch(&params, &version).await.map(stream::StreamExt::boxed) })
+    }
+
+    fn failed(&self, error: &kube::Error) {
+        (self.failed)(error);
     }
 }
 
@@ -120,7 +141,7 @@ impl<K: Resource + Clone + Send + 'static, S: Server<K>> Watcher<K, S> {
     async fn next(&mut self) -> Result<Event<K>, Error> {
         loop {
             if self.listing.is_none() && self.version.is_none() {
-                let fetching = Some(self.server.list(None));
+                let fetching = Some(fetch(self.server.clone(), None));
                 self.listing = Some(Listing { page: VecDeque::new(), fetching, newer: HashSet::new() });
                 return Ok(Event::Init);
             }
@@ -129,6 +150,7 @@ impl<K: Resource + Clone + Send + 'static, S: Server<K>> Watcher<K, S> {
             }
             let version = self.version.as_ref().filter(|_| self.filled || self.listing.is_none());
             let next = tokio::select! {
+                biased;
                 page = page(self.listing.as_mut()) => Next::Page(page),
                 next = self.watch.next(&self.server, version, &mut self.opened) => next,
             };
@@ -171,7 +193,7 @@ impl<K: Resource + Clone + Send + 'static, S: Server<K>> Watcher<K, S> {
         }
         let continued = page.metadata.continue_.filter(|token| !token.is_empty());
         if let Some(listing) = &mut self.listing {
-            listing.fetching = continued.map(|token| self.server.list(Some(token)));
+            listing.fetching = continued.map(|token| fetch(self.server.clone(), Some(token)));
             listing.page = page.items.into();
         }
         Ok(())
@@ -252,6 +274,36 @@ impl<K: Clone + Send + 'static> Watch<K> {
                 }
             }
         }
+    }
+}
+
+/// Asks for a page until it comes, or the failure is one that lasts, or [`TRIES`] are over: where one request in thirty fails, a list of a hundred pages
+/// that began anew each time would hardly ever end.
+fn fetch<K, S>(server: S, continued: Option<String>) -> BoxFuture<'static, kube::Result<ObjectList<K>>>
+where
+    K: Clone + Send + 'static,
+    S: Server<K>,
+{
+    Box::pin(async move {
+        let mut pause = PAUSE;
+        for _ in 1..TRIES {
+            match server.list(continued.clone()).await {
+                Err(error) if passing(&error) => server.failed(&error),
+                answer => return answer,
+            }
+            sleep(pause).await;
+            pause *= 2;
+        }
+        server.list(continued).await
+    })
+}
+
+/// 429, 503 and 504 were tried again by kube's client: once more would be five times its many.
+fn passing(error: &kube::Error) -> bool {
+    match error {
+        kube::Error::Api(status) => matches!(status.code, 500 | 502),
+        kube::Error::Service(_) | kube::Error::HyperError(_) => true,
+        _ => false,
     }
 }
 

@@ -90,7 +90,7 @@ impl Server<ConfigMap> for Script {
                     "items": objects.iter().map(|(name, version)| object(name, version)).collect::<Vec<_>>(),
                 });
                 Box::pin(async move {
-                    tokio::time::sleep(Duration::from_secs(after)).await;
+                    sleep(Duration::from_secs(after)).await;
                     Ok(serde_json::from_value(list).unwrap())
                 })
             }
@@ -105,7 +105,7 @@ impl Server<ConfigMap> for Script {
         match self.answer() {
             Some(Answer::Watch(events)) => {
                 let events = stream::iter(events).then(|(after, event)| async move {
-                    tokio::time::sleep(Duration::from_secs(after)).await;
+                    sleep(Duration::from_secs(after)).await;
                     event.event()
                 });
                 Box::pin(future::ready(Ok(events.boxed())))
@@ -114,6 +114,11 @@ impl Server<ConfigMap> for Script {
             Some(Page(..)) => panic!("a list was expected"),
             None => Box::pin(future::pending()),
         }
+    }
+
+    fn failed(&self, error: &kube::Error) {
+        let kube::Error::Api(status) = error else { panic!("{error}") };
+        self.say(&format!("page failed {}", status.code));
     }
 }
 
@@ -154,10 +159,10 @@ async fn the_first_list_is_read_whole_and_then_watched_from_its_version() {
     assert_eq!(
         played(answers).await,
         [
-            "0s list from the beginning",
             "0s -> init",
-            "1s list on",
+            "0s list from the beginning",
             "1s -> listed a@1",
+            "1s list on",
             "2s -> listed b@2",
             "2s -> done",
             "2s watch from 10",
@@ -187,10 +192,10 @@ async fn a_list_that_is_read_again_holds_no_change_up_and_does_not_undo_it() {
         played[7..],
         [
             "5s -> watch failed 410",
-            "5s list from the beginning",
             "5s -> init",
-            "7s list on",
+            "5s list from the beginning",
             "7s -> listed a@1",
+            "7s list on",
             "7s watch from 20",
             "8s -> listed c@21",
             "9s -> deleted b@22",
@@ -207,7 +212,7 @@ async fn a_list_that_is_read_again_holds_no_change_up_and_does_not_undo_it() {
 #[tokio::test(start_paused = true)]
 async fn a_page_that_fails_and_a_version_that_is_gone_begin_the_list_again() {
     let answers = vec![
-        Fails(500),
+        Fails(404),
         Page(0, &[("a", "1")], "10", true),
         Fails(410),
         Page(0, &[("a", "1")], "20", false),
@@ -219,27 +224,27 @@ async fn a_page_that_fails_and_a_version_that_is_gone_begin_the_list_again() {
     assert_eq!(
         played(answers).await,
         [
-            "0s list from the beginning",
             "0s -> init",
-            "0s -> list failed 500",
             "0s list from the beginning",
+            "0s -> list failed 404",
             "0s -> init",
-            "0s list on",
+            "0s list from the beginning",
             "0s -> listed a@1",
+            "0s list on",
             "0s -> list failed 410",
-            "0s list from the beginning",
             "0s -> init",
+            "0s list from the beginning",
             "0s -> listed a@1",
             "0s -> done",
             "0s watch from 20",
             "0s -> watch not begun 403",
             "1s watch from 20",
             "1s -> watch not begun 410",
-            "1s list from the beginning",
             "1s -> init",
+            "1s list from the beginning",
             "1s -> no version",
-            "1s list from the beginning",
             "1s -> init",
+            "1s list from the beginning",
             "1s -> listed a@1",
             "1s -> done",
             "2s watch from 30",
@@ -272,9 +277,59 @@ async fn a_watch_that_ends_goes_on_from_what_it_showed_last_and_not_at_once() {
             "3s watch from 13",
             "298s watch from 13",
             "298s -> no version",
-            "298s list from the beginning",
             "298s -> init",
+            "298s list from the beginning",
         ],
         "{played:#?}"
+    );
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_page_that_fails_is_asked_for_again_some_times_and_the_list_goes_on() {
+    let answers = vec![
+        Fails(500),
+        Page(0, &[("a", "1")], "10", true),
+        Fails(502),
+        Fails(500),
+        Fails(500),
+        Fails(500),
+        Page(0, &[("b", "2")], "10", true),
+        Fails(500),
+        Fails(500),
+        Fails(500),
+        Fails(500),
+        Fails(500),
+    ];
+    assert_eq!(
+        played(answers).await,
+        [
+            "0s -> init",
+            "0s list from the beginning",
+            "0s page failed 500",
+            "0s list from the beginning",
+            "0s -> listed a@1",
+            "0s list on",
+            "0s page failed 502",
+            "0s list on",
+            "0s page failed 500",
+            "0s list on",
+            "0s page failed 500",
+            "0s list on",
+            "0s page failed 500",
+            "0s list on",
+            "0s -> listed b@2",
+            "0s list on",
+            "0s page failed 500",
+            "0s list on",
+            "0s page failed 500",
+            "0s list on",
+            "0s page failed 500",
+            "1s list on",
+            "1s page failed 500",
+            "1s list on",
+            "1s -> list failed 500",
+            "1s -> init",
+            "1s list from the beginning",
+        ]
     );
 }
