@@ -79,9 +79,9 @@ pub(super) struct Container {
     pub(super) pending_since: u64,
     /// Running processes.
     pub(super) live: u32,
-    /// Whether the last of its processes that ended was killed for want of memory. Its first process is the last one to end (`kernel/pid_namespace.c`,
-    /// `zap_pid_ns_processes`), so of a container that has ended this tells why.
-    pub(super) oom: bool,
+    /// When the last of its processes ended that has, and whether that was killed for want of memory. Its first process is the last one to end
+    /// (`kernel/pid_namespace.c`, `zap_pid_ns_processes`), so of a container that has ended this tells why.
+    pub(super) last_end: (u64, bool),
     /// Known groups.
     pub(super) groups: u32,
     /// When its group was removed.
@@ -160,7 +160,7 @@ impl Container {
             pending: Vec::new(),
             pending_since: 0,
             live: 0,
-            oom: false,
+            last_end: (0, false),
             groups: 0,
             gone: None,
         }

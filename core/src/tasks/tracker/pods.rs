@@ -320,7 +320,7 @@ impl Tracker {
             _ => view.last_id.as_deref().or(view.id.as_deref()),
         });
         let cid = ended.and_then(|id| self.containers.find(&pod.cgroup_uid.as_str().into(), &id.into()));
-        let oom = cid.and_then(|cid| self.containers.all.get(cid)).is_some_and(|container| container.oom);
+        let oom = cid.and_then(|cid| self.containers.all.get(cid)).is_some_and(|container| container.last_end.1);
         if oom { FailureReason::Oom } else { told }
     }
 

@@ -249,6 +249,7 @@ impl Tracker {
             None => {}
         }
         let Some(cid) = self.container_of(exit.cgroup, now) else { return };
+        self.note_end(cid, exit);
         let Some(state) = self.containers.all.get(cid).map(|container| container.state) else { return };
         match state {
             State::Ignored | State::Foreign => {}
@@ -275,15 +276,21 @@ impl Tracker {
     fn finish(&mut self, key: Key, exit: &Exit, now: u64) {
         let Some(Process::Running(running)) = self.processes.table.insert(key, Process::Done) else { return };
         self.forget_running(running.cid);
-        if let Some(container) = self.containers.all.get_mut(running.cid) {
-            container.oom = exit.oom;
-        }
+        self.note_end(running.cid, exit);
         self.processes.done.push_back((key, now));
         if let Some((iid, named)) = running.task {
             self.count(iid, &named, running.began, exit.time, End::new(exit.status, exit.oom));
             self.end(iid, &named, now);
         }
         self.bound_done(now);
+    }
+
+    /// Whatever the process was: also one whose exec nobody saw.
+    fn note_end(&mut self, cid: Cid, exit: &Exit) {
+        if let Some(container) = self.containers.all.get_mut(cid).filter(|container| container.last_end.0 <= exit.time)
+        {
+            container.last_end = (exit.time, exit.oom);
+        }
     }
 
     fn done(&mut self, key: Key, now: u64) {

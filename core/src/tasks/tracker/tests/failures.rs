@@ -36,3 +36,14 @@ fn a_child_that_was_killed_for_memory_is_not_why_its_container_was_killed_later(
     tracker.upsert_pod(killed(), 4 * SECOND);
     assert_eq!(shown(&tracker, &AGENT_FAILURES), one("agent-1 main|signal", 1.0));
 }
+
+#[test]
+fn the_last_end_counts_whatever_was_seen_of_the_process_and_in_whatever_order() {
+    let mut tracker = ready();
+    exec(&mut tracker, 10, (8, SECOND), "/bin/agent", b"agent\0", SECOND);
+    // The container's first process was there before anybody looked; the record of the child's end comes late.
+    exit_by_oom(&mut tracker, (7, 1), false, 3 * SECOND);
+    exit_by_oom(&mut tracker, (8, SECOND), true, 2 * SECOND);
+    tracker.upsert_pod(killed(), 4 * SECOND);
+    assert_eq!(shown(&tracker, &AGENT_FAILURES), one("agent-1 main|signal", 1.0));
+}
