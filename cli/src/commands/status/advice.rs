@@ -97,9 +97,14 @@ fn agents_advice(agents: &[NodeRow], operator: &OperatorRow, problems: &mut Vec<
     }
 }
 
-/// A probe that should work and does not; `off` is a wish.
+/// A probe that should work and does not.
 pub(super) fn is_broken(probe: &Probe) -> bool {
-    !matches!(probe.state.as_str(), "attached" | "off")
+    is_wanted(probe) && probe.state != "attached"
+}
+
+/// Whether a probe should work here: `off` is a wish, and one on `standby` has nothing to do, as another one does its work.
+pub(super) fn is_wanted(probe: &Probe) -> bool {
+    !matches!(probe.state.as_str(), "off" | "standby")
 }
 
 fn fleet_advice(fleet: &FleetRow, problems: &mut Vec<Problem>, notes: &mut Vec<Problem>) {

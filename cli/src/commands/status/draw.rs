@@ -3,7 +3,7 @@
 use k8s_openapi::jiff::Timestamp;
 use serde::{Serialize, Serializer};
 
-use super::advice::is_broken;
+use super::advice::{is_broken, is_wanted};
 use super::{FleetRow, NodeRow, OperatorRow, Status};
 use crate::exit::Problem;
 use crate::output::table::{Align, Cell, Table, Tone};
@@ -124,7 +124,7 @@ fn nodes_table(nodes: &[NodeRow], wide: bool) -> String {
             (true, false) => ("not ready", Tone::Bad),
             (false, _) => ("no answer", Tone::Bad),
         };
-        let wanted: Vec<_> = row.info.probes.iter().filter(|probe| probe.state != "off").collect();
+        let wanted: Vec<_> = row.info.probes.iter().filter(|probe| is_wanted(probe)).collect();
         let attached: Vec<&str> =
             wanted.iter().filter(|probe| !is_broken(probe)).map(|probe| probe.program.as_str()).collect();
         let probes = row.answered.then(|| format!("{}/{}", attached.len(), wanted.len()));

@@ -126,7 +126,7 @@ struct Probe {
     purpose: String,
     /// The program in the kernel; a probe may have several.
     program: String,
-    /// attached, off, unsupported or failed.
+    /// attached, off, standby, unsupported or failed.
     state: String,
     reason: String,
     remedy: String,

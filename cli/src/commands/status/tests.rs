@@ -40,7 +40,7 @@ fn ready_node(node: &str) -> NodeRow {
         info: NodeInfo {
             version: "0.1.0".to_owned(),
             kernel: "6.8.0".to_owned(),
-            probes: vec![probe("exec", "attached"), probe("runqueue", "off")],
+            probes: vec![probe("exec", "attached"), probe("runqueue", "off"), probe("rpc", "standby")],
             cgroups: Cgroups::default(),
         },
     }
