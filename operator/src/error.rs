@@ -37,7 +37,7 @@ pub enum Error {
         why: String,
     },
     /// The API server refused, or could not be asked.
-    #[error("failed to {verb} {kind} {name}: {source}")]
+    #[error("failed to {verb} {kind} {name}: {}", told(source))]
     Api {
         /// What was tried.
         verb: &'static str,
@@ -57,6 +57,14 @@ pub enum Error {
     /// This process does not lead any more.
     #[error("failed to write: this process does not lead any more")]
     NotLeading,
+}
+
+/// What the API server says, without what only a program reads: kube's own text ends with the whole answer, field by field.
+pub fn told(error: &kube::Error) -> String {
+    match error {
+        kube::Error::Api(status) => format!("{} ({} {})", status.message, status.code, status.reason),
+        other => other.to_string(),
+    }
 }
 
 // === impl Error ===
@@ -83,5 +91,36 @@ impl Error {
             Self::Api { .. } | Self::Slow { .. } => true,
             Self::NameConflict { .. } | Self::NotInstalled { .. } | Self::Unseen { .. } | Self::NotLeading => false,
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use kube::core::Status;
+
+    use super::*;
+
+    #[test]
+    fn what_the_api_server_says_is_told_in_its_own_words() {
+        let status = Status { code: 422, ..Status::failure("spec.a: Invalid value: 3: must be even", "Invalid") };
+        let source = kube::Error::Api(Box::new(status));
+        let error = Error::Api { verb: "apply", kind: "PodMonitor", name: "m".to_owned(), source };
+        assert_eq!(
+            error.to_string(),
+            "failed to apply PodMonitor m: spec.a: Invalid value: 3: must be even (422 Invalid)"
+        );
+        assert!(!error.is_passing());
+    }
+
+    #[test]
+    fn what_may_pass_by_itself_is_known_by_its_code() {
+        let passing = |code| {
+            let source = kube::Error::Api(Box::new(Status { code, ..Status::failure("no", "No") }));
+            Error::Api { verb: "apply", kind: "PodMonitor", name: "m".to_owned(), source }.is_passing()
+        };
+        let codes: Vec<u16> =
+            [400, 403, 404, 409, 422, 429, 500, 503].into_iter().filter(|code| passing(*code)).collect();
+        assert_eq!(codes, [409, 429, 500, 503]);
+        assert!(Error::Slow { after_s: 1 }.is_passing() && !Error::NotLeading.is_passing());
     }
 }
