@@ -2,6 +2,7 @@
 
 use fleetscope_core::api::conditions::Reason;
 use fleetscope_core::resources::ChildKind;
+use kube::runtime::watcher;
 
 use crate::owner::OwnerKey;
 
@@ -67,6 +68,17 @@ pub fn told(error: &kube::Error) -> String {
     }
 }
 
+/// The same of a watch.
+pub fn told_of_watch(error: &watcher::Error) -> String {
+    match error {
+        watcher::Error::InitialListFailed(error)
+        | watcher::Error::WatchStartFailed(error)
+        | watcher::Error::WatchFailed(error) => told(error),
+        watcher::Error::WatchError(status) => format!("{} ({} {})", status.message, status.code, status.reason),
+        watcher::Error::NoResourceVersion => error.to_string(),
+    }
+}
+
 // === impl Error ===
 
 impl Error {
@@ -110,6 +122,13 @@ mod tests {
             "failed to apply PodMonitor m: spec.a: Invalid value: 3: must be even (422 Invalid)"
         );
         assert!(!error.is_passing());
+        let status = || Box::new(Status { code: 410, ..Status::failure("too old", "Expired") });
+        let watches = [
+            watcher::Error::InitialListFailed(kube::Error::Api(status())),
+            watcher::Error::WatchStartFailed(kube::Error::Api(status())),
+            watcher::Error::WatchError(status()),
+        ];
+        assert_eq!(watches.map(|error| told_of_watch(&error)), ["too old (410 Expired)"; 3].map(str::to_owned));
     }
 
     #[test]

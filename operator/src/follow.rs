@@ -16,7 +16,7 @@ use kube::{Api, Resource as _};
 use serde::de::DeserializeOwned;
 
 use crate::context::Context;
-use crate::error::told;
+use crate::error::told_of_watch;
 use crate::watched::{Events, Failed, Part, watch};
 
 /// After this many tries in a row that find nothing (3 s), the version that we speak counts as not served.
@@ -139,8 +139,9 @@ where
             Err(error) => {
                 self.ctx.metrics.watch_error(self.subject.kind, &error);
                 if !not_found(&error) {
-                    return (!self.seen)
-                        .then(|| Followed::Failing(format!("its objects cannot be watched: {}", why(&error))));
+                    return (!self.seen).then(|| {
+                        Followed::Failing(format!("its objects cannot be watched: {}", told_of_watch(&error)))
+                    });
                 }
                 self.missing = self.missing.saturating_add(1);
                 let version = self.subject.version;
@@ -175,15 +176,6 @@ async fn turn<T>(stream: Option<&mut BoxStream<'static, T>>) -> Option<T> {
     match stream {
         Some(stream) => stream.next().await,
         None => future::pending().await,
-    }
-}
-
-fn why(error: &watcher::Error) -> String {
-    match error {
-        watcher::Error::InitialListFailed(error)
-        | watcher::Error::WatchStartFailed(error)
-        | watcher::Error::WatchFailed(error) => told(error),
-        other => other.to_string(),
     }
 }
 

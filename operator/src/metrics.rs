@@ -10,6 +10,7 @@ use fleetscope_core::series::{Filter, Limits, Registry};
 use kube::runtime::watcher;
 
 use crate::context::lock;
+use crate::error::{told, told_of_watch};
 use crate::owner::OwnerKind;
 
 /// Kinds that are watched beside those that the operator acts on and those that it makes.
@@ -164,13 +165,13 @@ impl Metrics {
 
     /// A watch failed; it is tried again.
     pub fn watch_error(&self, kind: &'static str, error: &watcher::Error) {
-        tracing::warn!(kind, %error, "Watch failed");
+        tracing::warn!(kind, error = told_of_watch(error), "Watch failed");
         lock(&self.registry).add(&table::OPERATOR_WATCH_ERRORS, None, &[kind], 1.0);
     }
 
     /// A page of a watch's list failed; it is asked for again.
     pub fn page_error(&self, kind: &'static str, error: &kube::Error) {
-        tracing::warn!(kind, %error, "Page of a list failed");
+        tracing::warn!(kind, error = told(error), "Page of a list failed");
         lock(&self.registry).add(&table::OPERATOR_WATCH_ERRORS, None, &[kind], 1.0);
     }
 
