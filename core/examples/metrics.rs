@@ -12,6 +12,14 @@ const HEAD: &str = "\
 
 Everything that Fleetscope exposes, out of the one table in `core/src/metrics.rs`, and what it will expose of agents' own telemetry. The series that
 rules make of them are in [alerts.md](alerts.md).
+
+## Rates of pods that live shortly
+
+Prometheus' `rate` and `increase` begin where a series was first scraped: what a new pod did until then is in its totals and in no rate, and of a
+pod that lives between two scrapes that is all. With `--enable-feature=created-timestamp-zero-ingestion` (Prometheus 2.50 and later;
+`enableFeatures` of a `Prometheus` of prometheus-operator, `prometheus.prometheusSpec.enableFeatures` of kube-prometheus-stack) nothing is left out: the node
+agents say since when each of their counters and histograms counts (in the protobuf format, which that Prometheus asks for), and it puts a zero there.
+Recommended for fleets of Jobs. What is read as an absolute value (CPU time, run-queue latency) has no such start.
 ";
 
 fn name_of(kind: Kind) -> &'static str {

@@ -1,7 +1,7 @@
 //! The operator's own metrics: rows of `core::metrics`, held by `core::series`.
 
 use std::sync::Mutex;
-use std::time::Duration;
+use std::time::{Duration, SystemTime};
 
 use fleetscope_core::expose::{self, Format};
 use fleetscope_core::metrics as table;
@@ -84,6 +84,7 @@ impl Write {
 impl Default for Metrics {
     fn default() -> Self {
         let mut registry = Registry::new(Limits::default());
+        registry.set_clock(SystemTime::now);
         registry.set(&table::BUILD_INFO, None, &["operator", env!("CARGO_PKG_VERSION")], 1.0);
         registry.set(&table::LEADER, None, &[], 0.0);
         // Counters start at 0, so that their first increment shows in a rate.

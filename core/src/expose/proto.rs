@@ -1,7 +1,7 @@
 //! Prometheus' `io.prometheus.client` messages, as far as they are used here.
 //!
 //! After `io/prometheus/client/metrics.proto` of `prometheus/client_model`: the same numbers and types; fields that are never
-//! written (exemplars, summaries, negative buckets, timestamps) are left out, and skipped when read.
+//! written (exemplars, summaries, negative buckets, timestamps of samples) are left out, and skipped when read.
 
 /// Name and value of a label.
 #[derive(Clone, PartialEq, prost::Message)]
@@ -40,12 +40,26 @@ pub struct Gauge {
     pub value: Option<f64>,
 }
 
+/// A time, as `google.protobuf.Timestamp`.
+#[derive(Clone, Copy, PartialEq, Eq, Hash, prost::Message)]
+pub struct Timestamp {
+    /// Seconds since the Unix epoch.
+    #[prost(int64, tag = "1")]
+    pub seconds: i64,
+    /// Nanoseconds of the second.
+    #[prost(int32, tag = "2")]
+    pub nanos: i32,
+}
+
 /// A counter's number.
 #[derive(Clone, Copy, PartialEq, prost::Message)]
 pub struct Counter {
     /// The number.
     #[prost(double, optional, tag = "1")]
     pub value: Option<f64>,
+    /// When it was zero.
+    #[prost(message, optional, tag = "3")]
+    pub created_timestamp: Option<Timestamp>,
 }
 
 /// A histogram with classic buckets, and with native ones where they were asked for.
@@ -75,6 +89,9 @@ pub struct Histogram {
     /// Count of each native bucket of the runs, less that of the one before.
     #[prost(sint64, repeated, packed = "false", tag = "13")]
     pub positive_delta: Vec<i64>,
+    /// When it was empty.
+    #[prost(message, optional, tag = "15")]
+    pub created_timestamp: Option<Timestamp>,
 }
 
 /// A run of native buckets.

@@ -1,5 +1,6 @@
 //! The protobuf format: one length-delimited `MetricFamily` per metric.
 
+use std::num::NonZeroU64;
 use std::sync::Arc;
 
 use prost::Message as _;
@@ -86,7 +87,9 @@ impl Writer {
         }
         match (&series.value, metric.kind) {
             (Value::Number(number), Kind::Counter) => {
-                message::encode(field::COUNTER, &proto::Counter { value: Some(*number) }, &mut self.series);
+                let created_timestamp = series.start.map(timestamp);
+                let counter = proto::Counter { value: Some(*number), created_timestamp };
+                message::encode(field::COUNTER, &counter, &mut self.series);
             }
             (Value::Number(number), _) => {
                 message::encode(field::GAUGE, &proto::Gauge { value: Some(*number) }, &mut self.series);
@@ -102,6 +105,7 @@ impl Writer {
                 histogram.sample_count = Some(total.saturating_add(counts.last().copied().unwrap_or(0)));
                 histogram.sample_sum = Some(*sum);
                 set_native(histogram, native.as_deref());
+                histogram.created_timestamp = series.start.map(timestamp);
                 message::encode(field::HISTOGRAM, histogram, &mut self.series);
             }
         }
@@ -118,6 +122,14 @@ fn set_native(histogram: &mut proto::Histogram, native: Option<&Native>) {
         .map(|Span { offset, length }| proto::BucketSpan { offset: Some(offset), length: Some(length) })
         .collect();
     histogram.positive_delta = deltas;
+}
+
+fn timestamp(milliseconds: NonZeroU64) -> proto::Timestamp {
+    let (seconds, rest) = (milliseconds.get() / 1_000, milliseconds.get() % 1_000);
+    proto::Timestamp {
+        seconds: i64::try_from(seconds).expect("a thousandth of 64 bits fits into 63"),
+        nanos: i32::try_from(rest * 1_000_000).expect("below 1e9"),
+    }
 }
 
 fn write_label(out: &mut Vec<u8>, label: &mut proto::LabelPair, name: &str, value: &str) {

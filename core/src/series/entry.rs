@@ -1,5 +1,6 @@
 //! One metric's entries: series, and the remembered shares of those that were folded into another.
 
+use std::num::NonZeroU64;
 use std::sync::Arc;
 
 use hashbrown::HashTable;
@@ -23,6 +24,8 @@ pub(super) struct Entry {
     pub(super) extra: Option<Box<Value>>,
     /// Set on a share: where it was folded into. It is no series of its own.
     pub(super) folded: Option<Rung>,
+    /// As [`super::Series::start`].
+    pub(super) start: Option<NonZeroU64>,
 }
 
 /// The entries of one metric.
@@ -82,7 +85,7 @@ impl Entries {
     ) -> &mut Entry {
         self.series += usize::from(folded.is_none());
         let labels = labels.iter().map(|label| Box::from(*label)).collect();
-        let entry = Entry { hash, id, labels, value, extra: None, folded };
+        let entry = Entry { hash, id, labels, value, extra: None, folded, start: None };
         self.table.insert_unique(hash, entry, |entry| entry.hash).into_mut()
     }
 

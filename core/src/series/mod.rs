@@ -15,6 +15,7 @@
 //! - `handle`: a series that is put into again and again
 //! - `layout`, `native`: how a histogram's buckets are laid out, and its exponential ones
 //! - `value`: numbers and histograms, and how an observation changes them
+//! - `start`: when a series was zero
 //! - `snapshot`: what the encoders read
 
 mod entry;
@@ -25,6 +26,7 @@ mod native;
 mod overflow;
 mod registry;
 mod snapshot;
+mod start;
 mod value;
 
 #[cfg(test)]

@@ -3,12 +3,14 @@
 use std::borrow::Cow;
 use std::hash::{BuildHasher as _, RandomState};
 use std::sync::Arc;
+use std::time::SystemTime;
 
 use super::entry::{Entries, Entry, Labels, slot};
 use super::identity::{Id, Identities, Identity, SELF};
 use super::layout::Layout;
 use super::overflow::{Refusal, Rung};
 use super::snapshot::{Family, Filter, Selection, Series, Snapshot};
+use super::start::start;
 use super::value::{Change, Value};
 use crate::metrics::{ALL, Kind, Metric, SERIES, SERIES_DROPPED, Scope};
 
@@ -25,6 +27,7 @@ pub struct Limits {
 #[derive(Debug)]
 pub struct Registry {
     limits: Limits,
+    clock: Option<fn() -> SystemTime>,
     hasher: RandomState,
     pub(super) identities: Identities,
     /// By [`Metric::index`].
@@ -52,6 +55,7 @@ impl Registry {
     pub fn new(limits: Limits) -> Self {
         Self {
             limits,
+            clock: None,
             hasher: RandomState::new(),
             identities: Identities::new(),
             entries: ALL.iter().map(|_| Entries::default()).collect(),
@@ -59,6 +63,11 @@ impl Registry {
             series: 0,
             shares: 0,
         }
+    }
+
+    /// Series that begin from now on know when that was, by this clock.
+    pub fn set_clock(&mut self, clock: fn() -> SystemTime) {
+        self.clock = Some(clock);
     }
 
     /// Adds `by` to a counter (not negative) or to a gauge. `labels` are the values of [`Metric::labels`], in their order.
@@ -178,7 +187,7 @@ impl Registry {
         let mut copies = Vec::with_capacity(if wanted.is_none() { self.entries[index].series() } else { 0 });
         copies.extend(self.entries[index].iter().filter(takes).map(|entry| {
             let identity = (entry.id != SELF).then(|| Arc::clone(&self.identities[entry.id].identity));
-            Series::new(identity, Arc::clone(&entry.labels), entry.shown(kind), ranks[slot(entry.id)])
+            Series::of_entry(identity, entry, kind, ranks[slot(entry.id)])
         }));
         copies
     }
@@ -276,7 +285,8 @@ impl Registry {
                     Some(refusal) if !Rung::ALL.iter().any(by_name) => self.refuse(metric, refusal),
                     _ => {
                         // A fresh value takes every number that passed the check.
-                        let _ = self.insert(metric, hash, id, labels, layout).value.apply(metric.kind, change);
+                        let _ =
+                            self.insert(metric, hash, id, labels, (layout, change)).value.apply(metric.kind, change);
                         return;
                     }
                 }
@@ -370,7 +380,7 @@ impl Registry {
             // What stands for several fleets is laid out as the metric says.
             let of_metric = Layout::default();
             let layout = if rung == Rung::All { &of_metric } else { layout };
-            return self.insert(metric, hash, id, &labels, layout).fold(metric.kind, change).is_ok();
+            return self.insert(metric, hash, id, &labels, (layout, change)).fold(metric.kind, change).is_ok();
         }
         if id != own {
             self.identities.tidy(id);
@@ -378,10 +388,21 @@ impl Registry {
         false
     }
 
-    fn insert(&mut self, metric: &Metric, hash: u64, id: Id, labels: &[&str], layout: &Layout) -> &mut Entry {
+    /// A new series, for its first change.
+    fn insert(
+        &mut self,
+        metric: &Metric,
+        hash: u64,
+        id: Id,
+        labels: &[&str],
+        (layout, first): (&Layout, &Change<'_>),
+    ) -> &mut Entry {
         self.identities.hold(id, metric.index, false);
         self.series += 1;
-        self.entries[metric.index].insert(hash, id, labels, Value::new(metric.kind, layout), None)
+        let start = self.clock.and_then(|clock| start(clock, metric.kind, first));
+        let entry = self.entries[metric.index].insert(hash, id, labels, Value::new(metric.kind, layout), None);
+        entry.start = start;
+        entry
     }
 
     /// Settles the books after an entry was taken out. A folded gauge no longer counts; what only grows keeps what was counted.

@@ -1,11 +1,12 @@
 //! A consistent copy of the series, to be encoded while observations go on.
 
+use std::num::NonZeroU64;
 use std::sync::{Arc, OnceLock};
 
-use super::entry::Labels;
+use super::entry::Entry;
 use super::identity::Identity;
 use super::value::Value;
-use crate::metrics::Metric;
+use crate::metrics::{Kind, Metric};
 
 /// Which metrics' series are wanted.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -44,6 +45,8 @@ pub struct Series {
     pub labels: Arc<[Box<str>]>,
     /// What it holds.
     pub value: Value,
+    /// When it was zero, in ms since the Unix epoch: just before what it counted first. None for gauges, and where it is not known.
+    pub start: Option<NonZeroU64>,
     rank: u32,
 }
 
@@ -76,12 +79,13 @@ impl Filter {
 // === impl Series ===
 
 impl Series {
-    pub(super) fn new(identity: Option<Arc<Identity>>, labels: Labels, value: Value, rank: u32) -> Self {
-        Self { identity, labels, value, rank }
+    pub(super) fn of_entry(identity: Option<Arc<Identity>>, entry: &Entry, kind: Kind, rank: u32) -> Self {
+        Self { identity, labels: Arc::clone(&entry.labels), value: entry.shown(kind), start: entry.start, rank }
     }
 
     pub(super) fn of_self(labels: &[&str], number: f64) -> Self {
-        Self::new(None, labels.iter().map(|label| Box::from(*label)).collect(), Value::Number(number), 0)
+        let labels = labels.iter().map(|label| Box::from(*label)).collect();
+        Self { identity: None, labels, value: Value::Number(number), start: None, rank: 0 }
     }
 }
 

@@ -29,15 +29,28 @@ pub enum Value {
 #[derive(Clone, Debug)]
 pub(super) enum Change<'a> {
     Add(f64),
+    /// What a share grew or fell by.
+    AddShare(f64),
     Set(f64),
     Observe(f64),
     SetCounts(Cow<'a, [u64]>, f64),
+    /// What a share grew by.
     AddCounts(Cow<'a, [u64]>, f64),
 }
 
 /// The number is not finite, or a sum would not be.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct NotFinite;
+
+// === impl Change ===
+
+impl Change<'_> {
+    /// Whether it was seen to happen: a series that begins with it was zero before. What is read as an absolute value, and
+    /// what a share of such values grew by, may have been counting for long.
+    pub(super) fn is_seen(&self) -> bool {
+        matches!(self, Self::Add(_) | Self::Observe(_))
+    }
+}
 
 // === impl Value ===
 
@@ -78,7 +91,7 @@ impl Value {
     /// Applies an observation that fits the metric's kind. Nothing changes when it fails.
     pub(super) fn apply(&mut self, kind: Kind, change: &Change<'_>) -> Result<(), NotFinite> {
         match (self, change) {
-            (Self::Number(number), Change::Add(by)) => *number = finite(*number + by)?,
+            (Self::Number(number), Change::Add(by) | Change::AddShare(by)) => *number = finite(*number + by)?,
             (Self::Number(number), Change::Set(to)) => *number = finite(*to)?,
             (Self::Histogram { counts, sum, bounds, native }, Change::Observe(value)) => {
                 let Kind::Histogram(of_metric) = kind else { return Err(NotFinite) };
@@ -112,8 +125,10 @@ impl Value {
         let before = self.clone();
         self.apply(kind, change)?;
         Ok(match (before, &*self) {
-            (Self::Number(before), Self::Number(now)) if kind == Kind::Counter && *now < before => Change::Add(*now),
-            (Self::Number(before), Self::Number(now)) => Change::Add(now - before),
+            (Self::Number(before), Self::Number(now)) if kind == Kind::Counter && *now < before => {
+                Change::AddShare(*now)
+            }
+            (Self::Number(before), Self::Number(now)) => Change::AddShare(now - before),
             (Self::Histogram { counts: before, sum: sum_before, .. }, Self::Histogram { counts, sum, .. }) => {
                 let grown: Option<Vec<u64>> =
                     counts.iter().zip(&before).map(|(now, before)| now.checked_sub(*before)).collect();

@@ -1,6 +1,6 @@
 //! What was there before the engine: the tracker that it begins with, and looks at the node's groups.
 
-use std::time::{Duration, Instant};
+use std::time::{Duration, Instant, SystemTime};
 
 use fleetscope_core::tasks::tracker::{FleetView, Tracker, TrackerLimits};
 use tracing::{error, info};
@@ -64,11 +64,13 @@ pub(super) fn tracker(settings: &Settings, mounts: &Mounts) -> Tracker {
         series: settings.series,
         ..TrackerLimits::default()
     };
-    if settings.standalone {
+    let mut tracker = if settings.standalone {
         let name = STANDALONE_FLEET.to_owned();
-        return Tracker::standalone(limits, FleetView { name, ..FleetView::default() });
-    }
-    let mut tracker = Tracker::new(limits);
+        Tracker::standalone(limits, FleetView { name, ..FleetView::default() })
+    } else {
+        Tracker::new(limits)
+    };
+    tracker.registry_mut().set_clock(SystemTime::now);
     set_pod_root(&mut tracker, settings, mounts);
     tracker
 }

@@ -1,12 +1,13 @@
 //! Each format's output for one sample.
 
 use std::sync::Arc;
+use std::time::{Duration, SystemTime};
 
 use prost::Message as _;
 
 use super::sample;
 use crate::expose::{Format, content_type, encode, proto};
-use crate::metrics::RPC_FIRST_RESPONSE;
+use crate::metrics::{RPC_FIRST_RESPONSE, TASKS};
 use crate::series::{Filter, Handle, Identity, Layout, Limits, Registry, Selection};
 
 const TEXT: &str = r#"# HELP fleetscope_tasks_running Tasks that run now, those that started before the node agent included.
@@ -164,7 +165,7 @@ fn protobuf_has_families_with_cumulative_buckets() {
             Some("seconds"),
             proto::Metric {
                 label: labelled(&[]),
-                counter: Some(proto::Counter { value: Some(1_234_567.25) }),
+                counter: Some(proto::Counter { value: Some(1_234_567.25), created_timestamp: None }),
                 ..proto::Metric::default()
             },
         ),
@@ -234,9 +235,35 @@ fn native_buckets_are_in_protobuf_beside_the_classic_ones_of_the_series() {
         zero_count: Some(1),
         positive_span: vec![span(-8, 1), span(7, 2), span(6, 1), span(34, 1)],
         positive_delta: vec![1, 0, 1, -1, 0],
+        created_timestamp: None,
     };
     assert_eq!(family.metric[0].histogram, Some(wanted));
     let text = String::from_utf8(encode(&snapshot, Format::Text004)).unwrap();
     let buckets: Vec<&str> = text.lines().filter_map(|line| line.split_once(",le=")).map(|(_, rest)| rest).collect();
     assert_eq!(buckets, ["\"0.5\"} 2", "\"4.0\"} 6", "\"+Inf\"} 7"]);
+}
+
+#[test]
+fn start_is_in_protobuf_and_in_no_text() {
+    let mut registry = Registry::new(Limits::default());
+    registry.set_clock(|| SystemTime::UNIX_EPOCH + Duration::from_millis(1_795_704_202_345));
+    let id = Arc::new(Identity::default());
+    registry.add(&TASKS, Some(&id), &["0", "g", "success", "git"], 2.0);
+    registry.observe(&RPC_FIRST_RESPONSE, Some(&id), &["client", "a.B/C"], 1.0);
+    let snapshot = registry.snapshot(&Filter::default());
+    let bytes = encode(&snapshot, Format::Protobuf);
+    let mut left = &*bytes;
+    let mut starts = Vec::new();
+    while !left.is_empty() {
+        let metric = proto::MetricFamily::decode_length_delimited(&mut left).unwrap().metric.remove(0);
+        let of_counter = metric.counter.map(|counter| (counter.value, counter.created_timestamp));
+        let of_histogram = metric.histogram.map(|histogram| (histogram.sample_sum, histogram.created_timestamp));
+        starts.extend(of_counter.or(of_histogram));
+    }
+    let start = Some(proto::Timestamp { seconds: 1_795_704_201, nanos: 345_000_000 });
+    assert_eq!(starts, [(Some(2.0), start), (Some(1.0), start), (Some(0.0), None)]);
+    for format in [Format::Text004, Format::OpenMetrics100] {
+        let text = String::from_utf8(encode(&snapshot, format)).unwrap();
+        assert!(!text.contains("_created") && !text.contains("179570420"), "{text}");
+    }
 }

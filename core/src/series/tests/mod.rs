@@ -3,6 +3,7 @@
 mod layout;
 mod overflow;
 mod properties;
+mod start;
 
 use std::sync::Arc;
 
