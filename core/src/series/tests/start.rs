@@ -72,7 +72,7 @@ fn a_series_keeps_its_start_until_it_begins_again() {
     let row = |start| [(TASKS.name, labels.join("/"), Some(start))];
     registry.set_clock(clock);
     registry.add(&TASKS, Some(&id), &labels, 1.0);
-    registry.set_clock(|| clock() + Duration::from_secs(60));
+    registry.set_clock(|| clock() + Duration::from_mins(1));
     registry.add(&TASKS, Some(&id), &labels, 1.0);
     assert_eq!(starts(&registry), row(89_250));
     assert!(registry.remove(&TASKS, Some(&id), &labels));
