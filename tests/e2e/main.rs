@@ -1,29 +1,10 @@
 //! End to end, on a real cluster: one module per user story. `make e2e` brings the cluster, the images and the monitoring;
-//! the suite installs the chart itself. Tests run one after the other, in the order of their names, as some of them take parts of the
-//! cluster away; `zz_verbs` is the last one, as it looks back at all of them.
+//! the suite installs the chart itself. First come the tests of `beside`, several at a time; then, one after the other, those of `alone`,
+//! as they take parts of the cluster away, and in the end `zz_verbs`, as it looks back at all of them.
 #![expect(clippy::unwrap_used, reason = "all of it is tests, the functions that they share included")]
 
-mod alerting;
-mod capabilities;
-mod cli;
+mod alone;
+mod beside;
 mod conversation;
-mod dashboards;
-mod exactness;
-mod formats;
-mod grpc;
-mod lifecycle;
-mod monitors;
-mod namespaced;
-mod nodes;
-mod optional_kinds;
-mod overload;
-mod policies;
-mod refusals;
-mod rollout;
-mod rules;
 mod scene;
-mod selected;
-mod short_lived;
-mod status;
-mod uninstall;
 mod zz_verbs;

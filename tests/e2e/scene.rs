@@ -1,5 +1,6 @@
 //! What most tests begin with: the chart is installed, there is a namespace, a fleet, and pods that work.
 
+use std::path::Path;
 use std::time::Duration;
 
 use fleetscope_core::api::AgentFleet;
@@ -92,7 +93,7 @@ impl Scene {
 
     /// Starts a pod of the fleet that runs the workload with these arguments, on a node if one is named.
     pub(crate) async fn pod(&self, name: &str, arguments: &[&str], node: Option<&str>) {
-        let mut spec = workload::pod_spec(image(), arguments);
+        let mut spec = workload::pod_spec(&image(), arguments);
         if let Some(node) = node {
             spec["nodeName"] = node.into();
         }
@@ -144,8 +145,8 @@ pub(crate) fn rules() -> Value {
 }
 
 /// The workload's image.
-pub(crate) fn image() -> &'static str {
-    workload::image(env!("CARGO_BIN_EXE_workload")).unwrap()
+pub(crate) fn image() -> String {
+    fleetscope_tests::image::of("workload", Path::new(env!("CARGO_BIN_EXE_workload"))).unwrap()
 }
 
 /// Sums of losses of all node agents: what may never grow in these tests.

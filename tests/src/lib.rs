@@ -5,6 +5,7 @@
 //! - [`release`]: the chart in that cluster, installed as the test wants it.
 //! - [`node_agents`]: the node agents, and what they serve.
 //! - [`prometheus`]: what Prometheus answers.
+//! - [`image`]: images of the suite's own programs, in the cluster.
 //! - [`workload`]: pods that start a known mix of processes and say what they started.
 //! - [`peers`]: real gRPC servers and clients with their own account of their calls; [`pod_peer`]: the same in pods.
 //! - [`webhook`]: a receiver of webhooks in a pod, which says what Alertmanager told it.
@@ -18,6 +19,7 @@ pub mod cluster;
 pub mod command;
 pub mod exposition;
 pub mod faults;
+pub mod image;
 pub mod namespace;
 pub mod node_agents;
 pub mod peers;

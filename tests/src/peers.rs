@@ -8,13 +8,12 @@ use std::ffi::OsStr;
 use std::io::{BufRead as _, BufReader, Write as _};
 use std::path::{Path, PathBuf};
 use std::process::{Child, ChildStdin, Command, Stdio};
-use std::sync::OnceLock;
 use std::sync::mpsc::{Receiver, RecvTimeoutError, channel};
 use std::time::{Duration, Instant};
 
 use anyhow::{Context as _, Result, anyhow, bail, ensure};
 
-use crate::command;
+use crate::image;
 
 /// How long a program may take to print what is due; a round of calls may take as long.
 const LIMIT: Duration = Duration::from_mins(2);
@@ -318,17 +317,8 @@ pub fn difference(later: &Account, earlier: &Account) -> Account {
 
 /// An image with the program of a language that is one file, which is Go's; made and imported once per run.
 pub fn image(language: Language) -> Result<String> {
-    static IMAGE: OnceLock<String> = OnceLock::new();
-    if let Some(image) = IMAGE.get() {
-        return Ok(image.clone());
-    }
     let program = language.program().map_err(|reason| anyhow!(reason))?;
-    let prefix = std::env::var("FLEETSCOPE_IMAGE_PREFIX").unwrap_or_else(|_| "localhost/fleetscope".to_owned());
-    let image = format!("{prefix}/e2e-peer-{}:dev", language.name());
-    let file = format!("{}:/peer", program.display());
-    command::run("tests/cluster/image.sh", &[&image, r#"["/peer"]"#, &file])
-        .context("failed to make the peer's image")?;
-    Ok(IMAGE.get_or_init(|| image).clone())
+    image::of(&format!("peer-{}", language.name()), &program)
 }
 
 /// The lines of truth among those that a program printed.

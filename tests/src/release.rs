@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use anyhow::{Context as _, Result};
 use serde_json::{Value, json};
+use tokio::sync::Mutex;
 
 use crate::command;
 use crate::wait::until;
@@ -14,6 +15,8 @@ pub const NAME: &str = "fleetscope";
 pub const NAMESPACE: &str = "fleetscope-system";
 /// The Kubernetes version that the chart is rendered for: the test cluster's.
 const KUBERNETES: &str = "1.34.0";
+/// Helm refuses a second change of a release beside one that is under way.
+static CHANGE: Mutex<()> = Mutex::const_new(());
 /// How long it may take until an operator leads: a lease lasts 15 s.
 const LEADER: Duration = Duration::from_secs(30);
 
@@ -38,6 +41,7 @@ pub async fn ensure() -> Result<()> {
 pub async fn ensure_with(changes: &Value) -> Result<()> {
     let mut wanted = values();
     merge(&mut wanted, changes);
+    let _one_at_a_time = CHANGE.lock().await;
     if installed()? == Some(wanted.clone()) {
         return Ok(());
     }

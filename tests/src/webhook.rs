@@ -2,7 +2,7 @@
 //! within bounds, and gives it back.
 
 use std::collections::VecDeque;
-use std::sync::OnceLock;
+use std::path::Path;
 use std::time::Duration;
 
 use anyhow::{Context as _, Result, ensure};
@@ -12,7 +12,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 
 use crate::cluster::Cluster;
-use crate::command;
+use crate::image;
 use crate::wait::eventually;
 
 /// Most bytes of one request's body.
@@ -81,7 +81,7 @@ impl Webhook {
                 "terminationGracePeriodSeconds": 0,
                 "automountServiceAccountToken": false,
                 "containers": [{
-                    "name": "webhook", "image": image(binary)?, "imagePullPolicy": "IfNotPresent", "args": [PORT.to_string()],
+                    "name": "webhook", "image": image::of("webhook", Path::new(binary))?, "imagePullPolicy": "IfNotPresent", "args": [PORT.to_string()],
                     "readinessProbe": {"httpGet": {"path": "/received", "port": PORT}, "periodSeconds": 1},
                     "resources": {"requests": {"cpu": "10m", "memory": "16Mi"}, "limits": {"memory": "64Mi"}},
                 }],
@@ -116,20 +116,6 @@ impl Webhook {
         ensure!(record.forgotten == 0, "the webhook {name} had no room for {} requests", record.forgotten);
         Ok(record.received.into_iter().filter(|received| received.path == path).collect())
     }
-}
-
-/// The image with the program at `binary`; made and imported once per run.
-fn image(binary: &str) -> Result<&'static str> {
-    static IMAGE: OnceLock<String> = OnceLock::new();
-    if let Some(image) = IMAGE.get() {
-        return Ok(image);
-    }
-    let prefix = std::env::var("FLEETSCOPE_IMAGE_PREFIX").unwrap_or_else(|_| "localhost/fleetscope".to_owned());
-    let image = format!("{prefix}/e2e-webhook:dev");
-    let file = format!("{binary}:/webhook");
-    command::run("tests/cluster/image.sh", &["-l", &image, r#"["/webhook"]"#, &file])
-        .context("failed to make the webhook's image")?;
-    Ok(IMAGE.get_or_init(|| image))
 }
 
 #[cfg(test)]

@@ -1,7 +1,6 @@
 //! Pods that start a known mix of processes and say what they started: the binary `workload` of this package in an image.
 
 use std::collections::BTreeMap;
-use std::sync::OnceLock;
 use std::time::Duration;
 
 use anyhow::{Context as _, Result, ensure};
@@ -11,7 +10,6 @@ use kube::api::{Api, LogParams, PostParams};
 use serde_json::{Value, json};
 
 use crate::cluster::Cluster;
-use crate::command;
 use crate::wait::eventually;
 
 /// Label that the suite's fleets select.
@@ -19,20 +17,6 @@ pub const LABEL: (&str, &str) = ("fleet", "e2e");
 
 /// Number and seconds of processes by task and by the label `exit`.
 pub type Truth = BTreeMap<(String, String), (u64, f64)>;
-
-/// The image with the program at `binary`; made and imported once per run.
-pub fn image(binary: &str) -> Result<&'static str> {
-    static IMAGE: OnceLock<String> = OnceLock::new();
-    if let Some(image) = IMAGE.get() {
-        return Ok(image);
-    }
-    let prefix = std::env::var("FLEETSCOPE_IMAGE_PREFIX").unwrap_or_else(|_| "localhost/fleetscope".to_owned());
-    let image = format!("{prefix}/e2e-workload:dev");
-    let file = format!("{binary}:/workload");
-    command::run("tests/cluster/image.sh", &["-l", &image, r#"["/workload"]"#, &file])
-        .context("failed to make the workload's image")?;
-    Ok(IMAGE.get_or_init(|| image))
-}
 
 /// Spec of a pod that runs the workload, with a volume at `/work`. It selects no node and is not restarted.
 pub fn pod_spec(image: &str, arguments: &[&str]) -> Value {

@@ -118,7 +118,8 @@ fn bucket_of(server: &Account, method: &str, quantile: f64) -> usize {
 #[tokio::test]
 #[ignore = "needs a cluster: make e2e"]
 async fn calls_between_pods_have_the_counts_and_quantiles_of_the_peers_own_accounts() {
-    let Some(image) = image("grpc::calls_between_pods_have_the_counts_and_quantiles_of_the_peers_own_accounts") else {
+    let Some(image) = image("alone::grpc::calls_between_pods_have_the_counts_and_quantiles_of_the_peers_own_accounts")
+    else {
         return;
     };
     let scene = Scene::open("grpc").await;
@@ -168,7 +169,7 @@ async fn calls_between_pods_have_the_counts_and_quantiles_of_the_peers_own_accou
 #[tokio::test]
 #[ignore = "needs a cluster: make e2e"]
 async fn a_fleet_may_leave_methods_out_cap_them_or_switch_calls_off() {
-    let Some(image) = image("grpc::a_fleet_may_leave_methods_out_cap_them_or_switch_calls_off") else { return };
+    let Some(image) = image("alone::grpc::a_fleet_may_leave_methods_out_cap_them_or_switch_calls_off") else { return };
     let scene = Scene::open("grpc-spec").await;
     scene.fleet(json!({"unmatched": "Ignore"})).await;
     scene.patch_fleet(json!({"grpc": {"excludeMethods": ["*/Bidi"], "maxMethods": 2}})).await;

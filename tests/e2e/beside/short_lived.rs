@@ -19,7 +19,7 @@ async fn jobs_whose_containers_end_at_once_are_counted_under_their_own_names() {
     scene.fleet(rules()).await;
     let lost_before = lost(&scene.cluster).await;
     // The container's first process is the task, and ends at once.
-    let mut spec = workload::pod_spec(image(), &["end", "0", "0"]);
+    let mut spec = workload::pod_spec(&image(), &["end", "0", "0"]);
     spec["restartPolicy"] = "Never".into();
     let job = json!({
         "metadata": {"name": "errand"},

@@ -78,7 +78,8 @@ async fn effective_capabilities_of_the_container_are_bpf_and_perfmon_and_it_work
     let cluster = Cluster::connect().await.unwrap();
     let agent = node_agents::all(&cluster).await.unwrap().remove(0);
     let Some(first) = processes(&agent.uid).pop() else {
-        let name = "e2e::capabilities::effective_capabilities_of_the_container_are_bpf_and_perfmon_and_it_works_so";
+        let name =
+            "e2e::beside::capabilities::effective_capabilities_of_the_container_are_bpf_and_perfmon_and_it_works_so";
         skip::skip(name, "the nodes' processes are not visible from this machine");
         return;
     };

@@ -11,8 +11,8 @@ use fleetscope_tests::wait::{eventually, until};
 use fleetscope_tests::{node_agents, peers, release};
 use serde_json::json;
 
+use crate::alone::grpc::{CLIENT, SERVER, counts, image};
 use crate::conversation::{Calls, Conversation};
-use crate::grpc::{CLIENT, SERVER, counts, image};
 use crate::scene::{FLEET, Scene};
 
 /// The node agents.
@@ -159,7 +159,7 @@ async fn roll(conversation: &mut Conversation) {
 #[tokio::test]
 #[ignore = "needs a cluster: make e2e"]
 async fn calls_on_open_connections_keep_their_names_over_a_rolling_update_and_none_is_missed() {
-    let test = "rollout::calls_on_open_connections_keep_their_names_over_a_rolling_update_and_none_is_missed";
+    let test = "alone::rollout::calls_on_open_connections_keep_their_names_over_a_rolling_update_and_none_is_missed";
     let Some(image) = image(test) else { return };
     release::ensure_with(&json!({"nodeAgent": {"persist": true}})).await.unwrap();
     let scene = Scene::open_as_installed("rollout").await;
@@ -203,7 +203,7 @@ async fn calls_on_open_connections_keep_their_names_over_a_rolling_update_and_no
 #[tokio::test]
 #[ignore = "needs a cluster: make e2e"]
 async fn calls_without_a_node_agent_are_counted_under_their_names_by_the_next_one() {
-    let test = "rollout::calls_without_a_node_agent_are_counted_under_their_names_by_the_next_one";
+    let test = "alone::rollout::calls_without_a_node_agent_are_counted_under_their_names_by_the_next_one";
     let Some(image) = image(test) else { return };
     release::ensure_with(&json!({"nodeAgent": {"persist": true}})).await.unwrap();
     let scene = Scene::open_as_installed("absence").await;
@@ -246,7 +246,7 @@ async fn calls_without_a_node_agent_are_counted_under_their_names_by_the_next_on
 #[tokio::test]
 #[ignore = "needs a cluster: make e2e"]
 async fn without_persist_a_rolling_update_takes_the_names_of_open_connections() {
-    let test = "rollout::without_persist_a_rolling_update_takes_the_names_of_open_connections";
+    let test = "alone::rollout::without_persist_a_rolling_update_takes_the_names_of_open_connections";
     let Some(image) = image(test) else { return };
     let scene = Scene::open("forgetful").await;
     let (mut conversation, _) = talk(&scene, image).await;

@@ -14,7 +14,7 @@ async fn each_node_agent_counts_only_the_pods_of_its_own_node() {
     let nodes = scene.cluster.nodes().await.unwrap();
     if nodes.len() < 2 {
         skip::skip(
-            "e2e::nodes::each_node_agent_counts_only_the_pods_of_its_own_node",
+            "e2e::beside::nodes::each_node_agent_counts_only_the_pods_of_its_own_node",
             "the cluster has one node: NODES=2",
         );
         return;

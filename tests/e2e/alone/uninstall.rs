@@ -13,7 +13,7 @@ use fleetscope_tests::wait::until;
 use fleetscope_tests::{command, node_agents, release, skip};
 use serde_json::json;
 
-use crate::capabilities::processes;
+use crate::beside::capabilities::processes;
 use crate::scene::{Scene, rules};
 
 /// Where the chart has pins, as each node sees it.
@@ -95,7 +95,10 @@ async fn uninstalled_release_leaves_nothing_of_the_chart_and_its_fleets() {
 async fn after_unpin_an_uninstall_leaves_no_program_in_the_kernel() {
     let nodes = nodes();
     if nodes.is_empty() {
-        skip::skip("uninstall::after_unpin_an_uninstall_leaves_no_program_in_the_kernel", "the nodes are elsewhere");
+        skip::skip(
+            "alone::uninstall::after_unpin_an_uninstall_leaves_no_program_in_the_kernel",
+            "the nodes are elsewhere",
+        );
         return;
     }
     release::ensure_with(&json!({"nodeAgent": {"persist": true}})).await.unwrap();
@@ -117,7 +120,7 @@ async fn after_unpin_an_uninstall_leaves_no_program_in_the_kernel() {
 async fn what_an_uninstall_leaves_of_persist_is_removed_by_one_command_on_each_node() {
     let nodes = nodes();
     if nodes.is_empty() {
-        let name = "uninstall::what_an_uninstall_leaves_of_persist_is_removed_by_one_command_on_each_node";
+        let name = "alone::uninstall::what_an_uninstall_leaves_of_persist_is_removed_by_one_command_on_each_node";
         skip::skip(name, "the nodes are elsewhere");
         return;
     }

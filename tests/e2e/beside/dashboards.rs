@@ -16,7 +16,8 @@ const LIMIT: Duration = Duration::from_mins(5);
 #[tokio::test]
 #[ignore = "needs a cluster: make e2e"]
 async fn every_query_of_the_dashboards_has_a_result_or_a_reason_why_not() {
-    let Some(image) = crate::grpc::image("dashboards::every_query_of_the_dashboards_has_a_result_or_a_reason_why_not")
+    let Some(image) =
+        crate::alone::grpc::image("beside::dashboards::every_query_of_the_dashboards_has_a_result_or_a_reason_why_not")
     else {
         return;
     };

@@ -15,7 +15,7 @@ fn program(test: &str) -> Option<String> {
         return Some(path.to_string_lossy().into_owned());
     }
     skip::skip(
-        &format!("e2e::cli::{test}"),
+        &format!("e2e::beside::cli::{test}"),
         "FLEETSCOPE_BIN names no folder with the program fleetscope: run the suite by make e2e",
     );
     None
