@@ -18,7 +18,7 @@ async fn restarted_node_agent_counts_nothing_twice_and_the_end_of_what_ran_befor
     let node = scene.cluster.nodes().await.unwrap().remove(0);
     scene.pod("done", &["run", "24", "4"], Some(&node)).await;
     scene.truth(1, Duration::from_mins(1)).await;
-    scene.pod("lasting", &["end", "2", "40000"], Some(&node)).await;
+    scene.pod("lasting", &["end", "2", "25000"], Some(&node)).await;
     scene
         .scraped(Duration::from_secs(20), "24 tasks have ended and one runs", |samples| {
             exposition::sum(samples, "fleetscope_tasks_total", &[]).to_string() == "24"
@@ -55,7 +55,7 @@ async fn restarted_node_agent_counts_nothing_twice_and_the_end_of_what_ran_befor
     assert_eq!(exposition::sum(&samples, "fleetscope_tasks_running", &[]).to_string(), "0");
     // Its whole life counts, not only what the new node agent saw of it.
     let seconds = exposition::sum(&samples, "fleetscope_task_duration_seconds_sum", &[]);
-    assert!((39.5..42.0).contains(&seconds), "{seconds}");
+    assert!((24.5..27.0).contains(&seconds), "{seconds}");
 }
 
 #[tokio::test]
