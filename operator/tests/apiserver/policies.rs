@@ -172,36 +172,31 @@ async fn a_spec_that_makes_no_sense_is_told_and_the_last_good_objects_stay() {
 async fn definitions_of_ours_may_be_missing_come_and_go() {
     let world = World::start().await;
     let kinds = [AlertPolicy, ClusterAlertPolicy, ScrapePolicy, ModelPriceList];
-    let remove = |kind: OwnerKind| {
-        let (removed, said) = world.server.kubectl(&["delete", "crd", kind.crd()]);
+    let remove = || {
+        let names = kinds.map(OwnerKind::crd);
+        let (removed, said) = world.server.kubectl(&[["delete", "crd"].as_slice(), &names].concat());
         assert!(removed, "{said}");
     };
-    kinds.into_iter().for_each(remove);
+    remove();
     let mut operator = world.operator("one", &[]);
     world.fleet("alone", json!({})).await;
     let (_, took) = world.child(ConfigMap, "alone").await;
     assert!(took < SECOND * 5, "after {took:?}");
 
-    world.apply(&crate::server::root().join("crds").to_string_lossy());
-    for kind in kinds {
-        world.established(kind.crd());
-    }
+    world.define();
     world.make(AlertPolicy, "p", json!({})).await;
     let (_, took) = world.object(ConfigMap, "p-alerts").await;
     assert!(took < SECOND * 5, "after {took:?}");
     world.condition_of(AlertPolicy, "p", "Ready=True Observed", LIMIT).await;
 
-    kinds.into_iter().for_each(remove);
+    remove();
     for i in 0..10 {
         let name = format!("after-{i}");
         world.fleet(&name, json!({})).await;
         let (_, took) = world.child(ConfigMap, &name).await;
         assert!(took < SECOND, "{name}: after {took:?}");
     }
-    world.apply(&crate::server::root().join("crds").to_string_lossy());
-    for kind in kinds {
-        world.established(kind.crd());
-    }
+    world.define();
     world.make(AlertPolicy, "again", json!({})).await;
     world.object(ConfigMap, "again-alerts").await;
     assert!(operator.runs(), "it never restarts");

@@ -1,6 +1,7 @@
 //! A real API server for one test: etcd and kube-apiserver on loopback, on free ports, in a temporary folder; gone on drop.
 
 use std::collections::BTreeSet;
+use std::ffi::OsStr;
 use std::fs;
 use std::net::TcpListener;
 use std::path::{Path, PathBuf};
@@ -117,7 +118,7 @@ impl Server {
     }
 
     /// Runs kubectl as admin: whether it succeeded, and what it said.
-    pub(crate) fn kubectl(&self, args: &[&str]) -> (bool, String) {
+    pub(crate) fn kubectl(&self, args: &[impl AsRef<OsStr>]) -> (bool, String) {
         let output =
             Command::new(binary("kubectl")).args(args).env("KUBECONFIG", self.kubeconfig("admin")).output().unwrap();
         let text = [output.stdout, output.stderr].concat();

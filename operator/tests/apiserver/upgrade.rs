@@ -71,9 +71,7 @@ async fn an_upgrade_of_the_chart_upgrades_the_definitions_and_keeps_the_fleets()
     let namespace = ["-n", release::NAMESPACE];
     let values = ["--set", "monitoring.labels.release=kps"];
     helm(&world, &[&["install", "fleetscope", &older, "--create-namespace"], &namespace[..], &values].concat());
-    for kind in OwnerKind::ALL {
-        world.established(kind.crd());
-    }
+    world.established(&OwnerKind::ALL.map(OwnerKind::crd));
     assert_eq!(fields(&world)["dashboard"], Value::Null);
     world.namespace(NAMESPACE);
     world.install_monitors();

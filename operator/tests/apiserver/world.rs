@@ -1,6 +1,6 @@
 //! A cluster with our definition in it, the operator as a process, and objects by name.
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 use std::time::Duration;
 
@@ -54,12 +54,15 @@ impl World {
     /// A cluster with our definition and the namespace of the operator, which has no role.
     pub(crate) async fn bare() -> Self {
         let world = Self::none().await;
-        world.apply(&root().join("crds").to_string_lossy());
+        world.define();
         world.namespace(release::NAMESPACE);
-        for kind in OwnerKind::ALL {
-            world.established(kind.crd());
-        }
         world
+    }
+
+    /// Installs our definitions.
+    pub(crate) fn define(&self) {
+        self.apply(&[root().join("crds")]);
+        self.established(&OwnerKind::ALL.map(OwnerKind::crd));
     }
 
     pub(crate) fn namespace(&self, name: &str) {
@@ -83,7 +86,7 @@ impl World {
         let list = json!({ "apiVersion": "v1", "kind": "List", "items": objects });
         let file = self.server.folder.join("roles.json");
         std::fs::write(&file, list.to_string()).unwrap();
-        self.apply(&file.to_string_lossy());
+        self.apply(&[file]);
     }
 
     /// Gives the users of these tests the roles that the chart made, where it is installed itself.
@@ -98,8 +101,10 @@ impl World {
         }
     }
 
-    pub(crate) fn apply(&self, file: &str) {
-        let (applied, said) = self.server.kubectl(&["apply", "--server-side", "-f", file]);
+    pub(crate) fn apply(&self, files: &[PathBuf]) {
+        let files = files.iter().map(|file| format!("--filename={}", file.display()));
+        let args: Vec<String> = ["apply", "--server-side"].map(str::to_owned).into_iter().chain(files).collect();
+        let (applied, said) = self.server.kubectl(&args);
         assert!(applied, "{said}");
     }
 
@@ -117,11 +122,9 @@ impl World {
 
     /// Installs prometheus-operator's definitions of these kinds.
     pub(crate) fn install(&self, plurals: &[&str]) {
-        for plural in plurals {
-            let file = format!("prometheus-operator-crds/monitoring.coreos.com_{plural}.yaml");
-            self.apply(&cache().join(file).to_string_lossy());
-            self.established(&format!("{plural}.monitoring.coreos.com"));
-        }
+        let file = |plural| cache().join(format!("prometheus-operator-crds/monitoring.coreos.com_{plural}.yaml"));
+        self.apply(&plurals.iter().map(file).collect::<Vec<_>>());
+        self.established(&plurals.iter().map(|plural| format!("{plural}.monitoring.coreos.com")).collect::<Vec<_>>());
     }
 
     /// Removes them, and with them all monitors.
@@ -135,11 +138,12 @@ impl World {
         assert!(removed, "{said}");
     }
 
-    pub(crate) fn established(&self, crd: &str) {
+    pub(crate) fn established(&self, crds: &[impl AsRef<str>]) {
         let start = std::time::Instant::now();
+        let wait = ["wait", "--for=condition=Established", "--timeout=60s", "crd"].into_iter();
+        let wait: Vec<&str> = wait.chain(crds.iter().map(AsRef::as_ref)).collect();
         loop {
             // A definition that has no status yet is an error to kubectl.
-            let wait = ["wait", "--for=condition=Established", "--timeout=60s", "crd", crd];
             let (done, said) = self.server.kubectl(&wait);
             if done {
                 return;
@@ -300,7 +304,7 @@ impl World {
         let secret = json!({ "apiVersion": "v1", "kind": "Secret", "metadata": { "name": name, "namespace": NAMESPACE }, "data": data });
         let file = self.server.folder.join("secret.json");
         std::fs::write(&file, secret.to_string()).unwrap();
-        self.apply(&file.to_string_lossy());
+        self.apply(&[file]);
     }
 
     pub(crate) async fn patch(&self, fleet: &str, patch: Value) {
