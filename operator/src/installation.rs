@@ -13,6 +13,8 @@ use kube::api::{DeleteParams, ListParams, Patch, PatchParams, Preconditions};
 use kube::{Api, Client, ResourceExt as _};
 use serde_json::{Value, json};
 
+use crate::error::told;
+
 /// Field manager of the policy: its fields are the installation's.
 const INSTALLER: &str = "fleetscope-installation";
 /// The label that tells it from policies of users.
@@ -46,7 +48,7 @@ pub enum InstallError {
         source: Refused,
     },
     /// The API server refused, or could not be asked.
-    #[error("failed to {verb} the ClusterAlertPolicy of the installation: {source}")]
+    #[error("failed to {verb} the ClusterAlertPolicy of the installation: {}", told(source))]
     Api {
         /// What was tried.
         verb: &'static str,

@@ -6,6 +6,7 @@ use k8s_openapi::apimachinery::pkg::apis::meta::v1::Condition;
 use kube::runtime::events::{Event, EventType};
 
 use crate::context::Context;
+use crate::error::told;
 
 /// Most bytes of an Event's note (API of events.k8s.io).
 const NOTE_MAX: usize = 1_000;
@@ -14,7 +15,11 @@ const NOTE_MAX: usize = 1_000;
 pub(super) async fn announce(ctx: &Context, object: &ObjectReference, before: &[Condition], after: &[Condition]) {
     for event in events(before, after) {
         if let Err(error) = ctx.recorder.publish(&event, object).await {
-            tracing::warn!(object = object.name.as_deref().unwrap_or_default(), %error, "Event not written");
+            tracing::warn!(
+                object = object.name.as_deref().unwrap_or_default(),
+                error = told(&error),
+                "Event not written"
+            );
         }
     }
 }

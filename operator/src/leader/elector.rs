@@ -14,6 +14,7 @@ use kube::{Api, Client};
 use super::evaluate::renewal;
 use super::{Decision, Gate, LEASE, RENEW_DEADLINE, RETRY, Record, Seen, evaluate};
 use crate::clock;
+use crate::error::told;
 
 /// The loop must turn this often for the process to count as alive; one turn has at most a request of [`RENEW_DEADLINE`].
 const ALIVE: Duration = Duration::from_secs(30);
@@ -61,7 +62,7 @@ impl Elector {
     /// Stands for election until it wins; then calls `won`, and renews until the lease is lost.
     pub async fn run(&self, won: impl FnOnce()) -> Lost {
         let mut won = Some(won);
-        let mut seen = Seen::default();
+        let (mut seen, mut ours) = (Seen::default(), None);
         let mut leading = false;
         let mut turns = tokio::time::interval(RETRY);
         turns.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
@@ -69,7 +70,7 @@ impl Elector {
             turns.tick().await;
             self.turned.store(clock::now().as_secs(), Ordering::Release);
             let sent = clock::now();
-            match tokio::time::timeout(RENEW_DEADLINE / 2, self.turn(&mut seen)).await {
+            match tokio::time::timeout(RENEW_DEADLINE / 2, self.turn(&mut seen, &mut ours)).await {
                 Ok(Ok(true)) => {
                     // A leader that slept past its deadline has stopped its work, even if nobody else came.
                     if leading && !self.gate.open(clock::now()) {
@@ -84,7 +85,7 @@ impl Elector {
                 }
                 Ok(Ok(false)) if leading => return self.lost(),
                 Ok(Ok(false)) => {}
-                Ok(Err(error)) => tracing::warn!(lease = %self.name, %error, "Lease not renewed"),
+                Ok(Err(error)) => tracing::warn!(lease = %self.name, error = told(&error), "Lease not renewed"),
                 Err(_) => tracing::warn!(lease = %self.name, "Lease not renewed: no answer in time"),
             }
             if leading && !self.gate.open(clock::now()) {
@@ -113,16 +114,33 @@ impl Elector {
         };
         match tokio::time::timeout(RETRY, released).await {
             Ok(Ok(())) => {}
-            Ok(Err(error)) => tracing::warn!(lease = %self.name, %error, "Lease not released"),
+            Ok(Err(error)) => tracing::warn!(lease = %self.name, error = told(&error), "Lease not released"),
             Err(_) => tracing::warn!(lease = %self.name, "Lease not released: no answer in time"),
         }
     }
 
-    /// One look at the lease, and what follows from it. Whether it is ours now.
-    async fn turn(&self, seen: &mut Seen) -> Result<bool, kube::Error> {
+    /// Renews the lease, or looks at it and does what follows from it. Whether it is ours now.
+    ///
+    /// `ours` is the lease as this process last wrote it: as long as nobody else writes to it, a renewal needs no look. It is forgotten
+    /// with every answer that is not plain, the one that never comes included.
+    async fn turn(&self, seen: &mut Seen, ours: &mut Option<Lease>) -> Result<bool, kube::Error> {
+        if let Some(lease) = ours.take() {
+            let renewed = self.lease(Some(&lease), &Record::of(&lease, LEASE), false);
+            match self.api.replace(&self.name, &PostParams::default(), &renewed).await {
+                Ok(lease) => {
+                    *ours = Some(lease);
+                    return Ok(true);
+                }
+                // Somebody wrote to it, or removed it.
+                Err(kube::Error::Api(status)) if matches!(status.code, 404 | 409) => {}
+                Err(error) => return Err(error),
+            }
+        }
         let Some(lease) = self.api.get_opt(&self.name).await? else {
             let record = Record::default();
-            return Self::written(self.api.create(&PostParams::default(), &self.lease(None, &record, true)).await);
+            let answer = self.api.create(&PostParams::default(), &self.lease(None, &record, true)).await;
+            *ours = Self::written(answer)?;
+            return Ok(ours.is_some());
         };
         let record = Record::of(&lease, LEASE);
         let takes = match evaluate(&record, &self.identity, seen, clock::now()) {
@@ -133,14 +151,15 @@ impl Elector {
         let answer =
             self.api.replace(&self.name, &PostParams::default(), &self.lease(Some(&lease), &record, takes)).await;
         // Our own lease that somebody wrote to, a label perhaps, is ours still, until a look at it says otherwise: the next one.
-        if takes { Self::written(answer) } else { answer.map(|_| true) }
+        *ours = if takes { Self::written(answer)? } else { Some(answer?) };
+        Ok(ours.is_some())
     }
 
-    /// Somebody else was faster: not an error.
-    fn written(answer: Result<Lease, kube::Error>) -> Result<bool, kube::Error> {
+    /// None where somebody else was faster, which is no error.
+    fn written(answer: Result<Lease, kube::Error>) -> Result<Option<Lease>, kube::Error> {
         match answer {
-            Ok(_) => Ok(true),
-            Err(kube::Error::Api(status)) if status.code == 409 => Ok(false),
+            Ok(lease) => Ok(Some(lease)),
+            Err(kube::Error::Api(status)) if status.code == 409 => Ok(None),
             Err(error) => Err(error),
         }
     }

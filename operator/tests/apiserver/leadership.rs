@@ -46,6 +46,13 @@ async fn another_takes_over_from_a_leader_that_stops_dies_or_sleeps() {
         |number: usize, name| world.operator_with(&world.server.kubeconfig(CANDIDATES[number - 1]), name, &[]);
     let mut first = operator(1, "first");
     leads(&world, &first, TAKE_OVER).await;
+    let renewals = async || {
+        let requests = world.server.requests().into_iter().filter(|request| request.resource == "leases");
+        let verbs: Vec<String> = requests.map(|request| request.verb).collect();
+        (verbs.len() > 4).then_some(verbs)
+    };
+    let (verbs, _) = eventually(TAKE_OVER, "some renewals", renewals).await;
+    assert_eq!(verbs[..5], ["get", "create", "update", "update", "update"], "a renewal is one request");
     let second = operator(2, "second");
     world.fleet("a", json!({})).await;
     world.child(ConfigMap, "a").await;
