@@ -6,11 +6,14 @@ cd "$(dirname "${BASH_SOURCE[0]}")/.."
 out=$(mktemp -d)
 trap 'rm -rf "$out"' EXIT
 pages=(metrics reference profiles alerts)
-cargo run --quiet --locked -p fleetscope-operator -- crds --out-dir "$out/crds"
-for page in "${pages[@]}"; do cargo run --quiet --locked -p fleetscope-core --example "$page" >"$out/$page.md"; done
+# Of the whole workspace, as the tests are built: what is compiled here they need not compile again.
+cargo build --quiet --locked --workspace --bin fleetscope-operator --examples
+built=${CARGO_TARGET_DIR:-target}/debug
+"$built/fleetscope-operator" crds --out-dir "$out/crds"
+for page in "${pages[@]}"; do "$built/examples/$page" >"$out/$page.md"; done
 mkdir "$out/runbooks"
-cargo run --quiet --locked -p fleetscope-core --example alerts -- "$out/runbooks"
-cargo run --quiet --locked -p fleetscope-core --example dashboards "$out/dashboards"
+"$built/examples/alerts" "$out/runbooks"
+"$built/examples/dashboards" "$out/dashboards"
 # Beside the generated runbooks are some that are written by hand: those of what users define themselves.
 mkdir "$out/have"
 grep -l '^<!-- generated' docs/runbooks/*.md | xargs -r cp -t "$out/have"

@@ -43,21 +43,26 @@ reason() {
 }
 
 # ---- the suites
-cargo_test() { timeout -k 30 "${SUITE_LIMIT:-2400}" cargo test --locked --no-fail-fast "$@"; }
+# Always of the whole workspace: with fewer members their dependencies have other features, and all is compiled again.
+cargo_test() { timeout -k 30 "${SUITE_LIMIT:-2400}" cargo test --locked --no-fail-fast --workspace "$@"; }
 ignored_too=(-- --include-ignored --test-threads=1)
 lint() { scripts/lint.sh; }
-unit() { # the tests crate's own parts, too; its suites come below
-  local rc=0
-  cargo_test --workspace --exclude fleetscope-tests ${TEST:+"$TEST"} || rc=1
-  cargo_test -p fleetscope-tests --lib ${TEST:+"$TEST"} || rc=1
+unit() { # all but the suites below, which are the tests crate's
+  local rc=0 tests
+  tests=$(cargo metadata --locked --no-deps --format-version 1 | grep -o '"kind":\["test"\][^}]*"src_path":"[^"]*"' |
+    grep -vF "\"src_path\":\"$ROOT/tests/" | sed 's/.*"name":"\([^"]*\)".*/--test=\1/')
+  [ -n "$tests" ] || { echo "cargo metadata names no integration tests"; return 1; }
+  # shellcheck disable=SC2086 # one word each
+  cargo_test --lib --bins $tests ${TEST:+"$TEST"} || rc=1
+  cargo_test --doc ${TEST:+"$TEST"} || rc=1
   return $rc
 }
-chart() { cargo_test -p fleetscope-tests --test chart ${TEST:+"$TEST"} -- --include-ignored; }
-rules() { cargo_test -p fleetscope-tests --test rules ${TEST:+"$TEST"} -- --include-ignored; }
+chart() { cargo_test --test chart ${TEST:+"$TEST"} -- --include-ignored; }
+rules() { cargo_test --test rules ${TEST:+"$TEST"} -- --include-ignored; }
 kernel() { # the programs by themselves, then the whole agent without Kubernetes
   local rc=0
-  cargo_test -p fleetscope-tests --test kernel ${TEST:+"$TEST"} "${ignored_too[@]}" || rc=1
-  cargo_test -p fleetscope-node-agent --test standalone ${TEST:+"$TEST"} "${ignored_too[@]}" || rc=1
+  cargo_test --test kernel ${TEST:+"$TEST"} "${ignored_too[@]}" || rc=1
+  cargo_test --test standalone ${TEST:+"$TEST"} "${ignored_too[@]}" || rc=1
   return $rc
 }
 cluster() { # NAME NODES: up, and its environment
@@ -66,16 +71,16 @@ cluster() { # NAME NODES: up, and its environment
 }
 cluster_end() { [ "${KEEP:-0}" = 1 ] || tests/cluster/down.sh; }
 operator() { # each test has an API server of its own, and mostly waits
-  cargo_test -p fleetscope-operator --test apiserver ${TEST:+"$TEST"} -- --include-ignored --test-threads=3
+  cargo_test --test apiserver ${TEST:+"$TEST"} -- --include-ignored --test-threads=3
 }
 e2e() {
-  scripts/images.sh && tests/peers/build.sh go && cargo_test -p fleetscope-tests --test e2e --no-run || return 1
+  scripts/images.sh && tests/peers/build.sh go && cargo_test --test e2e --no-run || return 1
   trap cluster_end EXIT
   cluster e2e 2 && tests/cluster/import.sh "$TARGET"/images/{operator,node-agent}-"$ARCH".tar && tests/cluster/monitoring.sh || return 1
   export FLEETSCOPE_BIN=$TARGET/$TRIPLE/release
   local rc=0 # first what mostly waits, then what needs the cluster to itself; what looks back at all of it comes last
-  cargo_test -p fleetscope-tests --test e2e ${TEST:+"$TEST"} -- --include-ignored --test-threads=3 --skip alone:: --skip zz_verbs:: || rc=1
-  cargo_test -p fleetscope-tests --test e2e ${TEST:+"$TEST"} "${ignored_too[@]}" --skip beside:: || rc=1
+  cargo_test --test e2e ${TEST:+"$TEST"} -- --include-ignored --test-threads=3 --skip alone:: --skip zz_verbs:: || rc=1
+  cargo_test --test e2e ${TEST:+"$TEST"} "${ignored_too[@]}" --skip beside:: || rc=1
   return $rc
 }
 

@@ -213,8 +213,15 @@ impl Containers {
 
 impl Tracker {
     /// Lets a record wait for the identity of its container. False if too many wait.
+    ///
+    /// Where pods of some namespaces only are told, a pod that is not known is mostly one of another namespace: these leave half of the
+    /// places to pods that are known.
     pub(super) fn wait(&mut self, cid: Cid, record: Waiting, now: u64) -> bool {
-        if self.containers.pending >= self.limits.pending {
+        let Some(container) = self.containers.all.get(cid) else { return false };
+        let perhaps_foreign =
+            self.limits.some_namespaces && container.pod.as_ref().is_none_or(|uid| self.pods.by_cgroup(uid).is_none());
+        let places = if perhaps_foreign { self.limits.pending / 2 } else { self.limits.pending };
+        if self.containers.pending >= places {
             return false;
         }
         let Some(container) = self.containers.all.get_mut(cid) else { return false };

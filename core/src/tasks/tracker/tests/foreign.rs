@@ -50,3 +50,21 @@ fn one_that_is_told_after_all_is_looked_at_again() {
     assert_eq!(shown(&tracker, &TASKS_RUNNING), one("agent-2 main|git merge", 1.0));
     assert_eq!(shown(&tracker, &EVENTS_LOST), []);
 }
+
+#[test]
+fn records_of_pods_that_are_not_told_leave_half_of_the_places_to_those_that_are() {
+    let mut tracker = ready_with(TrackerLimits { some_namespaces: true, pending: 8, ..TrackerLimits::default() });
+    made(&mut tracker, 20, 2, Some(&path(2, 200)), SECOND);
+    made(&mut tracker, 12, 5, Some(&path(1, 102)), SECOND);
+    for tgid in 0..8 {
+        exec(&mut tracker, 20, (tgid, SECOND), "/bin/git", b"git\0merge\0", SECOND);
+    }
+    for tgid in 10..14 {
+        exec(&mut tracker, 12, (tgid, SECOND), "/bin/git", b"git\0merge\0", SECOND);
+    }
+    assert_eq!(shown(&tracker, &EVENTS_LOST), one("pending_full", 4.0));
+    tracker.upsert_pod(pod(1, &[("main", 100), ("side", 102)]), 2 * SECOND);
+    let own: Vec<(String, f64)> =
+        shown(&tracker, &TASKS_RUNNING).into_iter().filter(|(key, _)| key.starts_with("agent-1 side")).collect();
+    assert_eq!(own, one("agent-1 side|git merge", 4.0));
+}
