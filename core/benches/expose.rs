@@ -7,6 +7,7 @@
 
 use std::hint::black_box;
 use std::sync::Arc;
+use std::time::SystemTime;
 
 use criterion::{Criterion, criterion_group, criterion_main};
 use fleetscope_core::expose::{Format, encode};
@@ -22,6 +23,7 @@ fn identity(pod: usize) -> Arc<Identity> {
 
 fn counters() -> Registry {
     let mut registry = Registry::new(Limits { per_metric_and_fleet: 10_000, total: 200_000 });
+    registry.set_clock(SystemTime::now);
     for pod in 0..1_000 {
         let id = identity(pod);
         for task in 0..100 {
@@ -34,6 +36,7 @@ fn counters() -> Registry {
 
 fn histograms() -> Registry {
     let mut registry = Registry::new(Limits { per_metric_and_fleet: 10_000, total: 200_000 });
+    registry.set_clock(SystemTime::now);
     for pod in 0..100 {
         let id = identity(pod);
         for task in 0..60 {
