@@ -18,6 +18,8 @@ enum Step {
     Pass(u64),
     /// A candidate reads the lease, and decides.
     Read(usize),
+    /// A candidate that knows the lease as it last wrote it begins a renewal without a look.
+    Renew(usize),
     /// Its write arrives, which it decided on before; the answer reaches it at once, or never.
     Write(usize, bool),
     /// Its wall clock is set, by seconds.
@@ -33,6 +35,8 @@ struct Candidate {
     wall: i64,
     /// The version that it read, what it decided, and when the turn began.
     turn: Option<(u64, Decision, Duration)>,
+    /// The version of its last write, if that was answered; forgotten when it is used.
+    ours: Option<u64>,
 }
 
 #[derive(Default)]
@@ -54,6 +58,12 @@ impl World {
                 let decision = evaluate(&self.lease, &who.to_string(), &mut candidate.seen, self.now);
                 candidate.turn = Some((self.version, decision, self.now));
             }
+            Step::Renew(who) => {
+                let candidate = &mut self.candidates[who];
+                if let Some(version) = candidate.ours.take() {
+                    candidate.turn = Some((version, Decision::Renew, self.now));
+                }
+            }
             Step::Write(who, answered) => {
                 let Some((version, decision, sent)) = self.candidates[who].turn.take() else { return };
                 if decision == Decision::Yield || version != self.version {
@@ -70,6 +80,7 @@ impl World {
                 self.version += 1;
                 if answered {
                     self.candidates[who].gate.renewed(sent);
+                    self.candidates[who].ours = Some(self.version);
                 }
             }
             Step::Clock(who, seconds) => self.candidates[who].wall = seconds,
@@ -87,6 +98,7 @@ fn steps() -> impl Strategy<Value = Vec<Step>> {
     let step = prop_oneof![
         4 => (0..6_000_u64).prop_map(Step::Pass),
         4 => who.clone().prop_map(Step::Read),
+        3 => who.clone().prop_map(Step::Renew),
         4 => (who.clone(), any::<bool>()).prop_map(|(who, answered)| Step::Write(who, answered)),
         2 => (who.clone(), -100_000..100_000_i64).prop_map(|(who, seconds)| Step::Clock(who, seconds)),
         1 => who.prop_map(Step::Restart),
