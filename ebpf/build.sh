@@ -1,7 +1,7 @@
 #!/bin/sh
 # Builds the eBPF object: target/ebpf/fleetscope.bpf.o, without DWARF, with BTF.
 #
-# The compiler is Debian's (packages rustc-web, cargo-web, rust-web-src, llvm-22): eBPF needs core built from source, for which
+# The compiler is Debian's (packages rustc-web, cargo-web, rust-web-src, llvm): eBPF needs core built from source, for which
 # rustup's stable toolchain has no door, and Debian's rustc shares its LLVM with bpf-linker. The object is the same, bit for bit,
 # from any folder: paths are remapped, the lock file is binding. Cargo decides whether anything is to be done.
 #
@@ -14,16 +14,16 @@ root=$(cd "$(dirname "$0")/.." && pwd)
 target=${CARGO_TARGET_DIR:-$root/target}
 cache=${FLEETSCOPE_CACHE:-${XDG_CACHE_HOME:-$HOME/.cache}/fleetscope}
 cargo_home=${CARGO_HOME:-$HOME/.cargo}
-version=0.13.0
+. "$root/versions.env"
 
 die() {
     echo "ebpf/build.sh: $*" >&2
     exit 1
 }
 
-linker=${BPF_LINKER:-$cache/bpf-linker-$version/bin/bpf-linker}
-[ -x "$linker" ] || linker=$(command -v bpf-linker) || die "no bpf-linker $version at $cache/bpf-linker-$version/bin: run 'make setup'"
-for tool in /usr/bin/cargo /usr/bin/rustc /usr/bin/llvm-objcopy-22; do
+linker=${BPF_LINKER:-$cache/bpf-linker-$BPF_LINKER_VERSION/bin/bpf-linker}
+[ -x "$linker" ] || linker=$(command -v bpf-linker) || die "no bpf-linker $BPF_LINKER_VERSION at $cache/bpf-linker-$BPF_LINKER_VERSION/bin: run 'make setup'"
+for tool in /usr/bin/cargo /usr/bin/rustc "/usr/bin/llvm-objcopy-$LLVM"; do
     [ -x "$tool" ] || die "$tool is missing: run 'make setup'"
 done
 
@@ -48,7 +48,7 @@ built=$target/ebpf-build/bpfel-unknown-none/ebpf/fleetscope-ebpf
 object=$target/ebpf/fleetscope.bpf.o
 # An unchanged object keeps its time, so that the node agent is not built again for nothing.
 mkdir -p "$target/ebpf"
-/usr/bin/llvm-objcopy-22 --strip-debug "$built" "$object.new"
+"/usr/bin/llvm-objcopy-$LLVM" --strip-debug "$built" "$object.new"
 if cmp -s "$object.new" "$object"; then
     rm "$object.new"
 else

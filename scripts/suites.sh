@@ -47,7 +47,7 @@ reason() {
 cargo_test() { timeout -k 30 "${SUITE_LIMIT:-2400}" cargo test --locked --no-fail-fast --workspace "$@"; }
 ignored_too=(-- --include-ignored --test-threads=1)
 lint() { scripts/lint.sh; }
-unit() { # all but the suites below, which are the tests crate's
+unit() { # all but the suites below, which are the tests crate's; and the fuzz targets' inputs, which are no member's
   local rc=0 tests
   tests=$(cargo metadata --locked --no-deps --format-version 1 | grep -o '"kind":\["test"\][^}]*"src_path":"[^"]*"' |
     grep -vF "\"src_path\":\"$ROOT/tests/" | sed 's/.*"name":"\([^"]*\)".*/--test=\1/')
@@ -55,6 +55,12 @@ unit() { # all but the suites below, which are the tests crate's
   # shellcheck disable=SC2086 # one word each
   cargo_test --lib --bins $tests ${TEST:+"$TEST"} || rc=1
   cargo_test --doc ${TEST:+"$TEST"} || rc=1
+  if command -v c++ >/dev/null; then
+    timeout -k 30 "${SUITE_LIMIT:-2400}" cargo test --locked --manifest-path fuzz/Cargo.toml --test corpus ${TEST:+"$TEST"} || rc=1
+  else
+    printf 'inputs of the fuzz targets\tlibFuzzer needs a C++ compiler (make setup)\n' >>"$FLEETSCOPE_SKIP_REASONS"
+    echo "0 passed, 0 failed, 1 skipped"
+  fi
   return $rc
 }
 chart() { cargo_test --test chart ${TEST:+"$TEST"} -- --include-ignored; }

@@ -13,8 +13,9 @@ cargo_tool() {
 }
 
 bpf_linker() {
-  PATH=/usr/lib/llvm-$LLVM/bin:$PATH LLVM_SYS_221_PREFIX=/usr/lib/llvm-$LLVM \
-    cargo_tool bpf-linker "$BPF_LINKER_VERSION" --no-default-features --features "llvm-$LLVM"
+  # llvm-sys names this variable by the LLVM that it is for: 22.1 is 221.
+  export "LLVM_SYS_${LLVM}1_PREFIX=/usr/lib/llvm-$LLVM"
+  PATH=/usr/lib/llvm-$LLVM/bin:$PATH cargo_tool bpf-linker "$BPF_LINKER_VERSION" --no-default-features --features "llvm-$LLVM"
 }
 
 cargo_deny() { cargo_tool cargo-deny "$CARGO_DENY"; }

@@ -7,6 +7,7 @@ import json
 import os
 import signal
 import threading
+import time
 from concurrent import futures
 
 import grpc
@@ -25,6 +26,7 @@ class Call:
 
     def __init__(self, method, context, request=None):
         self.method, self.context, self.request = method, context, request or {}
+        self.start = time.monotonic()
         self.gone = threading.Event()
         self.entered = False
         with Call.changed:
@@ -42,7 +44,7 @@ class Call:
         with Call.changed:
             if not self.entered:
                 self.entered = True
-                LEDGER.enter(self.method, status)
+                LEDGER.enter(self.method, status, time.monotonic() - self.start)
                 Call.open -= 1
                 Call.changed.notify_all()
 

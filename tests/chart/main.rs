@@ -11,13 +11,12 @@ mod schema;
 mod security;
 
 use anyhow::{Context as _, Result};
+use fleetscope_tests::versions::pinned;
 use fleetscope_tests::{command, skip};
 use serde_json::Value;
 
 /// The chart, from the root of the checkout.
 const CHART: &str = "charts/fleetscope";
-/// The Kubernetes version that templates are rendered for: the test cluster's.
-const KUBERNETES: &str = "1.34.0";
 
 /// Whether helm is there; if not, the test `name` is skipped.
 fn has_helm(name: &str) -> bool {
@@ -30,8 +29,15 @@ fn has_helm(name: &str) -> bool {
 
 /// What `helm template` prints, as text, with these further arguments.
 fn template(arguments: &[&str]) -> Result<String> {
-    let mut all =
-        vec!["template", "fleetscope", CHART, "--namespace", "fleetscope-system", "--kube-version", KUBERNETES];
+    let mut all = vec![
+        "template",
+        "fleetscope",
+        CHART,
+        "--namespace",
+        "fleetscope-system",
+        "--kube-version",
+        pinned("KUBERNETES"),
+    ];
     all.extend(arguments);
     command::run("helm", &all)
 }

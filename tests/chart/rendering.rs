@@ -3,6 +3,7 @@
 use std::path::Path;
 
 use fleetscope_tests::command;
+use fleetscope_tests::versions::pinned;
 
 use crate::{has_helm, object, objects, template};
 
@@ -77,7 +78,7 @@ fn lint_finds_nothing() {
     for values in ["charts/fleetscope/values.yaml", &full_values()] {
         let output = command::run(
             "helm",
-            &["lint", "--strict", crate::CHART, "--kube-version", crate::KUBERNETES, "-f", values],
+            &["lint", "--strict", crate::CHART, "--kube-version", pinned("KUBERNETES"), "-f", values],
         );
         let output = output.unwrap();
         assert!(!output.contains("[WARNING]") && !output.contains("[ERROR]"), "{output}");
@@ -93,7 +94,7 @@ fn names_fit_for_release_names_of_any_length_and_stay_distinct() {
     let mut services = Vec::new();
     for release in ["a", "fleetscope", "my-fleetscope", &"r".repeat(53), &format!("{}s", "r".repeat(52))] {
         let arguments =
-            ["template", release, crate::CHART, "--kube-version", crate::KUBERNETES, "--set", "crds.install=false"];
+            ["template", release, crate::CHART, "--kube-version", pinned("KUBERNETES"), "--set", "crds.install=false"];
         let objects = objects(&command::run("helm", &arguments).unwrap()).unwrap();
         for object in &objects {
             let name = object["metadata"]["name"].as_str().unwrap();

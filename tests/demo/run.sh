@@ -1,6 +1,7 @@
 #!/usr/bin/env bash
 # The demo: a fleet of sample agents on a real cluster, its tasks and its gRPC calls measured in the kernel, shown by the command line,
-# scraped by Prometheus; and the three accounts of them compared: the agents' own, the node agent's, Prometheus'.
+# scraped by Prometheus; and the three accounts of them compared: the agents' own, the node agent's, Prometheus'; and how long the
+# calls took, by the server's own clock and by PromQL's histogram_quantile.
 # Ends by itself: 0 when they are equal, else 1. The cluster stays up; `make demo-down` removes it.
 set -euo pipefail
 ROOT=$(cd "$(dirname "${BASH_SOURCE[0]}")/../.." && pwd)
@@ -113,6 +114,22 @@ calls_equal() {
   calls_node_agent >"$work/calls.node_agent" && calls_scraped >"$work/calls.prometheus" &&
     cmp -s "$work/calls.truth" "$work/calls.node_agent" && cmp -s "$work/calls.node_agent" "$work/calls.prometheus"
 }
+# ---- and how long calls took: method, quantile, seconds by Prometheus, the bucket of the server's own account, how many buckets lie between
+quantiles() {
+  for q in 0.5 0.99; do
+    prometheus "histogram_quantile($q, sum by (le, rpc_method) (rpc_server_call_duration_seconds_bucket{namespace=\"agents\", fleet=\"sample\"}))" |
+      jq -r --arg q $q '.data.result[] | ["quantile", .metric.rpc_method, $q, .value[1]] | @tsv'
+  done | awk -F'\t' -v OFS='\t' '
+    BEGIN { last = split("0.0005 0.001 0.0025 0.005 0.01 0.025 0.05 0.075 0.1 0.25 0.5 0.75 1 2.5 5 7.5 10 30 60 300", bound, " ") }
+    function bucket(seconds, i) { for (i = 1; i <= last && seconds > bound[i] + 0; i++); return i }
+    function reached(method, q, i, seen) { for (i = 1; i <= last && (seen += took[method, i]) < q * calls[method]; i++); return i }
+    $1 == "took" && $2 == "server" { took[$3, $4 == "inf" ? last + 1 : bucket($4)] += $5; calls[$3] += $5 }
+    $1 == "quantile" {
+      own = reached($2, $3)
+      between = bucket($4) - own
+      print $2, $3, $4, (own == 1 ? 0 : bound[own - 1]), (own > last ? "inf" : bound[own]), between < 0 ? -between : between
+    }' "$work/logs" - | sort_account
+}
 equal() {
   node_agent >"$work/node_agent" && scraped >"$work/prometheus" && all_tasks &&
     cmp -s "$work/truth" "$work/node_agent" && cmp -s "$work/node_agent" "$work/prometheus"
@@ -128,6 +145,8 @@ printf '%-46s ' "Prometheus scrapes the fleet"
 same=1
 until_true 240 equal || same=0
 until_true 60 calls_equal || same=0
+quantiles >"$work/quantiles"
+if [ ! -s "$work/quantiles" ] || ! awk -F'\t' '$6 > 1 { exit 1 }' "$work/quantiles"; then same=0; fi
 since "$t0"
 echo
 
@@ -158,6 +177,13 @@ calls_account() { awk -F'\t' -v side="$1" -v OFS='\t' '{ print $1, $2, $3, side,
   }' | LC_ALL=C sort | sed 's/^~//' >"$work/calls.rows"
 echo
 { printf 'METHOD\tROLE\tSTATUS\tAGENTS SAY\tNODE AGENT\tPROMETHEUS\t\n'; cat "$work/calls.rows"; } | awk -F'\t' -f scripts/table.awk
+
+printf '\nHow long a call took in the server, in ms: histogram_quantile in Prometheus, and the bucket of the server'"'"'s own clock\n\n'
+{
+  printf 'METHOD\tQUANTILE\tPROMETHEUS\tSERVER SAYS\t\n'
+  awk -F'\t' '{ printf "%s\tp%g\t%.2f\t%s\t%s\n", $1, 100 * $2, 1000 * $3, $5 == "inf" ? "more than " 1000 * $4 : 1000 * $4 " to " 1000 * $5,
+    $6 == 0 ? "in it" : $6 == 1 ? "beside it" : "DIFFERENT" }' "$work/quantiles"
+} | awk -F'\t' -f scripts/table.awk
 
 cat <<T
 

@@ -28,6 +28,7 @@ pub mod prometheus;
 pub mod release;
 pub mod signed_rank;
 pub mod skip;
+pub mod versions;
 pub mod wait;
 pub mod webhook;
 pub mod workload;

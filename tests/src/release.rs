@@ -7,14 +7,13 @@ use serde_json::{Value, json};
 use tokio::sync::Mutex;
 
 use crate::command;
+use crate::versions::pinned;
 use crate::wait::until;
 
 /// Name of the release.
 pub const NAME: &str = "fleetscope";
 /// Namespace of the release.
 pub const NAMESPACE: &str = "fleetscope-system";
-/// The Kubernetes version that the chart is rendered for: the test cluster's.
-const KUBERNETES: &str = "1.34.0";
 /// Helm refuses a second change of a release beside one that is under way.
 static CHANGE: Mutex<()> = Mutex::const_new(());
 /// How long it may take until an operator leads: a lease lasts 15 s.
@@ -74,7 +73,8 @@ fn has_leader() -> Result<bool> {
 
 /// The objects that the chart makes with these values, without a cluster.
 pub fn objects(values: &Value) -> Result<Vec<Value>> {
-    let arguments = ["template", NAME, "charts/fleetscope", "-n", NAMESPACE, "--kube-version", KUBERNETES, "-f", "-"];
+    let arguments =
+        ["template", NAME, "charts/fleetscope", "-n", NAMESPACE, "--kube-version", pinned("KUBERNETES"), "-f", "-"];
     let text = command::run_in("helm", &arguments, &values.to_string()).context("failed to render the chart")?;
     let mut objects = Vec::new();
     for document in text.split("\n---\n") {
