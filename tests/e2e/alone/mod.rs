@@ -9,5 +9,6 @@ mod overload;
 mod policies;
 mod restart;
 mod rollout;
+mod second_cluster;
 mod selected;
 mod uninstall;
