@@ -45,6 +45,19 @@ file_sizes() {
 }
 left_overs() { ! tracked '*.rs' '*.sh' '*.yaml' '*.tpl' '*.md' Makefile Dockerfile | grep -v '^scripts/lint.sh$' | xargs grep -nE '\b(TODO|FIXME|XXX)\b|\bdbg!\(|^(<{7}|>{7}) ' --; }
 
+# Paths that the pages name, {a,b} expanded, and the tests that development.md names.
+# shellcheck disable=SC2016 # the marks around code
+documented() {
+  local path name rc=0
+  for path in $(tracked '*.md' | xargs grep -ohE '`(cli|core|crds|charts|docs|ebpf|examples|fuzz|node-agent|operator|scripts|setup|tests)/[A-Za-z0-9_./{},-]+`' -- | tr -d '`' | sort -u); do
+    for name in $(eval "printf '%s ' $path"); do [ -e "$name" ] || { echo "the pages name $name, which is not there" && rc=1; }; done
+  done
+  for name in $(grep -oE '`[a-z0-9]+(_[a-z0-9]+){3,}`' docs/development.md | tr -d '`'); do
+    tracked '*.rs' | xargs grep -qE "fn $name\b" -- || { echo "docs/development.md names the test $name, which is not there" && rc=1; }
+  done
+  return $rc
+}
+
 check "cargo fmt" cargo fmt --all --check
 check "clippy, all targets, warnings are errors" cargo clippy --workspace --all-targets --locked -- -D warnings
 check "fuzz/, which is no member: cargo fmt" cargo fmt --check --manifest-path fuzz/Cargo.toml
@@ -57,6 +70,7 @@ check "generated files are what the sources say (else: make generate)" scripts/g
 check "every member has the workspace's lints" members_lints
 check "no file over 500 lines" file_sizes
 check "nothing left to do in the sources" left_overs
+check "what the pages name is there" documented
 
 if ! command -v shellcheck >/dev/null; then skip shellcheck "not installed: setup/setup.sh --only lint"; else
   # shellcheck disable=SC2046 # file names without blanks
