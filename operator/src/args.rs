@@ -29,8 +29,9 @@ pub enum Command {
 /// Options of `run`.
 #[derive(Args, Clone, Debug)]
 pub struct RunArgs {
-    /// Address and port of /metrics, /healthz and /readyz. Port 0 takes a free one, which the log names.
-    #[arg(long, env = "FLEETSCOPE_LISTEN", value_name = "ADDRESS", default_value = "0.0.0.0:10981")]
+    /// Address and port of /metrics, /healthz and /readyz. `[::]` takes IPv4, too, and IPv4 alone where there is no IPv6. Port 0 takes a free
+    /// one, which the log names.
+    #[arg(long, env = "FLEETSCOPE_LISTEN", value_name = "ADDRESS", default_value = "[::]:10981")]
     pub listen: SocketAddr,
 
     /// What is logged: error, warn, info, debug, trace, or a filter such as `info,kube=debug`.

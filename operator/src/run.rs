@@ -79,7 +79,7 @@ pub async fn run(args: RunArgs, stop: impl Future<Output = ()>) -> Result<(), Ru
     let (stopping, stopped) = watch::channel(false);
     let (won, leading) = watch::channel(false);
 
-    let listener = server::listen(listen).await?;
+    let listener = server::listen(listen)?;
     tracing::info!(address = %listener.local_addr().unwrap_or(listen), namespaces = namespaces_watched, version = env!("CARGO_PKG_VERSION"), "Operator started");
     let mut parts = Parts::new();
     let health = Health { ctx: Arc::clone(&ctx), elector: Arc::clone(&elector) };
