@@ -26,6 +26,32 @@ fn copy_in_the_chart_equals_the_generated_files() {
 }
 
 #[test]
+fn the_catalogue_of_charts_lists_every_definition() {
+    let chart = std::fs::read_to_string(command::root().join("charts/fleetscope/Chart.yaml")).unwrap();
+    let chart: Value = serde_saphyr::from_str(&chart).unwrap();
+    let listed: Vec<Value> =
+        serde_saphyr::from_str(chart["annotations"]["artifacthub.io/crds"].as_str().unwrap()).unwrap();
+    let mut listed: Vec<[&str; 3]> =
+        listed.iter().map(|row| ["name", "kind", "version"].map(|key| row[key].as_str().unwrap())).collect();
+    listed.sort_unstable();
+    let generated: Vec<Value> = files("crds").values().map(|text| serde_saphyr::from_str(text).unwrap()).collect();
+    let version = |spec: &Value| -> String {
+        spec["versions"].as_array().unwrap().iter().map(|version| version["name"].as_str().unwrap()).collect()
+    };
+    let versions: Vec<String> = generated.iter().map(|definition| version(&definition["spec"])).collect();
+    let mut wanted: Vec<[&str; 3]> = generated
+        .iter()
+        .zip(&versions)
+        .map(|(definition, version)| {
+            let (name, kind) = (&definition["metadata"]["name"], &definition["spec"]["names"]["kind"]);
+            [name.as_str().unwrap(), kind.as_str().unwrap(), version]
+        })
+        .collect();
+    wanted.sort_unstable();
+    assert_eq!(listed, wanted);
+}
+
+#[test]
 #[ignore = "needs helm: make test-chart"]
 fn rendered_definitions_differ_from_the_generated_ones_in_labels_and_policy_only() {
     if !has_helm("chart::rendered_definitions_differ_from_the_generated_ones_in_labels_and_policy_only") {
