@@ -6,7 +6,6 @@ use std::time::Duration;
 
 use fleetscope_core::series;
 use kube::Client;
-use tokio::net::TcpListener;
 use tokio::runtime::{Builder, Runtime};
 use tokio::signal::unix::{SignalKind, signal};
 use tokio::sync::{mpsc, watch};
@@ -17,6 +16,7 @@ use crate::engine::handle::Handle;
 use crate::engine::restart::Restart;
 use crate::engine::{Changes, Engine, Settings};
 use crate::http::App;
+use crate::http::listen::listen;
 use crate::http::server::serve;
 use crate::info::{Capabilities, Cgroups, Info, Limits, Probe, VERSION, check_text, kernel, probes_reason};
 use crate::mounts::{Mounts, Paths};
@@ -240,9 +240,8 @@ struct Running {
 
 impl Running {
     async fn run(self) -> Result<(), AgentError> {
-        let Self { listen, node, namespaces, readiness, info, mounts, probes, restart, settings } = self;
-        let address = listen;
-        let listener = TcpListener::bind(address).await.map_err(|source| AgentError::Listen { address, source })?;
+        let Self { listen: address, node, namespaces, readiness, info, mounts, probes, restart, settings } = self;
+        let listener = listen(address).map_err(|source| AgentError::Listen { address, source })?;
         let address = listener.local_addr().unwrap_or(address);
         let mut terminate = signal(SignalKind::terminate()).map_err(AgentError::Runtime)?;
         let mut interrupt = signal(SignalKind::interrupt()).map_err(AgentError::Runtime)?;
@@ -255,8 +254,8 @@ impl Running {
         let (stop_engine, engine_stopping) = watch::channel(false);
         let engine = Engine::new(settings, probes, mounts, Arc::clone(&readiness), restart);
         let engine = tokio::spawn(engine.run(Changes { pods, fleets }, questions, engine_stopping));
-        let app = App::new(handle, Sampling::new(read_from), Arc::clone(&readiness), info);
-        let http = tokio::spawn(serve(listener, app.router(), http_stopping));
+        let app = App::new(handle.clone(), Sampling::new(read_from), Arc::clone(&readiness), info);
+        let http = tokio::spawn(serve(listener, app.router(), handle, http_stopping));
         info!(%address, "Serving");
         let watches = node.map(|node| {
             tokio::spawn(async move {

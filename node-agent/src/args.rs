@@ -69,8 +69,9 @@ pub struct Args {
     #[arg(long, env = "POD_UID", value_name = "UID")]
     pub pod_uid: Option<String>,
 
-    /// Address and port of the HTTP server. Port 0 takes a free one, which the log names.
-    #[arg(long, env = "FLEETSCOPE_LISTEN", value_name = "ADDRESS", default_value = "0.0.0.0:10980")]
+    /// Address and port of the HTTP server. `[::]` takes IPv4, too, and IPv4 alone where there is no IPv6. Port 0 takes a free one, which
+    /// the log names.
+    #[arg(long, env = "FLEETSCOPE_LISTEN", value_name = "ADDRESS", default_value = "[::]:10980")]
     pub listen: SocketAddr,
 
     /// How log lines are written.

@@ -2,12 +2,12 @@
 
 use std::sync::Arc;
 
-use fleetscope_core::metrics::SCRAPE_DURATION;
+use fleetscope_core::metrics::{HTTP_DEGRADED, SCRAPE_DURATION};
 use fleetscope_core::series::{Filter, Snapshot};
 use fleetscope_core::tasks::tracker::ContainerRef;
 use tokio::io::unix::AsyncFd;
 
-use super::handle::Question;
+use super::handle::{Degraded, Question};
 use super::{Engine, own};
 use crate::probes::maps::Records;
 use crate::sampler::Target;
@@ -34,6 +34,11 @@ impl Engine {
             Question::Samples(samples) => self.gauges.set(self.tracker.registry_mut(), samples),
             Question::Scraped(seconds) => {
                 self.tracker.registry_mut().observe(&SCRAPE_DURATION, None, &[], seconds);
+            }
+            Question::Degraded(counts) => {
+                for (why, count) in Degraded::ALL.into_iter().zip(counts) {
+                    self.tracker.registry_mut().add(&HTTP_DEGRADED, None, &[why.name()], own::number(count));
+                }
             }
         }
     }

@@ -1,11 +1,13 @@
 //! The agent's figures of itself: what the kernel counted, what was read, and what the agent costs.
 
 use fleetscope_core::metrics::{
-    BPF_RUN_TIME, BPF_RUNS, BUILD_INFO, EVENTS_DEFERRED, EVENTS_LOST, PROBE_INFO, SELF_CPU, SELF_MEMORY, WATCH_ERRORS,
+    BPF_RUN_TIME, BPF_RUNS, BUILD_INFO, EVENTS_DEFERRED, EVENTS_LOST, HTTP_DEGRADED, PROBE_INFO, SELF_CPU, SELF_MEMORY,
+    WATCH_ERRORS,
 };
 use fleetscope_core::series::Registry;
 use fleetscope_ebpf::Counters;
 
+use super::handle::Degraded;
 use crate::info::VERSION;
 use crate::probes::report::{ProbeReport, State};
 use crate::probes::stats::ProgramStats;
@@ -22,6 +24,9 @@ pub(super) fn begin(registry: &mut Registry, report: &[ProbeReport]) {
     registry.set(&BUILD_INFO, None, &["node-agent", VERSION], 1.0);
     for kind in WATCHED {
         registry.add(&WATCH_ERRORS, None, &[kind], 0.0);
+    }
+    for why in Degraded::ALL {
+        registry.add(&HTTP_DEGRADED, None, &[why.name()], 0.0);
     }
     let mut told = Vec::new();
     for row in report {

@@ -1,5 +1,6 @@
 //! Answers that are not figures: JSON, and one sentence for what went wrong.
 
+use axum::body::Bytes;
 use axum::http::{HeaderValue, StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use serde::Serialize;
@@ -22,6 +23,9 @@ pub enum Refused {
     /// It took too long.
     #[error("no answer in time: the node is overloaded; the next try may do")]
     Slow,
+    /// The answer cannot be written as JSON.
+    #[error("failed to write the answer as JSON")]
+    Json,
     /// The agent ends.
     #[error("the agent is stopping")]
     Stopping,
@@ -38,6 +42,7 @@ impl Refused {
             Self::Parameters(_) => StatusCode::BAD_REQUEST,
             Self::Path => StatusCode::NOT_FOUND,
             Self::Method => StatusCode::METHOD_NOT_ALLOWED,
+            Self::Json => StatusCode::INTERNAL_SERVER_ERROR,
             Self::Busy | Self::Slow | Self::Stopping => StatusCode::SERVICE_UNAVAILABLE,
         }
     }
@@ -53,8 +58,21 @@ impl IntoResponse for Refused {
     }
 }
 
+impl From<serde_json::Error> for Refused {
+    fn from(_: serde_json::Error) -> Self {
+        Self::Json
+    }
+}
+
 /// A JSON answer that no one in between may keep.
 pub fn json(status: StatusCode, value: &impl Serialize) -> Response {
-    let Ok(body) = serde_json::to_vec(value) else { return StatusCode::INTERNAL_SERVER_ERROR.into_response() };
-    (status, [(header::CONTENT_TYPE, "application/json"), (header::CACHE_CONTROL, "no-store")], body).into_response()
+    match serde_json::to_vec(value) {
+        Ok(body) => (status, json_body(body.into())).into_response(),
+        Err(error) => Refused::from(error).into_response(),
+    }
+}
+
+/// The same of what is JSON already, with the status 200.
+pub fn json_body(body: Bytes) -> Response {
+    ([(header::CONTENT_TYPE, "application/json"), (header::CACHE_CONTROL, "no-store")], body).into_response()
 }

@@ -18,8 +18,6 @@ use super::App;
 use super::answer::Refused;
 use super::encoding::{Coding, body, coding};
 
-/// How long a scrape waits for those before it.
-const QUEUE: Duration = Duration::from_secs(5);
 /// How long one scrape may take: Prometheus' default time limit.
 const LIMIT: Duration = Duration::from_secs(10);
 
@@ -63,28 +61,37 @@ pub async fn answer<I: Serialize + Send + Sync + 'static>(
     parameters: Result<Query<Parameters>, QueryRejection>,
     headers: HeaderMap,
 ) -> Result<Response, Refused> {
+    scrape(&app, parameters, &headers).await.map_err(|refused| app.counted(refused))
+}
+
+async fn scrape<I>(
+    app: &App<I>,
+    parameters: Result<Query<Parameters>, QueryRejection>,
+    headers: &HeaderMap,
+) -> Result<Response, Refused> {
     let started = Instant::now();
     let Query(parameters) = parameters.map_err(|error| Refused::Parameters(error.body_text()))?;
     let filter = parameters.filter()?;
-    let format = negotiate(whole(&headers, &header::ACCEPT).as_deref());
-    let coding = coding(whole(&headers, &header::ACCEPT_ENCODING).as_deref());
-    let _permit =
-        timeout(QUEUE, app.snapshots.acquire()).await.map_err(|_| Refused::Busy)?.map_err(|_| Refused::Stopping)?;
+    let format = negotiate(whole(headers, &header::ACCEPT).as_deref());
+    let coding = coding(whole(headers, &header::ACCEPT_ENCODING).as_deref());
+    let admitted = app.admission.admit().await?;
     let work = async {
         if filter.scope != Selection::SelfOnly {
             app.sampling.refresh(&app.engine).await;
         }
         let snapshot = app.engine.snapshot(filter).await.map_err(|_| Refused::Stopping)?;
-        match spawn_blocking(move || body(&snapshot, format, coding)).await {
-            Ok(Ok(body)) => Ok(body),
-            Ok(Err(error)) => {
+        match spawn_blocking(move || (body(&snapshot, format, coding), admitted)).await {
+            Ok((Ok(body), admitted)) => Ok((body, admitted)),
+            Ok((Err(error), _)) => {
                 error!(%error, "Failed to compress a scrape");
                 Err(Refused::Slow)
             }
             Err(_) => Err(Refused::Stopping),
         }
     };
-    let body = timeout(LIMIT, work).await.map_err(|_| Refused::Slow)??;
+    let (body, admitted) = timeout(LIMIT, work).await.map_err(|_| Refused::Slow)??;
+    let body = app.admission.hold(body).await?;
+    drop(admitted);
     app.engine.scraped(started.elapsed().as_secs_f64()).await.map_err(|_| Refused::Stopping)?;
     let mut response = body.into_response();
     let mut put = |name, value: &'static str| response.headers_mut().insert(name, HeaderValue::from_static(value));

@@ -12,21 +12,23 @@ use axum::http::StatusCode;
 use axum::response::Response;
 use axum::routing::get;
 use serde::Serialize;
-use tokio::sync::Semaphore;
 
-use crate::engine::handle::Handle;
+use crate::engine::handle::{Degraded, Handle};
 use crate::readiness::Readiness;
 use crate::sampling::Sampling;
-use answer::{Refused, json};
+use admission::Admission;
+use answer::{Refused, json, json_body};
 
+mod admission;
 pub mod answer;
+mod connection;
 pub mod encoding;
+pub mod listen;
 pub mod metrics;
 pub mod rows;
 pub mod server;
-
-/// Most requests at once that take a snapshot: each holds a copy of the series while it is written.
-const SNAPSHOTS_MAX: usize = 4;
+#[cfg(test)]
+mod tests;
 
 /// What the handlers share.
 pub struct App<I> {
@@ -38,7 +40,7 @@ pub struct App<I> {
     pub readiness: Arc<Readiness>,
     /// Answer of /info; does not change while the agent runs.
     pub info: I,
-    snapshots: Semaphore,
+    admission: Admission,
 }
 
 // === impl App ===
@@ -46,7 +48,17 @@ pub struct App<I> {
 impl<I: Serialize + Send + Sync + 'static> App<I> {
     /// Puts the parts together.
     pub fn new(engine: Handle, sampling: Sampling, readiness: Arc<Readiness>, info: I) -> Arc<Self> {
-        Arc::new(Self { engine, sampling, readiness, info, snapshots: Semaphore::new(SNAPSHOTS_MAX) })
+        Self::within(Admission::default(), engine, sampling, readiness, info)
+    }
+
+    fn within(
+        admission: Admission,
+        engine: Handle,
+        sampling: Sampling,
+        readiness: Arc<Readiness>,
+        info: I,
+    ) -> Arc<Self> {
+        Arc::new(Self { engine, sampling, readiness, info, admission })
     }
 
     /// All paths.
@@ -71,6 +83,17 @@ impl<I: Serialize + Send + Sync + 'static> App<I> {
 
     async fn agents(State(app): State<Arc<Self>>) -> Result<Response, Refused> {
         let agents = app.engine.agents().await.map_err(|_| Refused::Stopping)?;
-        Ok(json(StatusCode::OK, &agents))
+        let body = serde_json::to_vec(&agents).map_err(Refused::from)?;
+        app.admission.hold(body).await.map(json_body).map_err(|refused| app.counted(refused))
+    }
+
+    /// Counts a request that is refused for want of room or time.
+    fn counted(&self, refused: Refused) -> Refused {
+        match refused {
+            Refused::Busy => self.engine.degraded(Degraded::Busy),
+            Refused::Slow => self.engine.degraded(Degraded::Slow),
+            Refused::Parameters(_) | Refused::Path | Refused::Method | Refused::Json | Refused::Stopping => {}
+        }
+        refused
     }
 }

@@ -5,7 +5,6 @@ use std::sync::Arc;
 
 use axum::extract::rejection::QueryRejection;
 use axum::extract::{Query, State};
-use axum::http::StatusCode;
 use axum::response::Response;
 use fleetscope_core::metrics::{RPC_CLIENT_DURATION, RPC_FIRST_RESPONSE, RPC_IN_FLIGHT, RPC_SERVER_DURATION};
 use fleetscope_core::series::{Filter, Selection, Snapshot};
@@ -14,7 +13,7 @@ use serde::{Deserialize, Serialize};
 use tokio::task::spawn_blocking;
 
 use super::App;
-use super::answer::{Refused, json};
+use super::answer::{Refused, json_body};
 
 /// What the names of all metrics of tasks begin with, and no other's.
 const TASK_METRICS: &str = "fleetscope_task";
@@ -48,7 +47,7 @@ pub async fn tasks<I: Serialize + Send + Sync + 'static>(
     parameters: Result<Query<Parameters>, QueryRejection>,
 ) -> Result<Response, Refused> {
     let filter = Filter { name_prefix: Some(TASK_METRICS.to_owned()), ..Filter::default() };
-    answer(&app, parameters, filter, tasks::rows::tasks).await
+    answer(&app, parameters, filter, tasks::rows::tasks).await.map_err(|refused| app.counted(refused))
 }
 
 /// Answers with the rows of gRPC calls.
@@ -57,7 +56,7 @@ pub async fn calls<I: Serialize + Send + Sync + 'static>(
     parameters: Result<Query<Parameters>, QueryRejection>,
 ) -> Result<Response, Refused> {
     let filter = Filter { names: &CALL_METRICS, ..Filter::default() };
-    answer(&app, parameters, filter, rpc::rows::calls).await
+    answer(&app, parameters, filter, rpc::rows::calls).await.map_err(|refused| app.counted(refused))
 }
 
 async fn answer<I, R: Serialize + Send + 'static>(
@@ -68,10 +67,12 @@ async fn answer<I, R: Serialize + Send + 'static>(
 ) -> Result<Response, Refused> {
     let Query(parameters) = parameters.map_err(|error| Refused::Parameters(error.body_text()))?;
     let filter = Filter { scope: parameters.selection()?, ..filter };
-    let _permit = app.snapshots.acquire().await.map_err(|_| Refused::Stopping)?;
+    let admitted = app.admission.admit().await?;
     let snapshot = app.engine.snapshot(filter).await.map_err(|_| Refused::Stopping)?;
-    let rows = spawn_blocking(move || rows(&snapshot)).await.map_err(|_| Refused::Stopping)?;
-    Ok(json(StatusCode::OK, &rows))
+    let (body, _admitted) = spawn_blocking(move || (serde_json::to_vec(&rows(&snapshot)), admitted))
+        .await
+        .map_err(|_| Refused::Stopping)?;
+    app.admission.hold(body?).await.map(json_body)
 }
 
 #[cfg(test)]
