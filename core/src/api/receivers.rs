@@ -59,8 +59,8 @@ pub struct Routing {
     #[serde(default)]
     #[schemars(length(max = 64))]
     pub routes: Vec<Route>,
-    /// Holds back alerts whose cause is told already: a warning while the same alert is critical, and what
-    /// merely follows from another alert of the policy. Default true.
+    /// Holds back alerts whose cause is told already: a warning while the same alert of the catalogue is critical, and what
+    /// merely follows from another alert of the policy. Own rules are never held back. Default true.
     #[serde(default = "default_true")]
     pub inhibit: bool,
 }

@@ -10,6 +10,8 @@ use crate::promql::Promql;
 
 /// Labels that the scrape adds to the series of Fleetscope itself, beside `instance` and `job`.
 const OF_OWN_TARGETS: [&str; 3] = ["namespace", "node", "pod"];
+/// Labels that the scrape adds to the series of fleets.
+const OF_FLEETS_TARGETS: [&str; 3] = ["namespace", "fleet", "node"];
 
 fn set<'a>(labels: impl IntoIterator<Item = &'a str>) -> BTreeSet<String> {
     labels.into_iter().map(str::to_owned).collect()
@@ -21,6 +23,19 @@ fn expression(row: &Alert) -> String {
 
 fn parsed(text: &str) -> Promql {
     Promql::parse(text).unwrap_or_else(|error| panic!("{error}:\n{text}"))
+}
+
+#[test]
+fn whether_a_fleet_is_seen_is_told_by_the_targets_that_are_node_agents() {
+    let (label, value) = crate::resources::TARGET_LABEL;
+    for (name, operator) in
+        [("FleetAgentAbsent", "="), ("FleetScrapeDown", "="), ("FleetNotScraped", "="), ("FleetTargetDown", "!=")]
+    {
+        let matcher = format!("up{{$fleets,{label}{operator}\"{value}\"}}");
+        assert!(alert(name).unwrap().expr.contains(&matcher), "{name} has no {matcher}");
+    }
+    // No alert about a fleet takes any target for a node agent.
+    assert!(alerts().iter().all(|row| !row.expr.contains("up{$fleets}")));
 }
 
 /// The text within `{{ }}` of a template.
@@ -135,9 +150,7 @@ fn labels_of_alerts_are_labels_of_their_series() {
     for row in alerts() {
         let series = parsed(&expression(row)).series();
         let mut there: BTreeSet<String> = series.iter().flat_map(|name| known(name).unwrap().labels.clone()).collect();
-        there.extend(set(if row.scope == AlertScope::Fleet { &FLEET_LABELS[..] } else { &OF_OWN_TARGETS }
-            .iter()
-            .copied()));
+        there.extend(set(if row.scope == AlertScope::Fleet { OF_FLEETS_TARGETS } else { OF_OWN_TARGETS }));
         for label in row.labels() {
             assert!(there.contains(label), "{}: no series has {label}", row.name);
         }

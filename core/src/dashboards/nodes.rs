@@ -44,11 +44,11 @@ fn health() -> Vec<Panel> {
             "failed",
         )),
         Panel::new(Kind::Stat, "Targets that are down", Unit::Count, [
-            "Targets of the chosen fleets that Prometheus cannot scrape.",
+            "Targets of the chosen fleets that Prometheus cannot scrape: node agents, and what ScrapePolicies name.",
             "0.",
             "More: Prometheus' page of targets has the error.",
         ])
-        .levels(Levels::CountAbove("FleetScrapeDown"))
+        .levels(Levels::AnyIsBad)
         .query(itself("count(up{$fleets} == 0) or vector(0)", "down")),
         Panel::new(Kind::Stat, "Events lost", Unit::Ratio, [
             "Share of the kernel events in the chosen time that could not be used in full.",
@@ -96,7 +96,7 @@ fn probes() -> Vec<Panel> {
         ])
         .size(12, 8)
         .levels(Levels::Up)
-        .query(itself("min by (namespace, fleet) (up{$fleets})", "{{namespace}}/{{fleet}}")),
+        .query(itself(r#"min by (namespace, fleet) (up{$fleets,fleetscope_target="node-agent"})"#, "{{namespace}}/{{fleet}}")),
         Panel::new(Kind::TimeSeries, "Events per second", Unit::PerSecond, [
             "Kernel events that were read, by kind.",
             "Follows the work of the node.",

@@ -38,6 +38,9 @@ pub const NODE_AGENT_LABELS: [(&str, &str); 2] =
     [("app.kubernetes.io/name", "fleetscope"), ("app.kubernetes.io/component", "node-agent")];
 /// Name of the node agents' port.
 pub const PORT: &str = "metrics";
+/// The label of a fleet's targets that are node agents, and its value. By it the catalogue tells their `up` from that of what a
+/// ScrapePolicy scrapes for the same fleet. No series of theirs has it.
+pub const TARGET_LABEL: (&str, &str) = ("fleetscope_target", "node-agent");
 /// Key of the ConfigMap.
 pub const SCRAPE_CONFIGS: &str = "scrape_configs.yaml";
 
@@ -134,7 +137,10 @@ fn endpoint(fleet: &AgentFleet) -> Value {
             { "action": "replace", "sourceLabels": ["__meta_kubernetes_pod_node_name"], "targetLabel": "node" },
             { "action": "replace", "targetLabel": "namespace", "replacement": namespace(fleet) },
             { "action": "replace", "targetLabel": "fleet", "replacement": fleet.name_any() },
+            { "action": "replace", "targetLabel": TARGET_LABEL.0, "replacement": TARGET_LABEL.1 },
         ],
+        // These are the steps of what is exposed; what the scrape itself makes, such as `up`, does not pass them.
+        "metricRelabelings": [{ "action": "labeldrop", "regex": TARGET_LABEL.0 }],
     })
 }
 

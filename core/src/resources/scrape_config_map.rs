@@ -5,7 +5,7 @@
 use kube::ResourceExt as _;
 use serde_json::{Map, Value, json};
 
-use super::{NODE_AGENT_LABELS, PORT, SCRAPE_CONFIGS, Site};
+use super::{NODE_AGENT_LABELS, PORT, SCRAPE_CONFIGS, Site, TARGET_LABEL};
 use crate::api::AgentFleet;
 
 /// Its fields beside apiVersion, kind and metadata.
@@ -35,7 +35,9 @@ fn file(fleet: &AgentFleet, site: &Site) -> Value {
             { "action": "replace", "source_labels": ["__meta_kubernetes_pod_node_name"], "target_label": "node" },
             { "action": "replace", "target_label": "namespace", "replacement": super::namespace(fleet) },
             { "action": "replace", "target_label": "fleet", "replacement": fleet.name_any() },
+            { "action": "replace", "target_label": TARGET_LABEL.0, "replacement": TARGET_LABEL.1 },
         ],
+        "metric_relabel_configs": [{ "action": "labeldrop", "regex": TARGET_LABEL.0 }],
     });
     if fleet.spec.scrape.sample_limit > 0 {
         job["sample_limit"] = fleet.spec.scrape.sample_limit.into();

@@ -71,7 +71,9 @@ fn golden_monitor(kind: &str, endpoints: &str) -> Value {
                     { "action": "replace", "sourceLabels": ["__meta_kubernetes_pod_node_name"], "targetLabel": "node" },
                     { "action": "replace", "targetLabel": "namespace", "replacement": "agents" },
                     { "action": "replace", "targetLabel": "fleet", "replacement": "review" },
+                    { "action": "replace", "targetLabel": "fleetscope_target", "replacement": "node-agent" },
                 ],
+                "metricRelabelings": [{ "action": "labeldrop", "regex": "fleetscope_target" }],
             }],
         },
     })

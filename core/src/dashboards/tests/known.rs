@@ -5,7 +5,7 @@ use std::collections::BTreeSet;
 use crate::catalogue::{self, Origin};
 
 /// Labels of a target: of the monitors, and Prometheus' own.
-const TARGET: [&str; 5] = ["namespace", "fleet", "node", "instance", "job"];
+const TARGET: [&str; 6] = ["namespace", "fleet", "node", "instance", "job", crate::resources::TARGET_LABEL.0];
 /// Labels of Prometheus' series of alerts: those of the alerts, and those that the rules add.
 const ALERTS: [&str; 7] = ["namespace", "fleet", "alertname", "alertstate", "severity", "source", "policy"];
 /// What a policy records about itself.
