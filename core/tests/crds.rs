@@ -179,6 +179,7 @@ fn cel_cases() -> Vec<(&'static str, Value, Value, &'static str)> {
     let rules = "/tasks/rules/0";
     let expressions = "/selector/matchExpressions";
     let timeout = "spec.scrape.scrapeTimeout: scrapeTimeout (default 10s) must not be longer than interval";
+    let interval = "spec.scrape.interval: interval is from 1s to 1m: the rules take rates over 5m, which want some scrapes in them";
     let key = "spec.scrape.labels: keys are label keys: an optional DNS prefix and /, then at most 63 letters, digits, and - _ . inside";
     let own = "spec.scrape.labels: labels of fleetscope.io/ and app.kubernetes.io/ are the operator's own";
     let rise = "spec.grpc.buckets: bounds rise, and none is there twice";
@@ -192,7 +193,8 @@ fn cel_cases() -> Vec<(&'static str, Value, Value, &'static str)> {
     vec![
         ("/scrape/interval", json!("15s"), json!("9s"), timeout),
         ("/scrape/scrapeTimeout", json!("15s"), json!("16s"), timeout),
-        ("/scrape/interval", json!("1h"), json!("61m"), "spec.scrape.interval: interval is from 1s to 1h"),
+        ("/scrape/interval", json!("1m"), json!("61s"), interval),
+        ("/scrape/interval", json!("60s"), json!("1h"), interval),
         ("/scrape/scrapeTimeout", json!("1s"), json!("0s"), "spec.scrape.scrapeTimeout: scrapeTimeout is at least 1s"),
         ("/scrape/labels", json!({ "example.com/a": "b" }), json!({ "-a": "b" }), key),
         ("/scrape/labels", json!({ "fleetscope.com/a": "b" }), json!({ "fleetscope.io/a": "b" }), own),

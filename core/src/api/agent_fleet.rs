@@ -192,10 +192,11 @@ pub struct ScrapeSpec {
     /// the plain scrape configuration in a ConfigMap), `PodMonitor`, `ServiceMonitor`, `ConfigMap`, or `None`. Default Auto.
     #[serde(default)]
     pub output: ScrapeOutput,
-    /// Time between two scrapes, `1s` to `1h`. Default 15s.
+    /// Time between two scrapes, `1s` to `1m`: the rules take rates over 5 minutes, which want some scrapes in them. Default 15s.
     #[serde(default = "default_interval")]
     #[schemars(length(max = 16), regex(pattern = r"^([0-9]{1,5}s|[0-9]{1,3}m|1h)$"))]
-    #[x_kube(validation = Rule::new("duration(self) >= duration('1s') && duration(self) <= duration('1h')").message("interval is from 1s to 1h"))]
+    #[x_kube(validation = Rule::new("duration(self) >= duration('1s') && duration(self) <= duration('1m')")
+        .message("interval is from 1s to 1m: the rules take rates over 5m, which want some scrapes in them"))]
     pub interval: String,
     /// How long one scrape may take, not longer than `interval`. Default 10s.
     #[serde(default = "default_timeout")]

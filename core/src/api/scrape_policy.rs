@@ -80,10 +80,11 @@ pub struct ScrapePolicySpec {
     /// `ServiceMonitor`. Default Auto.
     #[serde(default)]
     pub output: ScrapePolicyOutput,
-    /// Time between two scrapes, `1s` to `1h`. Default 15s.
+    /// Time between two scrapes, `1s` to `2m`: rules take rates over 5 minutes, and Prometheus forgets a sample after as long. Default 15s.
     #[serde(default = "fifteen_seconds")]
     #[schemars(length(max = 16), regex(pattern = r"^([0-9]{1,5}s|[0-9]{1,3}m|1h)$"))]
-    #[x_kube(validation = Rule::new("duration(self) >= duration('1s') && duration(self) <= duration('1h')").message("interval is from 1s to 1h"))]
+    #[x_kube(validation = Rule::new("duration(self) >= duration('1s') && duration(self) <= duration('2m')")
+        .message("interval is from 1s to 2m: rules take rates over 5m, and Prometheus forgets a sample after as long"))]
     pub interval: String,
     /// How long one scrape may take, not longer than `interval`. Default 10s.
     #[serde(default = "ten_seconds")]
