@@ -166,7 +166,7 @@ fn durations() -> Vec<Panel> {
         .sorted_by("p99")
         .query(table(r#"sum by (namespace, fleet, rpc_method) (fleet:rpc_server_calls:rate5m{$fleets,rpc_method=~"$method"})"#).column("per second", Unit::PerSecond))
         .query(
-            table(r#"sum by (namespace, fleet, rpc_method) (fleet:rpc_server_calls:rate5m{$fleets,rpc_method=~"$method",rpc_status_code!="OK"})"#)
+            table(r#"sum by (namespace, fleet, rpc_method) (fleet:rpc_server_calls:rate5m{$fleets,rpc_method=~"$method",rpc_status_code!~"OK|_OTHER"})"#)
                 .column("not OK per second", Unit::PerSecond)
                 .empty("no call failed"),
         )

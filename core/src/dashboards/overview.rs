@@ -275,14 +275,14 @@ fn errors() -> Vec<Panel> {
         .covers(&["S42", "G59"])
         .query(kernel("sum by (reason) (fleet:agent_failures:increase1h{$fleets})", "{{reason}}")),
         Panel::new(Kind::TimeSeries, "gRPC errors per second, by status", Unit::PerSecond, [
-            "Served calls with another status than OK.",
+            "Served calls with another status than OK, as far as it can be known.",
             "None, or those that are answers: NOT_FOUND, ALREADY_EXISTS.",
             "UNAVAILABLE, DEADLINE_EXCEEDED, INTERNAL, UNKNOWN.",
         ])
         .covers(&["S42", "G59"])
         .query(
             kernel(
-                r#"sum by (rpc_status_code) (fleet:rpc_server_calls:rate5m{$fleets,rpc_status_code!="OK"})"#,
+                r#"sum by (rpc_status_code) (fleet:rpc_server_calls:rate5m{$fleets,rpc_status_code!~"OK|_OTHER"})"#,
                 "{{rpc_status_code}}",
             )
             .empty("no call failed"),
