@@ -103,8 +103,40 @@ fn levels_are_those_of_alerts_that_there_are_in_their_direction() {
     }
 }
 
+/// Panels that no alert judges, and that have levels of their own all the same. docs/dashboards.md says which they are, and why.
+const OWN_LEVELS: [&str; 5] =
+    ["Start success", "Active tasks", "Merge duration", "Memory of node agents", "Time to answer a scrape, p99"];
+
+/// The values of all steps in a panel, those of its columns included.
+fn levels_of(panel: &Value) -> Vec<f64> {
+    let steps = panel["steps"].as_array().into_iter().flatten().filter_map(|step| step["value"].as_f64());
+    let inner: Vec<&Value> = match panel {
+        Value::Array(all) => all.iter().collect(),
+        Value::Object(all) => all.values().collect(),
+        _ => Vec::new(),
+    };
+    steps.chain(inner.into_iter().flat_map(levels_of)).collect()
+}
+
 #[test]
-fn thresholds_come_from_the_alerts_and_from_nowhere_else() {
+fn where_no_alert_has_a_threshold_the_panels_that_the_docs_name_have_levels_and_no_others() {
+    // More than nothing, one, more than one: no numbers that somebody chose.
+    let plain = |value: &f64| [1e-6, 1.0, 2.0].contains(value);
+    let mut own = Vec::new();
+    for board in all(&|_| None) {
+        for panel in board.model["panels"].as_array().unwrap() {
+            if !levels_of(panel).iter().all(plain) {
+                own.push(panel["title"].as_str().unwrap().to_owned());
+            }
+        }
+    }
+    assert_eq!(own, OWN_LEVELS);
+    let docs = include_str!("../../../../docs/dashboards.md");
+    assert!(OWN_LEVELS.iter().all(|title| docs.contains(&format!("*{title}*"))));
+}
+
+#[test]
+fn levels_of_a_panel_follow_the_threshold_of_its_alert() {
     let of = |threshold: f64| {
         let thresholds = move |alert: &str| (alert == "FleetTaskFailureRatioHigh").then_some(threshold);
         let model = all(&thresholds).swap_remove(0).model;
