@@ -42,7 +42,7 @@ pub(super) struct Target {
 }
 
 /// Values that stand for Grafana's variables outside of Grafana: everything, the last hour, a scrape every 15 s. Longer names first.
-const CONCRETE: [(&str, &str); 10] = [
+const CONCRETE: [(&str, &str); 11] = [
     ("$__rate_interval", "1m"),
     ("$__interval", "1m"),
     ("$__range", "1h"),
@@ -52,6 +52,7 @@ const CONCRETE: [(&str, &str); 10] = [
     ("$fleet", ".+"),
     ("$model", ".*"),
     ("$task", ".*"),
+    ("$worker_profile", ".*"),
     ("$node", ".*"),
 ];
 

@@ -13,7 +13,14 @@ pub(super) fn board() -> Board {
         uid: "fleetscope-tasks",
         title: "Tasks",
         description: "Tasks of the fleets: processes of agents as the kernel sees them, with their duration and the way they ended.",
-        variables: &[Variable::DataSource, Variable::Namespace, Variable::Profile, Variable::Fleet, Variable::Task],
+        variables: &[
+            Variable::DataSource,
+            Variable::Namespace,
+            Variable::Profile,
+            Variable::Fleet,
+            Variable::Task,
+            Variable::WorkerProfile,
+        ],
         rows: vec![
             Row::new("Now", now()),
             Row::new("Results", results()),
@@ -250,7 +257,7 @@ fn merges() -> Vec<Panel> {
 fn workers() -> Vec<Panel> {
     vec![
         Panel::new(Kind::Gauge, "Worker success", Unit::Ratio, [
-            "Share of the tasks that end with success, by profile.",
+            "Share of the tasks of the group `workers` that end with success, by worker profile, which is the task's name.",
             "Above 95 %.",
             "In the red: more fail than the alert allows.",
         ])
@@ -258,18 +265,18 @@ fn workers() -> Vec<Panel> {
         .size(8, 8)
         .levels(Levels::Rest("FleetTaskFailureRatioHigh"))
         .query(kernel(
-            r#"sum by (profile) (sum by (namespace, fleet) (fleet:tasks:rate5m{$fleets,result="success"}) * on (namespace, fleet) group_left (profile) fleet:info:one{$fleets}) / (sum by (profile) (sum by (namespace, fleet) (fleet:tasks:rate5m{$fleets}) * on (namespace, fleet) group_left (profile) fleet:info:one{$fleets}) > 0)"#,
-            "{{profile}}",
+            r#"(sum by (task) (fleet:tasks:rate5m{$fleets,group="workers",task=~"$worker_profile",result="success"}) or 0 * sum by (task) (fleet:tasks:rate5m{$fleets,group="workers",task=~"$worker_profile"})) / (sum by (task) (fleet:tasks:rate5m{$fleets,group="workers",task=~"$worker_profile"}) > 0)"#,
+            "{{task}}",
         )),
         Panel::new(Kind::TimeSeries, "Worker utilization", Unit::Count, [
-            "Tasks that run per running agent, by profile.",
-            "Near 1 where an agent does one task at a time.",
+            "Tasks of the group `workers` that run per running agent, by worker profile.",
+            "All profiles together near 1 where an agent does one task at a time.",
             "0: idle agents. Far above 1: agents that start more than they finish.",
         ])
         .covers(&["O56"])
         .query(kernel(
-            r#"sum by (profile) (sum by (namespace, fleet) (fleet:tasks_running:sum{$fleets}) * on (namespace, fleet) group_left (profile) fleet:info:one{$fleets}) / (sum by (profile) (sum by (namespace, fleet) (fleet:agents:sum{$fleets,status="running"}) * on (namespace, fleet) group_left (profile) fleet:info:one{$fleets}) > 0)"#,
-            "{{profile}}",
+            r#"sum by (task) (fleet:tasks_running:sum{$fleets,group="workers",task=~"$worker_profile"}) / on () group_left () (sum(fleet:agents:sum{$fleets,status="running"}) > 0)"#,
+            "{{task}}",
         )),
         Panel::new(Kind::TimeSeries, "Retries per task", Unit::Count, [
             "How often a task was tried again on average, as the agents' own metrics tell (task_retry_count).",

@@ -23,6 +23,8 @@ pub(super) enum Variable {
     Profile,
     Fleet,
     Task,
+    /// Tasks of the group `workers`, as the profile of the orchestrator has it.
+    WorkerProfile,
     /// Methods of gRPC.
     Method,
     /// Models of LLM providers.
@@ -83,6 +85,13 @@ impl Variable {
                 None,
             ),
             Self::Task => ("task", "Task", "label_values(fleetscope_tasks_total{$fleets}, task)", "", Some(".*")),
+            Self::WorkerProfile => (
+                "worker_profile",
+                "Worker profile",
+                r#"label_values(fleetscope_tasks_total{$fleets,group="workers"}, task)"#,
+                "",
+                Some(".*"),
+            ),
             Self::Method => (
                 "method",
                 "Method",

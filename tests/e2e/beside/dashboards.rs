@@ -22,9 +22,10 @@ async fn every_query_of_the_dashboards_has_a_result_or_a_reason_why_not() {
         return;
     };
     let scene = Scene::open("boards").await;
-    // Some panels are about merges.
+    // Some panels are about merges, some about workers.
     let mut merges = rules();
     merges["rules"][0]["name"] = "merge".into();
+    merges["rules"][0]["group"] = "workers".into();
     scene.fleet(merges).await;
     scene.pod("load", &["run", "12000", "4"], None).await;
     let mut talk = Conversation::open(&scene, image).await;
