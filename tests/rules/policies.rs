@@ -2,6 +2,7 @@
 
 mod budgets;
 mod checks;
+mod namespaces;
 mod objectives;
 mod precedence;
 

@@ -20,8 +20,12 @@ pub(super) fn rule(
     }
     let expr = checker.expression(&format!("{path}.expr"), &invariant.expr.0, fleets, &[])?;
     let name = invariant.name.as_str();
-    let summary =
-        format!("Fleet {{{{ $labels.namespace }}}}/{{{{ $labels.fleet }}}}: the invariant {name} is violated");
+    // A result that is not of one fleet is told of by the policy.
+    let whose = format!(
+        "{{{{ with $labels.fleet }}}}Fleet {{{{ $labels.namespace }}}}/{{{{ . }}}}{{{{ else }}}}Policy {}{{{{ end }}}}",
+        told.policy
+    );
+    let summary = format!("{whose}: the invariant {name} is violated");
     let description = match &invariant.description {
         Some(text) => text.0.clone(),
         None => format!(
@@ -37,5 +41,6 @@ pub(super) fn rule(
         &summary,
         &description,
     );
+    told.warn_if_unheard(&format!("{path}.expr"), &alert, checker);
     Some(alert.holding(invariant.hold.as_ref().map(|hold| hold.0.as_str())))
 }

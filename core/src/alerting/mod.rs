@@ -17,7 +17,8 @@
 //!
 //! # Labels
 //! Every rule has the label `policy`: `<namespace>/<name>` of an `AlertPolicy`, `<name>` of a `ClusterAlertPolicy`, so that no two
-//! policies ever give the same series. Alerts have `severity` and `source="fleetscope"`, too.
+//! policies ever give the same series. Alerts have `severity` and `source="fleetscope"`, too, and those of an `AlertPolicy` always
+//! `namespace`: without it prometheus-operator lets none of them through to the policy's receivers.
 
 use std::collections::BTreeSet;
 
@@ -132,8 +133,16 @@ pub fn groups(input: &PolicyInput<'_>) -> Result<(Vec<Group>, Vec<String>), Vec<
         fleets: input.fleets,
     };
     let runbooks = spec.catalogue.runbook_base.as_deref().unwrap_or(RUNBOOKS).trim_end_matches('/');
-    let labels = spec.catalogue.labels.iter().map(|(name, value)| (name.clone(), value.0.clone())).collect();
-    let told = Told { policy: &label, namespaced: namespace.is_some(), labels, runbooks, fleets: input.fleets };
+    let mut labels: Texts = spec.catalogue.labels.iter().map(|(name, value)| (name.clone(), value.0.clone())).collect();
+    labels.extend(namespace.iter().map(|namespace| ("namespace".to_owned(), told::namespace_of(namespace))));
+    let told = Told {
+        policy: &label,
+        namespaced: namespace.is_some(),
+        labels,
+        routing: &spec.routing,
+        runbooks,
+        fleets: input.fleets,
+    };
     let mut checker = Checker::new(input.known, spec.rules.iter().filter_map(|rule| rule.record.as_deref()));
     check_interval(spec, &mut checker);
     let mut areas = vec![Area::ordered("fleets", None, reach.members())];

@@ -68,6 +68,7 @@ fn of(path: &str, own: &OwnRule, fleets: &Selection, told: &Told<'_>, checker: &
     };
     let duration =
         |duration: &Option<crate::api::scalars::PromDuration>| duration.as_ref().map(|duration| duration.0.clone());
+    told.warn_if_unheard(&format!("{path}.expr"), &rule, checker);
     Some(rule.holding(duration(&own.hold).as_deref()).keeping(duration(&own.keep_firing_for).as_deref()))
 }
 

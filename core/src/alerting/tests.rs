@@ -12,6 +12,7 @@ use crate::catalogue::{self, Alert};
 use crate::resources::ChildKind;
 
 mod any_policy;
+mod heard;
 
 fn site() -> Site {
     Site {
@@ -99,9 +100,10 @@ fn a_policy_is_a_prometheus_rule_that_it_owns() {
                     "for": "30s",
                     "labels": {
                         "invariant": "one-merge", "policy": "agents/nightly", "severity": "critical", "source": "fleetscope",
+                        "namespace": "{{ with $labels.namespace }}{{ . }}{{ else }}agents{{ end }}",
                     },
                     "annotations": {
-                        "summary": "Fleet {{ $labels.namespace }}/{{ $labels.fleet }}: the invariant one-merge is violated",
+                        "summary": "{{ with $labels.fleet }}Fleet {{ $labels.namespace }}/{{ . }}{{ else }}Policy agents/nightly{{ end }}: the invariant one-merge is violated",
                         "description": "The invariant one-merge of the policy agents/nightly must never have a result, and has the value {{ $value }}.",
                         "runbook_url": "https://github.com/fleetscope/fleetscope/blob/main/docs/runbooks/FleetInvariantViolated.md",
                     },
@@ -268,6 +270,7 @@ fn a_budget_of_a_week_is_the_sum_of_seven_days() {
     let labels = texts([
         ("budget", "weekly"),
         ("currency", "USD"),
+        ("namespace", "{{ with $labels.namespace }}{{ . }}{{ else }}agents{{ end }}"),
         ("policy", "agents/nightly"),
         ("severity", "critical"),
         ("source", "fleetscope"),

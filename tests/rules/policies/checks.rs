@@ -90,7 +90,7 @@ fn a_rule_file_in_a_config_map_holds_any_text() {
     let unit = json!({ "rule_files": ["rules.yaml"], "evaluation_interval": "1m", "tests": [{
         "interval": "1m", "input_series": [{ "series": "up", "values": "0x5" }],
         "alert_rule_test": [{ "eval_time": "2m", "alertname": "on", "exp_alerts": [{
-            "exp_labels": { "no": text.replace("{{ $value }}", "0"), "policy": "agents/nightly", "severity": "warning", "source": "fleetscope" },
+            "exp_labels": { "no": text.replace("{{ $value }}", "0"), "namespace": "agents", "policy": "agents/nightly", "severity": "warning", "source": "fleetscope" },
             "exp_annotations": { "summary": text.replace("{{ $value }}", "0") },
         }] }],
     }] });

@@ -1,4 +1,5 @@
 use super::*;
+use crate::api::receivers::Routing;
 use crate::api::scalars::{Expression, Severity, TemplateText};
 
 fn own(name: &str, expr: &str) -> OwnRule {
@@ -16,7 +17,9 @@ fn made(own: &[OwnRule]) -> Result<Made, Vec<String>> {
     let known = |metric: &str| !metric.starts_with("fleetscope_no");
     let mut checker = Checker::new(&known, own.iter().filter_map(|rule| rule.record.as_deref()));
     let labels = Texts::from([("team".to_owned(), "review".to_owned())]);
-    let told = Told { policy: "agents/p", namespaced: true, labels, runbooks: "https://r", fleets: &[] };
+    let routing = Routing::default();
+    let told =
+        Told { policy: "agents/p", namespaced: true, labels, routing: &routing, runbooks: "https://r", fleets: &[] };
     let fleets = Selection { matchers: "namespace=\"agents\"".to_owned(), conditions: Vec::new() };
     let lists = rules(own, &fleets, &told, &mut checker);
     match checker.finish() {
