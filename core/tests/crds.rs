@@ -8,7 +8,10 @@ use std::path::{Path, PathBuf};
 use fleetscope_core::alerting::{Policy, SelectedFleet, of_policy};
 use fleetscope_core::api::admission::{Fault, admit_any, admit_as};
 use fleetscope_core::api::agent_fleet::GrpcSpec;
-use fleetscope_core::api::{AgentFleet, AgentFleetSpec, GENERATED, ModelPriceList, crd_file, crd_yaml, crds};
+use fleetscope_core::api::{
+    AgentFleet, AgentFleetSpec, AlertPolicy, AlertPolicySpec, ClusterAlertPolicy, ClusterAlertPolicySpec, GENERATED,
+    ModelPriceList, ScrapePolicy, ScrapePolicySpec, crd_file, crd_yaml, crds,
+};
 use fleetscope_core::prices;
 use fleetscope_core::resources::{Installed, Site, scrape_policy};
 use k8s_openapi::apiextensions_apiserver::pkg::apis::apiextensions::v1::CustomResourceDefinition;
@@ -165,6 +168,21 @@ fn defaults_of_the_schema_are_those_of_the_types() {
     assert_eq!(read.spec.grpc, GrpcSpec { native_histograms: true, ..GrpcSpec::default() });
 }
 
+fn policy(kind: &str, spec: &Value) -> Value {
+    json!({ "apiVersion": "fleetscope.io/v1alpha1", "kind": kind, "metadata": { "name": "p" }, "spec": spec })
+}
+
+#[test]
+fn defaults_of_the_policies_are_those_of_the_types() {
+    let read: ScrapePolicy = admit_as(&policy("ScrapePolicy", &json!({ "pods": {} }))).unwrap();
+    let wanted = ScrapePolicySpec { pods: read.spec.pods.clone(), ..serde_json::from_value(json!({})).unwrap() };
+    assert_eq!(read.spec, wanted);
+    let read: AlertPolicy = admit_as(&policy("AlertPolicy", &json!({}))).unwrap();
+    assert_eq!(read.spec, AlertPolicySpec::default());
+    let read: ClusterAlertPolicy = admit_as(&policy("ClusterAlertPolicy", &json!({}))).unwrap();
+    assert_eq!(read.spec, ClusterAlertPolicySpec { self_alerts: true, ..ClusterAlertPolicySpec::default() });
+}
+
 #[test]
 fn a_fleet_that_was_read_is_written_as_it_was() {
     let path = root("tests/samples/everything.yaml");
@@ -174,46 +192,8 @@ fn a_fleet_that_was_read_is_written_as_it_was() {
     assert_eq!(again, read);
 }
 
-/// A path, a value that is good there, one that is bad, and what is said about it.
-fn cel_cases() -> Vec<(&'static str, Value, Value, &'static str)> {
-    let rules = "/tasks/rules/0";
-    let expressions = "/selector/matchExpressions";
-    let timeout = "spec.scrape.scrapeTimeout: scrapeTimeout (default 10s) must not be longer than interval";
-    let interval = "spec.scrape.interval: interval is from 1s to 1m: the rules take rates over 5m, which want some scrapes in them";
-    let key = "spec.scrape.labels: keys are label keys: an optional DNS prefix and /, then at most 63 letters, digits, and - _ . inside";
-    let own = "spec.scrape.labels: labels of fleetscope.io/ and app.kubernetes.io/ are the operator's own";
-    let rise = "spec.grpc.buckets: bounds rise, and none is there twice";
-    let unnamed = "spec.tasks.rules[0].name: a rule names its tasks: set name, or ignore: true";
-    let named = "spec.tasks.rules[0].ignore: an ignored process has no name: remove name, or ignore";
-    let values =
-        "spec.selector.matchExpressions[0].values: In and NotIn take values, Exists and DoesNotExist take none";
-    let in_b = json!([{ "key": "a", "operator": "In", "values": ["b"] }]);
-    let exists = json!([{ "key": "a", "operator": "Exists" }]);
-    let ignore = json!({ "ignore": true, "match": { "executable": "a" } });
-    vec![
-        ("/scrape/interval", json!("15s"), json!("9s"), timeout),
-        ("/scrape/scrapeTimeout", json!("15s"), json!("16s"), timeout),
-        ("/scrape/interval", json!("1m"), json!("61s"), interval),
-        ("/scrape/interval", json!("60s"), json!("1h"), interval),
-        ("/scrape/scrapeTimeout", json!("1s"), json!("0s"), "spec.scrape.scrapeTimeout: scrapeTimeout is at least 1s"),
-        ("/scrape/labels", json!({ "example.com/a": "b" }), json!({ "-a": "b" }), key),
-        ("/scrape/labels", json!({ "fleetscope.com/a": "b" }), json!({ "fleetscope.io/a": "b" }), own),
-        ("/grpc/buckets", json!([0.001, 0.5, 1, 2.5, 60]), json!([0.5, 0.25]), rise),
-        ("/grpc/buckets", json!([]), json!([0.5, 1, 1, 2]), rise),
-        ("/grpc/buckets", json!([1]), json!([2, 1]), rise),
-        (rules, rule(), json!({ "match": { "executable": "a" } }), unnamed),
-        (rules, ignore, json!({ "name": "a", "ignore": true, "match": { "executable": "a" } }), named),
-        (expressions, in_b, json!([{ "key": "a", "operator": "In", "values": [] }]), values),
-        (expressions, exists, json!([{ "key": "a", "operator": "Exists", "values": ["b"] }]), values),
-    ]
-}
-
 #[test]
-fn every_rule_says_what_is_wrong() {
-    for (path, good, bad, says) in cel_cases() {
-        assert_eq!(faults(&with(path, good)).join("; "), "", "{path}");
-        assert_eq!(faults(&with(path, bad)).join("; "), says, "{path}");
-    }
+fn keys_of_results_are_codes_signals_and_what_stands_for_them() {
     let codes = "/tasks/rules/0/resultByExitCode";
     for key in ["0", "9", "10", "99", "199", "249", "255", "*", "oom", "sigterm", "sigkill", "sigusr1", "sigrtmin"] {
         assert_eq!(faults(&with(codes, json!({ key: "ok" }))).join("; "), "", "{key}");
@@ -305,20 +285,12 @@ fn every_field_has_docs_and_bounds_and_none_accepts_null() {
 
 #[test]
 fn every_rule_compiles() {
-    let mut rules = Vec::new();
     for (kind, schema) in schemas() {
-        let mut count = 0;
         walk(&schema, &kind, &mut |schema, path| {
             let compiled = compile_schema(schema);
             assert!(!compiled.has_errors(), "{path}: {:?}", compiled.compilation_errors());
-            count += schema["x-kubernetes-validations"].as_array().map_or(0, Vec::len);
         });
-        rules.push((kind, count));
     }
-    // A rule that is added has its case above, in policies.rs, or beside the receivers.
-    let wanted =
-        ["AgentFleet", "AlertPolicy", "ClusterAlertPolicy", "ModelPriceList", "ScrapePolicy"].map(str::to_owned);
-    assert_eq!(rules, wanted.into_iter().zip([10, 33, 34, 1, 21]).collect::<Vec<_>>());
 }
 
 #[test]

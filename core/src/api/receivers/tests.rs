@@ -1,6 +1,5 @@
-//! Every rule and bound of the schema, on a kind whose spec has nothing but receivers and routes.
+//! Every bound of the schema, on a kind whose spec has nothing but receivers and routes.
 
-use kube::core::cel::compile_schema;
 use kube::{CustomResource, CustomResourceExt as _};
 use serde_json::{Value, json};
 
@@ -59,108 +58,6 @@ fn with_route(fields: Value) -> Value {
 
 fn slack() -> Value {
     json!({ "urlSecret": secret("slack") })
-}
-
-/// What is good, what is bad, and what is said about it.
-fn cases() -> Vec<(Value, Value, &'static str)> {
-    let named = |name: &str| json!({ "name": name, "slack": slack() });
-    let exactly = "spec.receivers[0]: a receiver is exactly one of slack, email, webhook, pagerduty, opsgenie, teams";
-    let mut both = receiver("slack", slack());
-    both["email"] = email();
-    let mut half = email();
-    half["authUsername"] = json!("me");
-    let mut whole = half.clone();
-    whole["authPasswordSecret"] = secret("mail");
-    let header = |name: &str| {
-        let mut mail = email();
-        mail["headers"] = json!({ name: "x" });
-        with("email", mail)
-    };
-    let mail_to = |field: &str, value: &str| {
-        let mut mail = email();
-        mail[field] = json!(value);
-        with("email", mail)
-    };
-    let http = |http: Value| with("webhook", json!({ "url": "https://example.com/", "httpConfig": http }));
-    let basic = json!({ "usernameSecret": secret("u"), "passwordSecret": secret("p") });
-    let unique = "spec.receivers: receivers have different names";
-    let exists = "spec.routes: each route's receiver is one of receivers";
-    let default = "spec.defaultReceiver: defaultReceiver is one of receivers";
-    let group_by = "spec.routes[0].groupBy: groupBy names labels, at least one, and none twice";
-    let interval = "spec.routes[0].groupInterval: groupInterval is from 1s to 24h";
-    let repeat = "spec.routes[0].repeatInterval: repeatInterval is from 1m to 120h";
-    let order = "spec.routes[0].repeatInterval: repeatInterval (default 4h) must not be shorter than groupInterval (default 5m)";
-    let headers = "spec.receivers[0].email.headers: names of headers are words with a capital first letter and dashes between them: Reply-To";
-    let webhook = "spec.receivers[0].webhook: a webhook has either url or urlSecret";
-    let auth = "spec.receivers[0].webhook.httpConfig: httpConfig has either bearerTokenSecret or basicAuth";
-    vec![
-        (json!({ "receivers": [named("a"), named("b")] }), json!({ "receivers": [named("a"), named("a")] }), unique),
-        (with_route(json!({})), with_route(json!({ "receiver": "b" })), exists),
-        (
-            json!({ "receivers": [named("a")], "defaultReceiver": "a" }),
-            json!({ "receivers": [named("a")], "defaultReceiver": "b" }),
-            default,
-        ),
-        (with("slack", slack()), json!({ "receivers": [{ "name": "a" }] }), exactly),
-        (with("email", email()), json!({ "receivers": [both] }), exactly),
-        (
-            with("email", whole),
-            with("email", half),
-            "spec.receivers[0].email.authUsername: authUsername and authPasswordSecret go together",
-        ),
-        (
-            mail_to("to", "A <a@example.com>, b@example.com"),
-            mail_to("to", "nobody"),
-            "spec.receivers[0].email.to: to is an address: name@example.com",
-        ),
-        (
-            mail_to("from", "Fleetscope <a@b.c>"),
-            mail_to("from", "nobody"),
-            "spec.receivers[0].email.from: from is an address: name@example.com",
-        ),
-        (header("Reply-To"), header("reply-to"), headers),
-        (header("X-Priority"), header("X_Priority"), headers),
-        (with("webhook", json!({ "url": "http://h:1/p?q=%20" })), with("webhook", json!({})), webhook),
-        (
-            with("webhook", json!({ "urlSecret": secret("w") })),
-            with("webhook", json!({ "url": "http://h/", "urlSecret": secret("w") })),
-            webhook,
-        ),
-        (http(json!({ "bearerTokenSecret": secret("t") })), http(json!({})), auth),
-        (
-            http(json!({ "basicAuth": basic })),
-            http(json!({ "basicAuth": basic, "bearerTokenSecret": secret("t") })),
-            auth,
-        ),
-        (with_route(json!({ "groupBy": ["task"] })), with_route(json!({ "groupBy": [] })), group_by),
-        (with_route(json!({ "groupBy": ["task", "fleet"] })), with_route(json!({ "groupBy": ["a", "a"] })), group_by),
-        (
-            with_route(json!({ "groupWait": "0s" })),
-            with_route(json!({ "groupWait": "61m" })),
-            "spec.routes[0].groupWait: groupWait is at most 1h",
-        ),
-        (with_route(json!({ "groupInterval": "1s" })), with_route(json!({ "groupInterval": "0s" })), interval),
-        (
-            with_route(json!({ "groupInterval": "24h", "repeatInterval": "24h" })),
-            with_route(json!({ "groupInterval": "25h", "repeatInterval": "25h" })),
-            interval,
-        ),
-        (
-            with_route(json!({ "repeatInterval": "1m", "groupInterval": "1m" })),
-            with_route(json!({ "repeatInterval": "59s", "groupInterval": "1s" })),
-            repeat,
-        ),
-        (with_route(json!({ "repeatInterval": "120h" })), with_route(json!({ "repeatInterval": "121h" })), repeat),
-        (with_route(json!({ "repeatInterval": "5m" })), with_route(json!({ "repeatInterval": "4m" })), order),
-    ]
-}
-
-#[test]
-fn every_rule_says_what_is_wrong() {
-    for (good, bad, says) in cases() {
-        assert_eq!(read(&good).err(), None, "{good}");
-        assert_eq!(read(&bad).unwrap_err(), [says], "{bad}");
-    }
 }
 
 #[test]
@@ -307,19 +204,4 @@ fn values_of_secrets_that_would_spoil_the_configuration_are_told() {
     ] {
         assert_eq!(content.fault(value.as_bytes()), fault, "{value:?}");
     }
-}
-
-#[test]
-fn every_rule_compiles_and_survives_being_flattened() {
-    fn rules(schema: &Value) -> usize {
-        let compiled = compile_schema(schema);
-        assert!(!compiled.has_errors(), "{:?}", compiled.compilation_errors());
-        let own = schema["x-kubernetes-validations"].as_array().map_or(0, Vec::len);
-        let inner =
-            schema["properties"].as_object().into_iter().flatten().map(|(_, inner)| rules(inner)).sum::<usize>();
-        own + inner + if schema["items"].is_object() { rules(&schema["items"]) } else { 0 }
-    }
-    let crd = schema::finish(RoutingOnly::crd());
-    let schema = crd.spec.versions[0].schema.as_ref().unwrap().open_api_v3_schema.as_ref().unwrap();
-    assert_eq!(rules(&serde_json::to_value(schema).unwrap()), 15);
 }
