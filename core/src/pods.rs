@@ -7,13 +7,16 @@
 //! - `status`: [`agent_status`]
 //! - `changes`: [`changes`]: starts, stops, restarts and failures between two views
 //! - `selector`: [`selects`], Kubernetes' label selectors, and [`takes`], a fleet's
+//! - `overlap`: [`disjoint`], whether two selectors can take the same pod
 
 mod changes;
+mod overlap;
 mod selector;
 mod status;
 mod view;
 
 pub use changes::{Change, FailureReason, changes};
+pub use overlap::disjoint;
 pub use selector::{selects, takes};
 pub use status::{AgentStatus, agent_status};
 pub use view::{ContainerState, ContainerView, Ended, Owner, PodError, PodView, Role, TELEMETRY, workload};

@@ -13,7 +13,7 @@
 //! - [`args`], [`run`], [`server`], [`metrics`], [`installation`]: the process
 //! - [`controllers`]: what is done about an object
 //! - [`children`], [`pods`], [`fleets`], [`policies`], [`namespaces`], [`workloads`], [`secrets`]: what is known
-//! - [`precedence`], [`overlap`]: which policy decides which fleet, and whom a change concerns
+//! - [`precedence`]: which policy decides which fleet, and whom a change concerns
 //! - [`follow`], [`watched`], [`scope`]: a kind that may come and go, in all namespaces or in some
 //! - [`leader`]: who may write
 //! - [`backoff`], [`throttle`], [`requeue`], [`clock`], [`deadline`]: when, and how long
@@ -36,7 +36,6 @@ pub mod leader;
 pub mod logging;
 pub mod metrics;
 pub mod namespaces;
-pub mod overlap;
 pub mod owner;
 pub mod pods;
 pub mod policies;

@@ -7,12 +7,11 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use fleetscope_core::pods::selects;
+use fleetscope_core::pods::{disjoint, selects};
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::LabelSelector;
 
 use crate::fleets::{self, Fleets};
 use crate::namespaces::{Namespaces, Relabelled};
-use crate::overlap::disjoint;
 use crate::owner::{OwnerKey, OwnerKind};
 use crate::policies::{Policies, PolicyChange, PolicyClaim};
 

@@ -31,7 +31,8 @@ pub(crate) struct LintArgs {
     #[arg(short = 'f', long = "filename", value_name = "PATH", required = true)]
     pub(crate) files: Vec<PathBuf>,
 
-    /// Warnings are faults, too: rules over metrics that nothing emits, objects that are suspended.
+    /// Warnings are faults, too: rules over metrics that nothing emits, alerts of which nobody is told, namespaces whose labels are not known, objects that are
+    /// suspended.
     #[arg(long)]
     pub(crate) strict: bool,
 }

@@ -1,23 +1,28 @@
 //! What the operator would make of objects from files, by its own builders, and what it would find wrong with them.
 //!
-//! Of what only a cluster knows the following is taken: objects of equal age, so that of two policies the one whose name comes first is the
-//! older; namespaces with the labels of the Namespace documents that are among the files; no two fleets with the same pods.
+//! Of what only a cluster knows the following is taken: an object without a creationTimestamp is younger than any with one, and of those of
+//! one age that is the elder one whose name comes first; namespaces have the labels of the Namespace documents that are among the files, and
+//! that of their name, which the API server gives them.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use fleetscope_core::alerting::{Policy, Rendered, SelectedFleet, of_policy};
 use fleetscope_core::api::agent_fleet::ScrapeOutput;
 use fleetscope_core::api::alerting::Alerting;
 use fleetscope_core::api::{AgentFleet, AlertPolicy, ClusterAlertPolicy};
-use fleetscope_core::pods::selects;
+use fleetscope_core::pods::{disjoint, selects};
 use fleetscope_core::prices;
 use fleetscope_core::resources::scrape_policy::{self, FleetRef};
 use fleetscope_core::resources::{Desired, Fault, Installed, Site, fleet};
-use kube::{Resource, ResourceExt as _};
+use k8s_openapi::apimachinery::pkg::apis::meta::v1::LabelSelector;
+use kube::{Resource, ResourceExt};
 use serde_json::Value;
 
 use super::{Objects, Place, Placed, title};
 use crate::exit::Problem;
+
+/// Label that the API server gives each namespace: its name.
+const NAME_LABEL: &str = "kubernetes.io/metadata.name";
 
 /// An object, and from where it is made.
 pub(crate) struct Made {
@@ -52,10 +57,11 @@ pub(crate) fn make(objects: &Objects, site: &Site, installed: Installed, faults:
     }
     for placed in &objects.scrape_policies {
         let policy = &placed.object;
-        let fleets = objects.fleets.iter().filter(|fleet| {
-            fleet.object.namespace() == policy.namespace() && selects(&policy.spec.fleets, fleet.object.labels())
-        });
-        let fleets: Vec<FleetRef> = fleets.map(|fleet| FleetRef::of(&fleet.object)).collect();
+        let fleets = by_name(objects)
+            .into_iter()
+            .filter(|fleet| fleet.namespace() == policy.namespace() && selects(&policy.spec.fleets, fleet.labels()));
+        let fleet = |fleet: &AgentFleet| FleetRef { elders: elders(objects, fleet), ..FleetRef::of(fleet) };
+        let fleets: Vec<FleetRef> = fleets.map(fleet).collect();
         match scrape_policy::desired(policy, &fleets, site, installed) {
             Ok(made) => all.add(placed, made),
             Err(found) => tell(placed, &found, faults),
@@ -69,7 +75,8 @@ pub(crate) fn make(objects: &Objects, site: &Site, installed: Installed, faults:
             |fleet| {
                 let before =
                     |other: &&Placed<AlertPolicy>| takes(&other.object, fleet) && decides(&other.object.spec.alerting);
-                first(&placed.object, objects.alert_policies.iter().filter(before))
+                decides(&placed.object.spec.alerting)
+                    && first(&placed.object, objects.alert_policies.iter().filter(before))
             },
         );
         let made = of_policy(Policy::Namespaced(&placed.object), &fleets, site, installed);
@@ -85,9 +92,11 @@ pub(crate) fn make(objects: &Objects, site: &Site, installed: Installed, faults:
                     let other = &other.object;
                     !other.spec.enforced && reaches(objects, other, fleet) && decides(&other.spec.alerting)
                 };
-                policy.spec.enforced || first(policy, objects.cluster_alert_policies.iter().filter(before))
+                decides(&policy.spec.alerting)
+                    && (policy.spec.enforced || first(policy, objects.cluster_alert_policies.iter().filter(before)))
             },
         );
+        all.unknown_namespaces(objects, placed);
         let made = of_policy(Policy::Cluster(policy), &fleets, site, installed);
         all.policy(placed, made, policy.spec.alerting.suspend, faults);
     }
@@ -117,7 +126,7 @@ impl Makings {
                 let warning = |text: &String| {
                     let (path, _) = text.split_once(": ").unwrap_or_default();
                     let problem = format!("{}: {}: {text}", placed.place.at(path), title(&placed.object));
-                    Problem::new(problem, "correct the name, or leave it if something does emit it")
+                    Problem::new(problem, "correct it, or leave it if it is meant so")
                 };
                 self.warnings.extend(made.warnings.iter().map(warning));
                 self.add(placed, made.objects);
@@ -125,6 +134,33 @@ impl Makings {
             Err(found) => tell(placed, &found, faults),
         }
         self.idle(placed, suspended);
+    }
+
+    /// Whether a policy reaches a namespace is open where its labels are not among the files.
+    fn unknown_namespaces(&mut self, objects: &Objects, placed: &Placed<ClusterAlertPolicy>) {
+        let policy = &placed.object;
+        let fleets = objects.fleets.iter().map(|fleet| &fleet.object);
+        let left_out = fleets.filter(|fleet| {
+            let name = fleet.namespace().unwrap_or_default();
+            let known = objects.namespaces.contains_key(&name);
+            let named = BTreeMap::from([(NAME_LABEL.to_owned(), name)]);
+            let named = LabelSelector { match_labels: Some(named), ..LabelSelector::default() };
+            let open = !known && !disjoint(&policy.spec.namespaces, &named);
+            open && selects(&policy.spec.fleets, fleet.labels()) && !reaches(objects, policy, fleet)
+        });
+        let names: BTreeSet<String> = left_out.filter_map(ResourceExt::namespace).collect();
+        if !names.is_empty() {
+            let names: Vec<String> = names.into_iter().collect();
+            self.warnings.push(Problem::new(
+                format!(
+                    "{}: {}: spec.namespaces: no Namespace document tells the labels of {}: its fleets are left out",
+                    placed.place.at("spec.namespaces"),
+                    title(policy),
+                    names.join(", ")
+                ),
+                "add the Namespace documents, as kubectl get namespaces -o yaml prints them",
+            ));
+        }
     }
 
     fn idle<K: Resource<DynamicType = ()>>(&mut self, placed: &Placed<K>, suspended: bool) {
@@ -156,7 +192,7 @@ fn selected(
     takes: impl Fn(&AgentFleet) -> bool,
     decides: impl Fn(&AgentFleet) -> bool,
 ) -> Vec<SelectedFleet> {
-    let fleets = objects.fleets.iter().map(|fleet| &fleet.object).filter(|fleet| takes(fleet));
+    let fleets = by_name(objects).into_iter().filter(|fleet| takes(fleet));
     let fleet = |fleet: &AgentFleet| SelectedFleet {
         namespace: fleet.namespace().unwrap_or_default(),
         name: fleet.name_any(),
@@ -172,9 +208,10 @@ fn takes(policy: &AlertPolicy, fleet: &AgentFleet) -> bool {
 }
 
 fn reaches(objects: &Objects, policy: &ClusterAlertPolicy, fleet: &AgentFleet) -> bool {
-    let none = BTreeMap::new();
-    let labels = objects.namespaces.get(&fleet.namespace().unwrap_or_default()).unwrap_or(&none);
-    selects(&policy.spec.namespaces, labels) && selects(&policy.spec.fleets, fleet.labels())
+    let namespace = fleet.namespace().unwrap_or_default();
+    let mut labels: BTreeMap<String, String> = objects.namespaces.get(&namespace).cloned().unwrap_or_default();
+    labels.insert(NAME_LABEL.to_owned(), namespace);
+    selects(&policy.spec.namespaces, &labels) && selects(&policy.spec.fleets, fleet.labels())
 }
 
 fn decides(alerting: &Alerting) -> bool {
@@ -183,5 +220,29 @@ fn decides(alerting: &Alerting) -> bool {
 
 /// Whether no other policy comes before this one.
 fn first<'a, K: Resource<DynamicType = ()> + 'a>(policy: &K, mut others: impl Iterator<Item = &'a Placed<K>>) -> bool {
-    !others.any(|other| other.object.name_any() < policy.name_any())
+    !others.any(|other| age(&other.object) < age(policy))
+}
+
+/// The fleets in the order in which the operator has them, so that the objects are the same.
+fn by_name(objects: &Objects) -> Vec<&AgentFleet> {
+    let mut fleets: Vec<&AgentFleet> = objects.fleets.iter().map(|fleet| &fleet.object).collect();
+    fleets.sort_by_key(|fleet| (fleet.namespace(), fleet.name_any()));
+    fleets
+}
+
+/// Selectors of the elder fleets that may take pods of this one, by name.
+fn elders(objects: &Objects, fleet: &AgentFleet) -> Vec<LabelSelector> {
+    let all = objects.fleets.iter().chain(&objects.left_out).map(|other| &other.object);
+    let mut elders: Vec<&AgentFleet> = all
+        .filter(|other| other.namespace() == fleet.namespace() && age(*other) < age(fleet))
+        .filter(|other| !disjoint(&other.spec.selector, &fleet.spec.selector))
+        .collect();
+    elders.sort_by_key(|other| other.name_any());
+    elders.into_iter().map(|other| other.spec.selector.clone()).collect()
+}
+
+/// Second of its creation, and its name: the lesser one is the elder one.
+fn age<K: Resource>(object: &K) -> (i64, Option<&str>) {
+    let meta = object.meta();
+    (meta.creation_timestamp.as_ref().map_or(i64::MAX, |time| time.0.as_second()), meta.name.as_deref())
 }

@@ -38,6 +38,8 @@ pub(crate) struct Placed<K> {
 pub(crate) struct Objects {
     /// Fleets.
     pub(crate) fleets: Vec<Placed<AgentFleet>>,
+    /// Fleets for which nothing is made. Pods that are theirs are not those of others.
+    pub(crate) left_out: Vec<Placed<AgentFleet>>,
     /// How the agents' own metrics are scraped.
     pub(crate) scrape_policies: Vec<Placed<ScrapePolicy>>,
     /// Alerts for the fleets of a namespace.

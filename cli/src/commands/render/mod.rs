@@ -7,6 +7,7 @@ use std::io::{self, Read};
 use std::path::PathBuf;
 
 use clap::{Args, ValueEnum};
+use fleetscope_core::api::AgentFleet;
 use fleetscope_core::api::agent_fleet::ScrapeOutput;
 use fleetscope_core::api::alerting::RuleOutput;
 use fleetscope_core::api::scrape_policy::ScrapePolicyOutput;
@@ -18,8 +19,8 @@ use super::Answer;
 use crate::args::ScopeArgs;
 use crate::cluster::DEFAULT_SYSTEM_NAMESPACE;
 use crate::exit::{Outcome, Problem};
-use crate::objects::Objects;
 use crate::objects::make::{self, Made};
+use crate::objects::{Objects, Placed};
 use crate::output;
 use crate::output::text::escape;
 
@@ -33,9 +34,11 @@ Examples:
   kubectl get agentfleets -A -o yaml | fleetscope render -f - -o json
 
 Policies are for the fleets among the files. A cluster-wide policy that selects
-namespaces by labels finds them in the Namespace documents among the files. Faults are
-told as FILE:LINE; if there is one, nothing is printed on standard output, and the exit
-code is 1.")]
+namespaces by labels finds them in the Namespace documents among the files; the label
+kubernetes.io/metadata.name needs none. Where two fleets select a pod, or two policies a
+fleet, the elder one has it: the one with the earlier metadata.creationTimestamp, which
+files mostly have not, then the one whose name comes first. Faults are told as FILE:LINE;
+if there is one, nothing is printed on standard output, and the exit code is 1.")]
 pub(crate) struct RenderArgs {
     /// A file, a folder (its *.yaml, *.yml and *.json), or - for standard input. May be given several times.
     #[arg(short = 'f', long = "filename", value_name = "PATH", required = true)]
@@ -101,7 +104,8 @@ fn render(args: &RenderArgs, scope: &ScopeArgs, stdin: &mut dyn Read) -> Answer 
         say(&mut objects, kind);
     }
     if let Some(name) = &scope.fleet {
-        objects.fleets.retain(|fleet| fleet.object.name_any() == *name);
+        let named = |fleet: &mut Placed<AgentFleet>| fleet.object.name_any() != *name;
+        objects.left_out = objects.fleets.extract_if(.., named).collect();
     }
     let makings = make::make(&objects, &site, Installed::all(), &mut faults);
     if !faults.is_empty() {

@@ -2,9 +2,11 @@
 
 use clap::Parser as _;
 
-use fleetscope_core::api::AgentFleet;
+use fleetscope_core::alerting::{Policy, SelectedFleet, of_policy};
 use fleetscope_core::api::admission::admit_as;
+use fleetscope_core::api::{AgentFleet, ScrapePolicy};
 use fleetscope_core::resources::fleet;
+use fleetscope_core::resources::scrape_policy::{self, FleetRef};
 
 use super::*;
 use crate::args::{Cli, Command};
@@ -158,4 +160,127 @@ fn files_that_are_not_there_are_faults() {
     let Command::Render(args) = cli.command else { panic!("render") };
     let Answer { problems, .. } = render(&args, &cli.scope, &mut io::empty());
     assert_eq!(problems[0].problem, "/nonexistent/fleet.yaml: failed to read: No such file or directory (os error 2)");
+}
+
+/// Objects of a kind among those that are rendered.
+fn of_kind(answer: &Answer, kind: &str) -> Vec<Value> {
+    let list: Value = serde_json::from_str(&answer.text).unwrap();
+    list["items"].as_array().unwrap().iter().filter(|object| object["kind"] == kind).cloned().collect()
+}
+
+const CLUSTER_POLICY: &str = "\
+apiVersion: fleetscope.io/v1alpha1
+kind: ClusterAlertPolicy
+metadata: {name: team}
+spec: {namespaces: {matchLabels: {kubernetes.io/metadata.name: team-a}}}
+";
+
+#[test]
+fn a_namespace_has_the_label_with_its_name_as_the_api_server_gives_it() {
+    let wrong =
+        "\napiVersion: v1\nkind: Namespace\nmetadata: {name: team-a, labels: {kubernetes.io/metadata.name: x}}\n";
+    for namespace in ["", wrong] {
+        let answer = rendered("-o json", &format!("{FLEET}---\n{CLUSTER_POLICY}---{namespace}"));
+        assert_eq!(answer.problems, vec![]);
+        assert!(answer.text.contains("FleetTaskFailureRatioHigh"), "{}", answer.text);
+    }
+    let other = CLUSTER_POLICY.replace("team-a", "team-b");
+    let answer = rendered("-o json", &format!("{FLEET}---\n{other}"));
+    assert!(!answer.text.contains("FleetTaskFailureRatioHigh"), "{}", answer.text);
+}
+
+#[test]
+fn a_policy_that_selects_namespaces_of_which_there_is_no_document_is_a_note() {
+    let policy = CLUSTER_POLICY.replace("kubernetes.io/metadata.name: team-a", "tier: production");
+    let notes = |stdin: &str| rendered("", stdin).problems.iter().map(|note| note.problem.clone()).collect::<Vec<_>>();
+    assert_eq!(
+        notes(&format!("{FLEET}---\n{policy}")),
+        [
+            "standard input:10: ClusterAlertPolicy team: spec.namespaces: no Namespace document tells the labels of team-a: its fleets are left out"
+        ]
+    );
+    for labels in ["{tier: production}", "{tier: test}"] {
+        let namespace = format!("apiVersion: v1\nkind: Namespace\nmetadata: {{name: team-a, labels: {labels}}}\n");
+        assert_eq!(notes(&format!("{FLEET}---\n{policy}---\n{namespace}")), [""; 0], "{labels}");
+    }
+}
+
+const SCRAPE: &str = "\
+apiVersion: fleetscope.io/v1alpha1
+kind: ScrapePolicy
+metadata: {name: own, namespace: team-a}
+spec: {pods: {port: metrics}}
+";
+
+/// The monitors of [`SCRAPE`], as the operator makes them for these fleets, the first of which is the elder one.
+fn monitors(elder: &str, younger: &str) -> Vec<Value> {
+    let policy = admit_as::<ScrapePolicy>(&serde_saphyr::from_str(SCRAPE).unwrap()).unwrap();
+    let of = |text: &str| FleetRef::of(&admit_as::<AgentFleet>(&serde_saphyr::from_str(text).unwrap()).unwrap());
+    let elder = of(elder);
+    let younger = FleetRef { elders: vec![elder.selector.clone()], ..of(younger) };
+    // Fleets by name, as the operator has them.
+    let mut fleets = vec![elder, younger];
+    fleets.sort_by(|one, other| one.name.cmp(&other.name));
+    let site = Site { namespace: DEFAULT_SYSTEM_NAMESPACE.to_owned(), ..Site::default() };
+    let made = scrape_policy::desired(&policy, &fleets, &site, Installed::all()).unwrap();
+    made.into_iter().map(|made| made.body).collect()
+}
+
+#[test]
+fn a_pod_of_two_fleets_is_scraped_for_the_elder_one_alone_as_the_operator_does() {
+    let reviewers = FLEET.replace("coders", "reviewers").replace("app: coder", "team: a");
+    let of_policy = |answer: &Answer| {
+        let ours = |monitor: &Value| monitor["metadata"]["labels"]["fleetscope.io/policy"] == "own";
+        of_kind(answer, "PodMonitor").into_iter().filter(ours).collect::<Vec<_>>()
+    };
+    // Files know no ages: the name that comes first is the elder one, in whichever order they are read.
+    let wanted = monitors(FLEET, &reviewers);
+    assert_ne!(wanted, monitors(&reviewers, FLEET));
+    for files in [[FLEET, &reviewers], [&reviewers, FLEET]] {
+        let answer = rendered("-o json", &format!("{}---\n{}---\n{SCRAPE}", files[0], files[1]));
+        assert_eq!(of_policy(&answer), wanted);
+    }
+    // What a cluster gives back has its age; what has none comes after that.
+    let old = reviewers.replace("reviewers,", "reviewers, creationTimestamp: '2026-01-02T03:04:05Z',");
+    let answer = rendered("-o json", &format!("{FLEET}---\n{old}---\n{SCRAPE}"));
+    assert_eq!(of_policy(&answer), monitors(&old, FLEET));
+    // A fleet that is left out has its pods all the same.
+    let answer = rendered("-o json --fleet reviewers", &format!("{FLEET}---\n{reviewers}---\n{SCRAPE}"));
+    let younger = wanted.iter().filter(|monitor| monitor.to_string().contains("reviewers"));
+    assert_eq!(of_policy(&answer).iter().collect::<Vec<_>>(), younger.collect::<Vec<_>>());
+}
+
+#[test]
+fn of_two_policies_the_elder_one_decides_by_its_age_and_then_by_its_name() {
+    let policy = |name: &str, created: &str| {
+        format!(
+            "---\napiVersion: fleetscope.io/v1alpha1\nkind: AlertPolicy\nmetadata: {{name: {name}, namespace: team-a{created}}}\nspec: {{}}\n"
+        )
+    };
+    let deciding = |all: &str| {
+        let rules = of_kind(&rendered("-o json", &format!("{FLEET}{all}")), "PrometheusRule");
+        let deciding = rules.iter().filter(|rule| rule.to_string().contains("FleetTaskFailureRatioHigh"));
+        deciding.map(|rule| rule["metadata"]["labels"]["fleetscope.io/policy"].clone()).collect::<Vec<_>>()
+    };
+    assert_eq!(deciding(&(policy("b", "") + &policy("a", ""))), ["a"]);
+    let old = ", creationTimestamp: '2026-01-02T03:04:05Z'";
+    assert_eq!(deciding(&(policy("b", old) + &policy("a", ""))), ["b"]);
+}
+
+#[test]
+fn a_policy_without_the_catalogue_decides_for_no_fleet() {
+    let policy = "apiVersion: fleetscope.io/v1alpha1\nkind: ClusterAlertPolicy\nmetadata: {name: own}\nspec: {catalogue: {enabled: false}, rules: [{alert: A, expr: 'x{$fleets} > 1'}]}\n";
+    let rules = of_kind(&rendered("-o json", &format!("{FLEET}---\n{policy}")), "PrometheusRule");
+    let fleets = [SelectedFleet {
+        namespace: "team-a".to_owned(),
+        name: "coders".to_owned(),
+        profile: "Generic".to_owned(),
+        decides: false,
+        call_bounds: Vec::new(),
+    }];
+    let site = Site { namespace: DEFAULT_SYSTEM_NAMESPACE.to_owned(), ..Site::default() };
+    let policy = admit_as(&serde_saphyr::from_str(policy).unwrap()).unwrap();
+    let wanted = of_policy(Policy::Cluster(&policy), &fleets, &site, Installed::all()).unwrap().objects;
+    let made = rules.iter().filter(|rule| rule["metadata"]["labels"]["fleetscope.io/policy"] == "own");
+    assert_eq!(made.collect::<Vec<_>>(), wanted.iter().map(|object| &object.body).collect::<Vec<_>>());
 }

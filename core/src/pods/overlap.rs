@@ -51,10 +51,10 @@ fn contradict(a: &Asks<'_>, b: &Asks<'_>) -> bool {
 
 #[cfg(test)]
 mod tests {
-    use fleetscope_core::pods::selects;
     use serde_json::{Value, json};
 
     use super::*;
+    use crate::pods::selects;
 
     fn selector(value: &Value) -> LabelSelector {
         serde_json::from_value(value.clone()).unwrap()
