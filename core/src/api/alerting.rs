@@ -25,7 +25,8 @@ pub struct Alerting {
     /// Stops alerting: what was generated is removed. Default false.
     #[serde(default)]
     pub suspend: bool,
-    /// The catalogue's alerts (docs/alerts.md), and how they differ here. Default: all that the catalogue has on.
+    /// The catalogue's alerts (docs/alerts.md), and how they differ here. Those about LLM calls, tokens and cost have no result until
+    /// something that exports their series is scraped: this version does not itself. Default: all that the catalogue has on.
     #[serde(default)]
     pub catalogue: CatalogueSpec,
     /// Own alerting and recording rules, in the order of evaluation. Default none.
@@ -37,7 +38,8 @@ pub struct Alerting {
     #[schemars(length(max = 64))]
     #[x_kube(validation = Rule::new("self.all(a, self.exists_one(b, b.name == a.name))").message("names of SLOs are unique"))]
     pub slos: Vec<Slo>,
-    /// Limits of what LLM calls may cost. Default none.
+    /// Limits of what LLM calls may cost. They have no result until something that exports `fleetscope_llm_cost_total` is scraped: this
+    /// version does not itself. Default none.
     #[serde(default)]
     #[schemars(length(max = 64))]
     #[x_kube(validation = Rule::new("self.all(a, self.exists_one(b, b.name == a.name))").message("names of budgets are unique"))]
@@ -208,7 +210,7 @@ pub struct OwnRule {
     /// How urgent the alert is. Default warning.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub severity: Option<Severity>,
-    /// Labels on what the rule gives. Default none.
+    /// Labels on what the rule gives. An alert of an `AlertPolicy` has `namespace` without being told. Default none.
     #[serde(default)]
     #[schemars(extend("maxProperties" = 16))]
     #[x_kube(validation = Rule::new("self.all(k, k.matches('^[a-zA-Z_][a-zA-Z0-9_]{0,62}$') && !(k in ['alertname', 'severity', 'policy', 'source', '__name__']))")

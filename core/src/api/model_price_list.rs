@@ -1,4 +1,5 @@
-//! `ModelPriceList`: what LLM calls cost, per provider, model and kind of token, from which day on.
+//! `ModelPriceList`: prices of LLM calls, per provider, model and kind of token, from which day on. Nothing counts cost with them yet: that
+//! takes telemetry of agents, which this version does not receive.
 #![expect(unreachable_pub, reason = "kube's KubeSchema derives each struct a second time, inside a function")]
 #![expect(clippy::duplicated_attributes, reason = "each printer column has a type and a path")]
 
@@ -9,7 +10,7 @@ use serde::{Deserialize, Serialize};
 use super::scalars::Decimal;
 use super::schema;
 
-/// What LLM calls cost.
+/// Prices of LLM calls.
 #[derive(CustomResource, KubeSchema, Clone, Debug, Default, Deserialize, PartialEq, Serialize)]
 #[kube(
     group = "fleetscope.io",
@@ -22,7 +23,7 @@ use super::schema;
     status = "ModelPriceListStatus",
     derive = "Default",
     derive = "PartialEq",
-    doc = "What LLM calls cost: prices per provider, model and kind of token, from a day on. A model that no list has is counted as unpriced, never at a guessed price.",
+    doc = "Prices of LLM calls per provider, model and kind of token, from a day on. This version checks and keeps them. It counts no cost with them: that takes telemetry of agents, which it does not receive yet.",
     printcolumn(name = "Ready", type_ = "string", json_path = ".status.conditions[?(@.type==\"Ready\")].status"),
     printcolumn(name = "Reason", type_ = "string", json_path = ".status.conditions[?(@.type==\"Ready\")].reason"),
     printcolumn(name = "Currency", type_ = "string", json_path = ".spec.currency"),
@@ -35,8 +36,8 @@ pub struct ModelPriceListSpec {
     #[serde(default = "usd")]
     #[schemars(length(min = 3, max = 3), regex(pattern = r"^[A-Z]{3}$"))]
     pub currency: String,
-    /// The prices. For a call, of all entries that match its provider and model and are in force at its time, the one with the most
-    /// characters beside `*` counts (model before provider), then the latest. Two that are equal in all of this are a fault. Required.
+    /// The prices. Of all entries that match a call's provider and model and are in force at its time, the one with the most characters
+    /// beside `*` is meant (model before provider), then the latest. Two that are equal in all of this are a fault. Required.
     #[schemars(length(min = 1, max = 1000))]
     pub models: Vec<ModelPrice>,
 }

@@ -1,4 +1,5 @@
-//! `ModelPriceList`: whether its prices make sense. Nothing is made of it: the node agents read it themselves.
+//! `ModelPriceList`: whether its prices make sense. Nothing is made of it, and nothing counts cost with it yet: that takes telemetry of
+//! agents, which this version does not receive.
 
 use fleetscope_core::api::conditions::{ConditionType, merge, policy_ready};
 use fleetscope_core::api::{ModelPriceList, ModelPriceListStatus};
@@ -60,8 +61,7 @@ impl Kind for Prices {
         // It has no objects: whether these are in place is no question.
         let mut facts = told.facts;
         facts.retain(|fact| fact.kind == ConditionType::Accepted);
-        let good = if models == 1 { "1 entry".to_owned() } else { format!("{models} entries") };
-        facts.insert(0, policy_ready(&facts, false, &good));
+        facts.insert(0, policy_ready(&facts, false, &kept(models)));
         Some(ModelPriceListStatus {
             observed_generation: told.generation,
             conditions: merge(&told.before.conditions, &facts, told.generation, told.now),
@@ -71,5 +71,22 @@ impl Kind for Prices {
 
     fn unreadable(conditions: Vec<Condition>, generation: Option<i64>) -> ModelPriceListStatus {
         ModelPriceListStatus { observed_generation: generation, conditions, models: None }
+    }
+}
+
+/// What `Ready` says of a list that makes sense.
+fn kept(models: usize) -> String {
+    let entries = if models == 1 { "1 entry is".to_owned() } else { format!("{models} entries are") };
+    format!("{entries} kept; this version receives no telemetry of agents, so it counts no cost with them")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_list_that_is_kept_says_that_nothing_is_counted_with_it() {
+        let rest = "kept; this version receives no telemetry of agents, so it counts no cost with them";
+        assert_eq!((kept(1), kept(2)), (format!("1 entry is {rest}"), format!("2 entries are {rest}")));
     }
 }
