@@ -57,8 +57,8 @@ app.kubernetes.io/part-of: fleetscope
 {{- default (include "fleetscope.nodeAgent.name" .) .Values.nodeAgent.serviceAccount.name -}}
 {{- end -}}
 
-{{- /* The namespaces that the operator looks at, as JSON: those of the values and the release's; none where it looks at all. */ -}}
-{{- define "fleetscope.operator.namespaces" -}}
+{{- /* The namespaces that operator and node agent look at, as JSON: those of the values and the release's; none where they look at all. */ -}}
+{{- define "fleetscope.namespaces" -}}
 {{- $namespaces := list -}}
 {{- if .Values.namespaces -}}
 {{- $namespaces = append .Values.namespaces .Release.Namespace | uniq | sortAlpha -}}

@@ -8,7 +8,7 @@
 {{- define "fleetscope.nodeAgent.args" -}}
 - --log-level={{ .Values.nodeAgent.logLevel }}
 - --log-format={{ .Values.nodeAgent.logFormat }}
-{{- range .Values.namespaces }}
+{{- range include "fleetscope.namespaces" . | fromJsonArray }}
 - --namespace={{ . }}
 {{- end }}
 - --runqueue={{ .Values.nodeAgent.runqueue }}
