@@ -47,9 +47,15 @@ fn older(folder: &Path) {
 
 /// Runs helm as admin.
 fn helm(world: &World, args: &[&str]) {
+    let (done, said) = helm_says(world, args);
+    assert!(done, "{said}");
+}
+
+/// The same, and whether it succeeded, with what it said if not.
+fn helm_says(world: &World, args: &[&str]) -> (bool, String) {
     let kubeconfig = world.server.kubeconfig("admin");
     let output = Command::new(cache().join("helm")).args(args).env("KUBECONFIG", kubeconfig).output().unwrap();
-    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+    (output.status.success(), String::from_utf8_lossy(&output.stderr).into_owned())
 }
 
 /// The properties of a fleet's spec, as the API server has them.
@@ -102,4 +108,25 @@ async fn an_upgrade_of_the_chart_upgrades_the_definitions_and_keeps_the_fleets()
 
     helm(&world, &[&["uninstall", "fleetscope"], &namespace[..]].concat());
     assert_eq!(world.fleets().get("review").await.unwrap().uid(), fleet.uid(), "crds.keep is on");
+}
+
+#[tokio::test]
+#[ignore = "needs etcd, kube-apiserver and helm: make test-operator"]
+async fn a_second_installation_is_refused_with_what_to_do() {
+    let world = World::none().await;
+    world.namespace("team");
+    let chart = root().join("charts/fleetscope").to_string_lossy().into_owned();
+    let first = ["install", "first", &chart, "-n", "one", "--create-namespace"];
+    helm(&world, &first);
+    // Nothing of it would have the name of anything of the first one.
+    let apart = ["--create-namespace", "--set", "crds.install=false", "--set", "namespaces={team}"];
+    for (name, namespace) in [("second", "two"), ("first", "two"), ("second", "one")] {
+        let named = ["install", name, &chart, "-n", namespace, "--set", "fullnameOverride=another"];
+        let (installed, said) = helm_says(&world, &[&named[..], &apart].concat());
+        let says = "Fleetscope is in this cluster already, as the release \"first\" in the namespace \"one\"";
+        assert!(!installed && said.contains(says) && said.contains("(value namespaces)"), "{name} {namespace}: {said}");
+    }
+    helm(&world, &["upgrade", "first", &chart, "-n", "one", "--set", "operator.logLevel=debug"]);
+    helm(&world, &["uninstall", "first", "-n", "one"]);
+    helm(&world, &[&["install", "second", &chart, "-n", "two"][..], &apart].concat());
 }
