@@ -2,7 +2,7 @@
 //! Ready all the same, nothing is written twice, and a fleet that never succeeds is in nobody's way.
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
@@ -22,6 +22,8 @@ use crate::world::{LIMIT, NAMESPACE, World};
 const PATIENT: Duration = Duration::from_mins(3);
 /// What a fleet without pods comes to.
 const READY: &str = "Ready=True NoPodsSelected";
+/// How long watches of the monitors live that end with 410 Gone, one after the other, in milliseconds.
+const LIVES: [u64; 5] = [0, 20, 100, 500, 2_000];
 
 async fn fleets(world: &World, prefix: &str, count: usize) -> Vec<String> {
     let names: Vec<String> = (0..count).map(|number| format!("{prefix}-{number}")).collect();
@@ -216,14 +218,22 @@ async fn silence_takes_no_place_for_ever() {
 async fn watches_that_end_with_gone_miss_nothing_and_repeat_nothing() {
     let world = World::start().await;
     world.install_monitors();
-    let gone = |asked: &Asked| asked.is_watch().then_some(Fault::Expired(Duration::from_secs(2)));
+    let opened = Arc::new(AtomicUsize::new(0));
+    let counts = Arc::clone(&opened);
+    let gone = move |asked: &Asked| {
+        let of_monitors = asked.is_watch() && asked.path.ends_with("/podmonitors");
+        let life = if of_monitors { LIVES[counts.fetch_add(1, Ordering::AcqRel) % LIVES.len()] } else { 2_000 };
+        asked.is_watch().then_some(Fault::Expired(Duration::from_millis(life)))
+    };
     let proxy = world.proxy(Box::new(gone)).await;
     let mut operator = world.operator_behind(&proxy, "one", &[]);
     let names = fleets(&world, "crew", 5).await;
     ready(&world, &names).await;
-    // Each is deleted at another moment of the watch's short life.
+    // Each is deleted when a watch begins, of which each has another life before it.
     for name in &names {
-        let api = world.children(PodMonitor);
+        let (api, before) = (world.children(PodMonitor), opened.load(Ordering::Acquire));
+        let begun = async || (opened.load(Ordering::Acquire) > before).then_some(());
+        eventually(LIMIT, "a watch of the monitors to begin", begun).await;
         let before = api.get(&format!("{name}-scrape")).await.unwrap().uid();
         world.delete(PodMonitor, name).await;
         let again = async || {
@@ -231,7 +241,6 @@ async fn watches_that_end_with_gone_miss_nothing_and_repeat_nothing() {
             (monitor.uid() != before).then_some(())
         };
         eventually(LIMIT, &format!("{name} to have a monitor again"), again).await;
-        tokio::time::sleep(Duration::from_millis(450)).await;
     }
     world.quiet().await;
     let twice = names.iter().map(|name| (format!("{name}-scrape"), 2)).collect();

@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use fleetscope_core::resources::ChildKind::{ConfigMap, PodMonitor, ServiceMonitor};
+use fleetscope_operator::owner::OwnerKind::AgentFleet;
 use k8s_openapi::api::core::v1::Pod;
 use kube::api::{DeleteParams, Patch, PatchParams, PostParams};
 use kube::{Api, ResourceExt as _};
@@ -17,7 +18,7 @@ const SECOND: Duration = Duration::from_secs(1);
 async fn a_fleet_gets_its_monitor_keeps_it_and_loses_it() {
     let world = World::start().await;
     world.install_monitors();
-    let _operator = world.operator("one", &["--resync=2s"]);
+    let operator = world.operator("one", &["--resync=2s"]);
     world.fleet("warm", json!({})).await;
     world.condition("warm", "Ready=True NoPodsSelected").await;
 
@@ -30,9 +31,9 @@ async fn a_fleet_gets_its_monitor_keeps_it_and_loses_it() {
     let status = fleet.status.unwrap();
     assert_eq!((status.observed_generation, status.scrape.unwrap().name.as_str()), (Some(1), "review-scrape"));
 
-    // Looked at again every 2 s, and at a start: nothing is written.
+    // Looked at again every 2 s, and at a start: nothing is written. Two fleets, twice each.
     let writes = world.quiet().await;
-    tokio::time::sleep(SECOND * 5).await;
+    operator.looks(AgentFleet, 4).await;
     assert_eq!(world.server.writes(), writes);
 
     world.delete(PodMonitor, "review").await;

@@ -9,8 +9,9 @@ use kube::Api;
 use kube::api::{Patch, PatchParams};
 use serde_json::json;
 
+use crate::operator::Operator;
 use crate::server::{CANDIDATES, eventually};
-use crate::world::{Operator, World};
+use crate::world::World;
 
 const SECOND: Duration = Duration::from_secs(1);
 /// A lease lasts 15 s after its last renewal, and is looked at every 2 s.

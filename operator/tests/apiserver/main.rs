@@ -10,6 +10,7 @@ mod fleets;
 mod kinds;
 mod leadership;
 mod namespaced;
+mod operator;
 mod policies;
 mod precedence;
 mod schema;

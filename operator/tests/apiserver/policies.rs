@@ -6,7 +6,9 @@ use fleetscope_core::resources::ChildKind::{
     self, AlertmanagerConfig, ConfigMap, PodMonitor, PrometheusRule, ScrapeConfig, ServiceMonitor,
 };
 use fleetscope_core::resources::names;
-use fleetscope_operator::owner::OwnerKind::{self, AlertPolicy, ClusterAlertPolicy, ModelPriceList, ScrapePolicy};
+use fleetscope_operator::owner::OwnerKind::{
+    self, AgentFleet, AlertPolicy, ClusterAlertPolicy, ModelPriceList, ScrapePolicy,
+};
 use kube::ResourceExt as _;
 use kube::api::{DeleteParams, Patch, PatchParams, PostParams};
 use serde_json::{Value, json};
@@ -51,7 +53,7 @@ fn edited(kind: ChildKind, fields: &Value) -> Value {
 async fn each_kind_of_object_is_made_kept_and_removed() {
     let world = World::start().await;
     world.install_children();
-    let _operator = world.operator("one", &["--resync=2s"]);
+    let operator = world.operator("one", &["--resync=2s"]);
     world.fleet("review", json!({})).await;
     world.condition("review", "Programmed=True Applied").await;
     for (owner, spec, kind, name) in cases() {
@@ -63,7 +65,7 @@ async fn each_kind_of_object_is_made_kept_and_removed() {
 
         // Looked at again every 2 s: nothing is written.
         let writes = world.quiet().await;
-        tokio::time::sleep(SECOND * 5).await;
+        operator.looks(owner, 2).await;
         assert_eq!(world.server.writes(), writes, "{what}");
 
         let api = world.children(kind);
@@ -207,7 +209,7 @@ async fn definitions_of_ours_may_be_missing_come_and_go() {
 async fn nothing_is_written_into_a_namespace_that_is_being_deleted() {
     let world = World::start().await;
     world.install_children();
-    let _operator = world.operator("one", &["--resync=2s"]);
+    let operator = world.operator("one", &["--resync=2s"]);
     world.fleet("review", json!({})).await;
     world.make(AlertPolicy, "p", json!({})).await;
     world.condition("review", "Programmed=True Applied").await;
@@ -223,7 +225,10 @@ async fn nothing_is_written_into_a_namespace_that_is_being_deleted() {
         world.children(kind).delete(name, &DeleteParams::default()).await.unwrap();
     }
     world.change(AlertPolicy, "p", json!({ "evaluationInterval": "1m" })).await;
-    tokio::time::sleep(SECOND * 5).await;
+    // By what was deleted and edited, and once more by itself.
+    for kind in [AgentFleet, AlertPolicy] {
+        operator.looks(kind, 3).await;
+    }
     assert_eq!(world.server.writes(), writes);
     assert_eq!(world.server.forbidden(), [""; 0]);
 }

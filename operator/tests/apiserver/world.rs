@@ -2,7 +2,7 @@
 
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use fleetscope_core::api::{AgentFleet, GROUP, VERSION};
 use fleetscope_core::resources::ChildKind;
@@ -15,23 +15,20 @@ use kube::core::{ApiResource, DynamicObject, GroupVersionKind};
 use kube::{Api, Client};
 use serde_json::{Value, json};
 
+use crate::operator::Operator;
 use crate::server::{GROUP_OF_OPERATORS, OPERATOR, Process, Server, cache, eventually, root};
 
 /// Namespace of the fleets.
 pub(crate) const NAMESPACE: &str = "agents";
 /// What everything has to happen in, when no shorter time is promised.
 pub(crate) const LIMIT: Duration = Duration::from_secs(30);
+/// More than a status that only counts differently may wait, and a policy of all namespaces for its turn: 1 s each, one after the other.
+const QUIET: Duration = Duration::from_millis(2_500);
 
 /// The cluster.
 pub(crate) struct World {
     pub(crate) server: Server,
     pub(crate) client: Client,
-}
-
-/// The operator as a process.
-pub(crate) struct Operator {
-    pub(crate) process: Process,
-    pub(crate) name: String,
 }
 
 // === impl World ===
@@ -139,7 +136,7 @@ impl World {
     }
 
     pub(crate) fn established(&self, crds: &[impl AsRef<str>]) {
-        let start = std::time::Instant::now();
+        let start = Instant::now();
         let wait = ["wait", "--for=condition=Established", "--timeout=60s", "crd"].into_iter();
         let wait: Vec<&str> = wait.chain(crds.iter().map(AsRef::as_ref)).collect();
         loop {
@@ -171,7 +168,7 @@ impl World {
 
     /// Starts an operator with a kubeconfig.
     pub(crate) fn operator_with(&self, kubeconfig: &Path, name: &str, args: &[&str]) -> Operator {
-        let log = std::fs::File::create(self.server.folder.join(format!("{name}.log"))).unwrap();
+        let log = self.server.folder.join(format!("{name}.log"));
         let mut command = Command::new(env!("CARGO_BIN_EXE_fleetscope-operator"));
         command
             .args([
@@ -185,8 +182,8 @@ impl World {
             .env("POD_NAME", name)
             .env("POD_NAMESPACE", "fleetscope-system")
             .stdout(Stdio::null())
-            .stderr(log);
-        Operator { process: Process(command.spawn().unwrap()), name: name.to_owned() }
+            .stderr(std::fs::File::create(&log).unwrap());
+        Operator { process: Process(command.spawn().unwrap()), name: name.to_owned(), log }
     }
 
     /// Makes a fleet.
@@ -239,7 +236,7 @@ impl World {
     ) -> DynamicObject {
         let api = self.owners(kind);
         let (mut last, mut told) = (Vec::new(), String::new());
-        let start = std::time::Instant::now();
+        let start = Instant::now();
         while start.elapsed() < limit {
             let object = api.get(name).await.unwrap();
             told = object.data["status"].to_string();
@@ -315,32 +312,18 @@ impl World {
         self.children(kind).delete(&format!("{fleet}-scrape"), &DeleteParams::default()).await.unwrap();
     }
 
-    /// Waits until the operator has written nothing for as long as a status could wait.
+    /// Watches until the operators have written nothing for [`QUIET`], and gives all that they wrote.
     pub(crate) async fn quiet(&self) -> Vec<String> {
-        let mut before = self.server.writes();
-        loop {
-            tokio::time::sleep(Duration::from_millis(2_500)).await;
+        let begun = Instant::now();
+        let (mut last, mut since) = (self.server.writes(), begun);
+        while since.elapsed() < QUIET {
+            assert!(begun.elapsed() < LIMIT * 4, "still written: {:?}", last.last());
+            tokio::time::sleep(Duration::from_millis(250)).await;
             let now = self.server.writes();
-            if now == before {
-                return now;
+            if now != last {
+                (last, since) = (now, Instant::now());
             }
-            before = now;
         }
-    }
-}
-
-// === impl Operator ===
-
-impl Operator {
-    /// Sends a signal, as `kill` names it.
-    pub(crate) fn signal(&self, signal: &str) {
-        let sent =
-            Command::new("kill").args([&format!("-{signal}"), &self.process.0.id().to_string()]).status().unwrap();
-        assert!(sent.success());
-    }
-
-    /// Whether it still runs.
-    pub(crate) fn runs(&mut self) -> bool {
-        self.process.0.try_wait().unwrap().is_none()
+        last
     }
 }
