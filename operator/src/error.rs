@@ -28,8 +28,10 @@ pub enum Error {
         name: String,
     },
     /// Objects of the kind cannot be seen.
-    #[error("failed to apply {} {name}: {why}", kind.as_str())]
+    #[error("failed to {verb} {} {name}: {why}", kind.as_str())]
     Unseen {
+        /// What was to be done.
+        verb: &'static str,
         /// The kind.
         kind: ChildKind,
         /// The object's name.

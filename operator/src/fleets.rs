@@ -5,8 +5,10 @@ use std::collections::{BTreeMap, BTreeSet, HashMap};
 
 use fleetscope_core::api::{AgentFleet, ProfileName};
 use fleetscope_core::pods::selects;
-use k8s_openapi::apimachinery::pkg::apis::meta::v1::LabelSelector;
+use k8s_openapi::apimachinery::pkg::apis::meta::v1::{LabelSelector, ObjectMeta};
 use kube::ResourceExt as _;
+use serde::Deserialize as _;
+use serde_json::Value;
 
 use crate::owner::OwnerKey;
 
@@ -64,6 +66,24 @@ impl Claim {
             profile: fleet.spec.profile,
             call_bounds: fleet.spec.grpc.buckets.clone(),
         }
+    }
+
+    /// Of a fleet that cannot be read: what is known of it from before, or else what can be read of its spec. None if its selector cannot.
+    pub fn of_unreadable(metadata: &ObjectMeta, spec: &Value, known: Option<&Self>) -> Option<Self> {
+        let uid = metadata.uid.clone().unwrap_or_default();
+        let known = known.filter(|known| known.uid == uid).cloned();
+        let read = || {
+            Some(Self {
+                uid,
+                created: metadata.creation_timestamp.as_ref().map_or(0, |time| time.0.as_second()),
+                selector: LabelSelector::deserialize(&spec["selector"]).ok()?,
+                labels: BTreeMap::new(),
+                profile: ProfileName::deserialize(&spec["profile"]).unwrap_or_default(),
+                call_bounds: Vec::deserialize(&spec["grpc"]["buckets"]).unwrap_or_default(),
+            })
+        };
+        let claim = known.or_else(read)?;
+        Some(Self { labels: metadata.labels.clone().unwrap_or_default(), ..claim })
     }
 
     /// A label that each of its pods has, if it asks for one.
@@ -221,6 +241,19 @@ mod tests {
             fleets.set(&key(name), Some(claim.clone()));
         }
         fleets
+    }
+
+    #[test]
+    fn a_fleet_that_cannot_be_read_is_what_was_known_of_it_or_what_can_be_read() {
+        let metadata = ObjectMeta { uid: Some("5".to_owned()), labels: Some(labels("new")), ..ObjectMeta::default() };
+        let spec = serde_json::json!({ "selector": { "matchLabels": { "app": "y" } }, "profile": "Later" });
+        let known = Claim { profile: ProfileName::Atoll, ..claim(5, "x") };
+        let of = |known: Option<&Claim>| Claim::of_unreadable(&metadata, &spec, known).unwrap();
+        assert_eq!(of(Some(&known)), Claim { labels: labels("new"), ..known });
+        let read = Claim { labels: labels("new"), created: 0, ..claim(5, "y") };
+        assert_eq!(of(None), read);
+        assert_eq!(of(Some(&claim(6, "x"))), read, "that was another fleet of the name");
+        assert_eq!(Claim::of_unreadable(&metadata, &Value::Null, None), None);
     }
 
     #[test]

@@ -49,12 +49,20 @@ pub struct Subject<K> {
 
 type Definition = PartialObjectMeta<CustomResourceDefinition>;
 
+/// Whether our definition is there.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+enum Defined {
+    No,
+    Yes,
+    /// It was before the list that is being read.
+    Before,
+}
+
 struct State<K> {
     ctx: Arc<Context>,
     subject: Subject<K>,
     definitions: Option<Events<Definition>>,
-    /// Whether the list of definitions that is being read has ours.
-    listed: bool,
+    defined: Defined,
     objects: Option<Events<K>>,
     /// Whether the objects were listed since the watch of them began.
     seen: bool,
@@ -73,8 +81,17 @@ where
         watch(vec![Part { api, config }], pages(&ctx, "CustomResourceDefinition"))
     });
     let begun = definitions.is_none();
-    let mut state =
-        State { ctx, subject, definitions, listed: false, objects: None, seen: false, missing: 0, told_absent: false };
+    let mut state = State {
+        ctx,
+        subject,
+        definitions,
+
+        defined: Defined::No,
+        objects: None,
+        seen: false,
+        missing: 0,
+        told_absent: false,
+    };
     if begun {
         state.begin();
     }
@@ -110,16 +127,26 @@ where
     fn definition(&mut self, event: Result<Event<Definition>, watcher::Error>) -> Option<Followed<K>> {
         match event {
             Ok(Event::Init) => {
-                self.listed = false;
+                if self.defined == Defined::Yes {
+                    self.defined = Defined::Before;
+                }
                 None
             }
             Ok(Event::InitApply(crd) | Event::Apply(crd)) => {
-                self.listed = true;
                 // One that is being deleted serves nothing new, and its objects go.
-                if crd.meta().deletion_timestamp.is_some() { self.end() } else { self.begin() }
+                if crd.meta().deletion_timestamp.is_some() {
+                    return self.end();
+                }
+                self.defined = Defined::Yes;
+                if self.missing >= TRIES {
+                    // Perhaps it serves our version again: that is tried now, and not after the pause.
+                    self.objects = Some(self.watch());
+                    self.missing = 0;
+                }
+                self.begin()
             }
             Ok(Event::Delete(_)) => self.end(),
-            Ok(Event::InitDone) if !self.listed => self.end(),
+            Ok(Event::InitDone) if self.defined != Defined::Yes => self.end(),
             Ok(Event::InitDone) => None,
             Err(error) => {
                 self.ctx.metrics.watch_error("CustomResourceDefinition", &error);
@@ -132,35 +159,50 @@ where
     fn object(&mut self, event: Result<Event<K>, watcher::Error>) -> Option<Followed<K>> {
         match event {
             Ok(event) => {
-                self.missing = 0;
+                // Each try of a list begins with this event, before anything is asked.
+                if !matches!(event, Event::Init) {
+                    (self.missing, self.told_absent) = (0, false);
+                }
                 self.seen |= matches!(event, Event::InitDone);
                 Some(Followed::Event(event))
             }
             Err(error) => {
                 self.ctx.metrics.watch_error(self.subject.kind, &error);
                 if !not_found(&error) {
-                    return (!self.seen).then(|| {
-                        Followed::Failing(format!("its objects cannot be watched: {}", told_of_watch(&error)))
-                    });
+                    return (!self.seen).then(|| Followed::Failing(unlisted(&error)));
                 }
                 self.missing = self.missing.saturating_add(1);
-                let version = self.subject.version;
-                (self.missing == TRIES).then(|| Followed::Failing(format!("its version {version} is not served")))
+                if self.missing != TRIES {
+                    return None;
+                }
+                if self.subject.definition.is_some() && self.defined == Defined::No {
+                    // Whoever may not see definitions is told by this that there is none. It is still tried.
+                    return (!std::mem::replace(&mut self.told_absent, true)).then_some(Followed::Absent);
+                }
+                Some(Followed::Failing(self.unserved()))
             }
         }
+    }
+
+    fn unserved(&self) -> String {
+        let (version, definition) = (self.subject.version, self.subject.definition.unwrap_or(self.subject.kind));
+        format!("its version {version} is not served: install a CustomResourceDefinition {definition} that serves it")
+    }
+
+    fn watch(&self) -> Events<K> {
+        watch(self.subject.parts.clone(), pages(&self.ctx, self.subject.kind))
     }
 
     fn begin(&mut self) -> Option<Followed<K>> {
         if self.objects.is_some() {
             return None;
         }
-        let objects = watch(self.subject.parts.clone(), pages(&self.ctx, self.subject.kind));
-        (self.objects, self.seen, self.missing, self.told_absent) = (Some(objects), false, 0, false);
+        (self.objects, self.seen, self.missing, self.told_absent) = (Some(self.watch()), false, 0, false);
         Some(Followed::Starting)
     }
 
     fn end(&mut self) -> Option<Followed<K>> {
-        self.objects = None;
+        (self.objects, self.defined, self.missing) = (None, Defined::No, 0);
         (!std::mem::replace(&mut self.told_absent, true)).then_some(Followed::Absent)
     }
 }
@@ -179,10 +221,27 @@ async fn turn<T>(stream: Option<&mut BoxStream<'static, T>>) -> Option<T> {
     }
 }
 
+fn unlisted(error: &watcher::Error) -> String {
+    let remedy = if forbidden(error) {
+        "give the operator's role the verbs list and watch for them, as the chart's does (rbac.create)"
+    } else {
+        "it is tried again, at least every 30 s"
+    };
+    format!("its objects cannot be watched: {}: {remedy}", told_of_watch(error))
+}
+
 fn not_found(error: &watcher::Error) -> bool {
+    code(error) == Some(404)
+}
+
+fn forbidden(error: &watcher::Error) -> bool {
+    code(error) == Some(403)
+}
+
+fn code(error: &watcher::Error) -> Option<u16> {
     match error {
         watcher::Error::InitialListFailed(kube::Error::Api(status))
-        | watcher::Error::WatchStartFailed(kube::Error::Api(status)) => status.code == 404,
-        _ => false,
+        | watcher::Error::WatchStartFailed(kube::Error::Api(status)) => Some(status.code),
+        _ => None,
     }
 }

@@ -70,11 +70,13 @@ impl Claims {
     /// The share of a policy for which this is claimed.
     pub fn share<'a>(&'a self, key: &OwnerKey, claim: &PolicyClaim) -> Share<'a> {
         let mut share = Share::default();
+        let claim = claim.in_place();
         for fleet in self.selected(key, claim) {
             let elder = self.elder(key, claim, fleet);
-            let leads = claim.decides() && (claim.enforced || elder.is_none());
+            let decides = claim.decides() && claim.knows(fleet.claim.created);
+            let leads = decides && (claim.enforced || elder.is_none());
             share.selected.push((fleet, leads));
-            if !claim.decides() {
+            if !decides {
                 continue;
             }
             let local = (!key.kind.namespaced()).then(|| self.oldest(OwnerKind::AlertPolicy, fleet, None)).flatten();
@@ -110,7 +112,9 @@ impl Claims {
     ) -> Option<(&OwnerKey, &PolicyClaim)> {
         let policies = self.policies.of(kind, if kind.namespaced() { fleet.namespace } else { "" });
         let deciding = policies.filter(|(key, claim)| {
-            Some(*key) != without && claim.decides() && !claim.enforced && self.takes(key, claim, fleet)
+            let decides = Some(*key) != without && claim.decides() && claim.knows(fleet.claim.created);
+            let claim = claim.in_place();
+            decides && !claim.enforced && self.takes(key, claim, fleet)
         });
         deciding.min_by_key(|(key, claim)| (claim.created, *key))
     }
@@ -134,15 +138,15 @@ impl Claims {
 /// The other policies that a change of this one concerns: those that select a fleet which it selects, or selected.
 pub fn of_policy(claims: &Claims, key: &OwnerKey, change: &PolicyChange) -> BTreeSet<OwnerKey> {
     let facts = |claim: &Option<PolicyClaim>| {
-        let claim = claim.as_ref().filter(|claim| claim.decides())?;
-        Some((claim.created, claim.fleets.clone(), claim.namespaces.clone(), claim.enforced))
+        let claim = claim.as_ref().filter(|claim| claim.decides())?.in_place();
+        Some((claim.created, claim.until, claim.fleets.clone(), claim.namespaces.clone(), claim.enforced))
     };
     if facts(&change.before) == facts(&change.now) {
         return BTreeSet::new();
     }
     let mut touched = Vec::new();
     for claim in [&change.before, &change.now].into_iter().flatten().filter(|claim| claim.decides()) {
-        touched.extend(claims.selected(key, claim));
+        touched.extend(claims.selected(key, claim.in_place()));
     }
     let mut concerned = BTreeSet::new();
     for kind in [OwnerKind::AlertPolicy, OwnerKind::ClusterAlertPolicy] {
@@ -151,7 +155,8 @@ pub fn of_policy(claims: &Claims, key: &OwnerKey, change: &PolicyChange) -> BTre
             continue;
         }
         let others = claims.policies.of(kind, if kind.namespaced() { &key.namespace } else { "" });
-        let others = others.filter(|(other, claim)| *other != key && claim.decides() && !claim.enforced);
+        let others = others.filter(|(other, claim)| *other != key && claim.decides());
+        let others = others.map(|(other, claim)| (other, claim.in_place())).filter(|(_, claim)| !claim.enforced);
         concerned.extend(
             others
                 .filter(|(other, claim)| touched.iter().any(|fleet| claims.takes(other, claim, *fleet)))
@@ -176,7 +181,12 @@ pub fn of_fleet(claims: &Claims, key: &OwnerKey, change: &fleets::Change) -> BTr
     ];
     let policies = kinds.into_iter().flat_map(|(kind, namespace)| claims.policies.of(kind, namespace));
     let mut concerned: BTreeSet<OwnerKey> = policies
-        .filter(|(policy, claim)| states.iter().any(|fleet| claims.takes(policy, claim, *fleet)))
+        .filter(|(policy, claim)| {
+            // By its spec too, if that is refused: perhaps for want of this fleet.
+            [*claim, claim.in_place()]
+                .into_iter()
+                .any(|claim| states.iter().any(|fleet| claims.takes(policy, claim, *fleet)))
+        })
         .map(|(policy, _)| policy.clone())
         .collect();
     if change.moves_pods() {
@@ -198,6 +208,7 @@ pub fn of_namespace(claims: &Claims, relabelled: &Relabelled) -> BTreeSet<OwnerK
     let none = BTreeMap::new();
     let [before, now] = [&relabelled.before, &relabelled.now].map(|labels| labels.as_ref().unwrap_or(&none));
     let turned = |claim: &PolicyClaim| {
+        let claim = claim.in_place();
         selects(&claim.namespaces, before) != selects(&claim.namespaces, now)
             && fleets.iter().any(|(_, fleet)| selects(&claim.fleets, &fleet.labels))
     };

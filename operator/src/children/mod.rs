@@ -63,10 +63,12 @@ impl Children {
         ChildKind::ALL.into_iter().all(|kind| self.knows(kind))
     }
 
-    /// The kinds whose objects can be made and are seen.
+    /// The kinds that are installed. One whose objects cannot be seen is among them: whoever took another in its place would have the objects of both.
     pub fn installed(&self) -> Installed {
-        let ready = |kind: &ChildKind| lock(self.state(*kind)).availability == Availability::Ready;
-        ChildKind::ALL.into_iter().filter(ready).fold(Installed::default(), Installed::with)
+        let there = |kind: &ChildKind| {
+            matches!(lock(self.state(*kind)).availability, Availability::Ready | Availability::Failing(_))
+        };
+        ChildKind::ALL.into_iter().filter(there).fold(Installed::default(), Installed::with)
     }
 
     /// An object.

@@ -1,18 +1,22 @@
 //! `AgentFleet`: the objects that carry its scrape configuration, its recordings and its dashboard, and what is seen of its pods and their nodes.
 
+use std::sync::MutexGuard;
+
+use fleetscope_core::api::agent_fleet::ObjectStatus;
 use fleetscope_core::api::{AgentFleet, AgentFleetStatus};
 use fleetscope_core::resources::{ChildKind, Desired, Site, fleet, scrape_name};
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::Condition;
 use kube::runtime::watcher::Config;
 use kube::{Api, ResourceExt as _};
 
+use super::guard::Unreadable;
 use super::kind::{Decision, Kind, Told};
 use super::memory::Guarded;
 use super::status;
 use crate::context::{Context, lock};
 use crate::fleets::Claim;
 use crate::owner::{OwnerKey, OwnerKind};
-use crate::precedence;
+use crate::precedence::{self, Claims};
 use crate::watched::Part;
 
 /// The controller of `AgentFleet`.
@@ -30,18 +34,14 @@ impl Kind for Fleet {
     }
 
     fn enter(ctx: &Context, key: &OwnerKey, object: Option<&AgentFleet>) {
-        let mut claims = lock(&ctx.claims);
-        let Some(change) = claims.fleets.set(key, object.map(Claim::of)) else { return };
-        let mut concerned = precedence::of_fleet(&claims, key, &change);
-        let pods = lock(&ctx.pods);
-        // Before all are known, nobody has decided anything.
-        if change.moves_pods() && pods.synced() && ctx.listed(Self::KIND) {
-            let labels = pods.namespace(&key.namespace).map(|pod| &*pod.labels);
-            concerned.extend(claims.fleets.neighbours(key, &change, labels));
-        }
-        drop(pods);
-        drop(claims);
-        ctx.requeue.push(concerned);
+        note(ctx, lock(&ctx.claims), key, object.map(Claim::of));
+    }
+
+    fn enter_unreadable(ctx: &Context, key: &OwnerKey, unreadable: &Unreadable) {
+        let claims = lock(&ctx.claims);
+        let known = claims.fleets.get(&key.namespace, &key.name);
+        let claim = Claim::of_unreadable(&unreadable.metadata, &unreadable.spec, known);
+        note(ctx, claims, key, claim);
     }
 
     fn known(ctx: &Context, _: &AgentFleet) -> bool {
@@ -75,6 +75,10 @@ impl Kind for Fleet {
         &status.conditions
     }
 
+    fn in_place(status: &AgentFleetStatus) -> Vec<ObjectStatus> {
+        status.scrape.iter().cloned().collect()
+    }
+
     fn status(
         ctx: &Context,
         key: &OwnerKey,
@@ -97,7 +101,23 @@ impl Kind for Fleet {
         Some(status::status(told.before, told.generation, suspended, &seen, told.facts, scrape, told.now))
     }
 
-    fn unreadable(conditions: Vec<Condition>, generation: Option<i64>) -> AgentFleetStatus {
-        AgentFleetStatus { observed_generation: generation, conditions, ..AgentFleetStatus::default() }
+    fn unreadable(before: AgentFleetStatus, conditions: Vec<Condition>, generation: Option<i64>) -> AgentFleetStatus {
+        let scrape = before.scrape;
+        AgentFleetStatus { observed_generation: generation, conditions, scrape, ..AgentFleetStatus::default() }
     }
+}
+
+/// Notes a fleet, or that it is gone, and wakes those whom that concerns.
+fn note(ctx: &Context, mut claims: MutexGuard<'_, Claims>, key: &OwnerKey, claim: Option<Claim>) {
+    let Some(change) = claims.fleets.set(key, claim) else { return };
+    let mut concerned = precedence::of_fleet(&claims, key, &change);
+    let pods = lock(&ctx.pods);
+    // Before all are known, nobody has decided anything.
+    if change.moves_pods() && pods.synced() && ctx.listed(OwnerKind::AgentFleet) {
+        let labels = pods.namespace(&key.namespace).map(|pod| &*pod.labels);
+        concerned.extend(claims.fleets.neighbours(key, &change, labels));
+    }
+    drop(pods);
+    drop(claims);
+    ctx.requeue.push(concerned);
 }

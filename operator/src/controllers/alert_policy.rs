@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use fleetscope_core::alerting::Policy;
 use fleetscope_core::api::AlertPolicy;
+use fleetscope_core::api::agent_fleet::ObjectStatus;
 use fleetscope_core::api::alerting::PolicyStatus;
 use fleetscope_core::resources::{Desired, Site};
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::Condition;
@@ -12,6 +13,7 @@ use kube::runtime::watcher::Config;
 use kube::{Api, ResourceExt as _};
 
 use super::alerts::{self, Made};
+use super::guard::Unreadable;
 use super::kind::{Decision, Kind, Told};
 use super::memory::Guarded;
 use crate::context::Context;
@@ -40,6 +42,10 @@ impl Kind for Alerts {
         alerts::enter(ctx, key, object.map(PolicyClaim::of_alert_policy));
     }
 
+    fn enter_unreadable(ctx: &Context, key: &OwnerKey, unreadable: &Unreadable) {
+        alerts::enter_unreadable(ctx, key, unreadable);
+    }
+
     fn known(ctx: &Context, _: &AlertPolicy) -> bool {
         alerts::known(ctx)
     }
@@ -56,8 +62,8 @@ impl Kind for Alerts {
         alerts::decide(ctx, key, Policy::Namespaced(policy))
     }
 
-    fn accepted(ctx: &Context, key: &OwnerKey, accepted: bool) {
-        alerts::accepted(ctx, key, accepted);
+    fn accepted(ctx: &Context, key: &OwnerKey, policy: &AlertPolicy, accepted: bool) {
+        alerts::accepted(ctx, key, accepted.then(|| PolicyClaim::of_alert_policy(policy)));
     }
 
     fn label_field(policy: &AlertPolicy) -> String {
@@ -76,6 +82,10 @@ impl Kind for Alerts {
         &status.conditions
     }
 
+    fn in_place(status: &PolicyStatus) -> Vec<ObjectStatus> {
+        status.objects.clone()
+    }
+
     fn status(
         ctx: &Context,
         key: &OwnerKey,
@@ -85,7 +95,7 @@ impl Kind for Alerts {
         Some(alerts::status(ctx, key, policy.spec.alerting.suspend, told))
     }
 
-    fn unreadable(conditions: Vec<Condition>, generation: Option<i64>) -> PolicyStatus {
-        PolicyStatus { observed_generation: generation, conditions, ..PolicyStatus::default() }
+    fn unreadable(before: PolicyStatus, conditions: Vec<Condition>, generation: Option<i64>) -> PolicyStatus {
+        PolicyStatus { observed_generation: generation, conditions, fleets: None, yielded: None, ..before }
     }
 }

@@ -4,7 +4,9 @@ use fleetscope_core::alerting::{Policy, Rendered, SelectedFleet, of_policy};
 use fleetscope_core::api::alerting::PolicyStatus;
 use fleetscope_core::api::conditions::{ConditionType, Fact, Reason, merge, policy_ready};
 use fleetscope_core::api::receivers::secret_contents;
+use jiff::Timestamp;
 
+use super::guard::Unreadable;
 use super::kind::{Decision, Told, count, cut, listed};
 use crate::context::{Context, lock};
 use crate::owner::{OwnerKey, OwnerKind};
@@ -39,20 +41,31 @@ struct Counts {
 /// Notes a policy, and wakes those whom that concerns.
 pub(super) fn enter(ctx: &Context, key: &OwnerKey, claim: Option<PolicyClaim>) {
     let mut claims = lock(&ctx.claims);
-    // Whether it is accepted is what the last turn said.
-    let known = claims.policies.get(key).map(|known| (known.uid.clone(), known.accepted));
+    // Whether it is accepted, and what was before, is what the last turn said.
+    let known = claims.policies.get(key).cloned();
     let claim = claim.map(|claim| match known {
-        Some((uid, accepted)) if uid == claim.uid => PolicyClaim { accepted, ..claim },
+        Some(PolicyClaim { uid, accepted, last_good, .. }) if uid == claim.uid => {
+            PolicyClaim { accepted, last_good, ..claim }
+        }
         _ => claim,
     });
     let change = claims.policies.set(key, claim);
     wake(ctx, claims, key, change);
 }
 
-/// Notes whether a policy is accepted, and wakes those whom that concerns.
-pub(super) fn accepted(ctx: &Context, key: &OwnerKey, accepted: bool) {
+/// Notes a policy that cannot be read: as one that is not accepted.
+pub(super) fn enter_unreadable(ctx: &Context, key: &OwnerKey, unreadable: &Unreadable) {
+    let uid = unreadable.metadata.uid.as_deref();
+    if lock(&ctx.claims).policies.get(key).is_none_or(|known| Some(known.uid.as_str()) != uid) {
+        enter(ctx, key, PolicyClaim::of_unreadable(&unreadable.metadata, &unreadable.spec, &unreadable.status));
+    }
+    accepted(ctx, key, None);
+}
+
+/// Notes the claim of a policy that was found to make sense, or that it does not, and wakes those whom that concerns.
+pub(super) fn accepted(ctx: &Context, key: &OwnerKey, good: Option<PolicyClaim>) {
     let mut claims = lock(&ctx.claims);
-    let change = claims.policies.accepted(key, accepted);
+    let change = claims.policies.accepted(key, good, Timestamp::now().as_second());
     wake(ctx, claims, key, change);
 }
 
@@ -138,6 +151,10 @@ fn status_of(suspended: bool, counts: &Counts, told: Told<'_, PolicyStatus, Made
     let Told { before, generation, mut facts, programmed, seen: made, now } = told;
     facts.push(degraded(counts, &made.warnings));
     let decided = if counts.decided == 1 { "1 fleet".to_owned() } else { format!("{} fleets", counts.decided) };
+    let left = facts.iter_mut().find(|fact| fact.reason == Reason::NotAccepted && counts.decided > 0);
+    if let Some(Fact { message, .. }) = left {
+        *message = format!("{message}, and decides the catalogue's alerts of {decided}");
+    }
     let good = format!("{} alerting and {} recording rules, decides {decided}", made.alerts, made.recordings);
     facts.insert(0, policy_ready(&facts, suspended, &good));
     let conditions = merge(&before.conditions, &facts, generation, now);
@@ -179,11 +196,9 @@ fn degraded(counts: &Counts, warnings: &[String]) -> Fact {
 
 #[cfg(test)]
 mod tests {
-    use fleetscope_core::api::agent_fleet::ObjectStatus;
-    use jiff::Timestamp;
-
     use super::*;
     use crate::controllers::program::Programmed;
+    use fleetscope_core::api::agent_fleet::ObjectStatus;
 
     fn facts(accepted: bool) -> Vec<Fact> {
         vec![

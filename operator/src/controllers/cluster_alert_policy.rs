@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use fleetscope_core::alerting::Policy;
 use fleetscope_core::api::ClusterAlertPolicy;
+use fleetscope_core::api::agent_fleet::ObjectStatus;
 use fleetscope_core::api::alerting::PolicyStatus;
 use fleetscope_core::resources::{Desired, Site};
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::Condition;
@@ -11,6 +12,7 @@ use k8s_openapi::apimachinery::pkg::apis::meta::v1::Condition;
 use kube::ResourceExt as _;
 
 use super::alerts::{self, Made};
+use super::guard::Unreadable;
 use super::kind::{Decision, Kind, Told};
 use crate::context::Context;
 use crate::owner::{OwnerKey, OwnerKind};
@@ -33,6 +35,10 @@ impl Kind for ClusterAlerts {
         alerts::enter(ctx, key, object.map(PolicyClaim::of_cluster_alert_policy));
     }
 
+    fn enter_unreadable(ctx: &Context, key: &OwnerKey, unreadable: &Unreadable) {
+        alerts::enter_unreadable(ctx, key, unreadable);
+    }
+
     fn known(ctx: &Context, _: &ClusterAlertPolicy) -> bool {
         alerts::known(ctx)
     }
@@ -49,8 +55,8 @@ impl Kind for ClusterAlerts {
         alerts::decide(ctx, key, Policy::Cluster(policy))
     }
 
-    fn accepted(ctx: &Context, key: &OwnerKey, accepted: bool) {
-        alerts::accepted(ctx, key, accepted);
+    fn accepted(ctx: &Context, key: &OwnerKey, policy: &ClusterAlertPolicy, accepted: bool) {
+        alerts::accepted(ctx, key, accepted.then(|| PolicyClaim::of_cluster_alert_policy(policy)));
     }
 
     fn label_field(policy: &ClusterAlertPolicy) -> String {
@@ -69,6 +75,10 @@ impl Kind for ClusterAlerts {
         &status.conditions
     }
 
+    fn in_place(status: &PolicyStatus) -> Vec<ObjectStatus> {
+        status.objects.clone()
+    }
+
     fn status(
         ctx: &Context,
         key: &OwnerKey,
@@ -78,7 +88,7 @@ impl Kind for ClusterAlerts {
         Some(alerts::status(ctx, key, policy.spec.alerting.suspend, told))
     }
 
-    fn unreadable(conditions: Vec<Condition>, generation: Option<i64>) -> PolicyStatus {
-        PolicyStatus { observed_generation: generation, conditions, ..PolicyStatus::default() }
+    fn unreadable(before: PolicyStatus, conditions: Vec<Condition>, generation: Option<i64>) -> PolicyStatus {
+        PolicyStatus { observed_generation: generation, conditions, fleets: None, yielded: None, ..before }
     }
 }

@@ -13,6 +13,7 @@ use kube::{Api, CustomResourceExt, Resource};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 
+use super::guard::Unreadable;
 use super::memory::Guarded;
 use super::program::Programmed;
 use crate::context::Context;
@@ -35,7 +36,7 @@ pub(crate) trait Kind: Send + Sync + 'static {
         + Sync
         + 'static;
     /// Their status.
-    type Status: Clone + Debug + Default + PartialEq + Serialize + Send + Sync + 'static;
+    type Status: Clone + Debug + Default + PartialEq + Serialize + DeserializeOwned + Send + Sync + 'static;
     /// What a decision found out that the status shows.
     type Seen: Send + Sync;
 
@@ -52,8 +53,11 @@ pub(crate) trait Kind: Send + Sync + 'static {
         vec![Part { api: Api::all(ctx.client.clone()), config: config.clone() }]
     }
 
-    /// Notes what others look at, and wakes those whom it concerns. Without an object: it is gone, or cannot be read.
+    /// Notes what others look at, and wakes those whom it concerns. Without an object: it is gone.
     fn enter(ctx: &Context, key: &OwnerKey, object: Option<&Self::Object>);
+
+    /// The same of an object that cannot be read: what is known of it still holds, and what is not known is taken from what can be read of it.
+    fn enter_unreadable(_ctx: &Context, _key: &OwnerKey, _unreadable: &Unreadable) {}
 
     /// Whether enough is known to decide: who waits is woken up when it is.
     fn known(ctx: &Context, object: &Self::Object) -> bool;
@@ -75,14 +79,19 @@ pub(crate) trait Kind: Send + Sync + 'static {
     /// Whether an object is about more than its own namespace: targets that are elsewhere, rules or receivers for all namespaces.
     fn beyond_namespace(site: &Site, wanted: &Desired) -> bool;
 
-    /// Notes whether it is accepted, where others look at that.
-    fn accepted(_ctx: &Context, _key: &OwnerKey, _accepted: bool) {}
+    /// Notes whether an object is accepted, where others look at that.
+    fn accepted(_ctx: &Context, _key: &OwnerKey, _object: &Self::Object, _accepted: bool) {}
 
     /// Its status as it was read.
     fn status_of(object: &Self::Object) -> Option<Self::Status>;
 
     /// The conditions of a status.
     fn conditions(status: &Self::Status) -> &[Condition];
+
+    /// The objects that are in place by a status.
+    fn in_place(_status: &Self::Status) -> Vec<ObjectStatus> {
+        Vec::new()
+    }
 
     /// Its next status. None when it is gone meanwhile.
     fn status(
@@ -92,8 +101,8 @@ pub(crate) trait Kind: Send + Sync + 'static {
         told: Told<'_, Self::Status, Self::Seen>,
     ) -> Option<Self::Status>;
 
-    /// The status of an object that cannot be read: what was counted before is not shown as if it held.
-    fn unreadable(conditions: Vec<Condition>, generation: Option<i64>) -> Self::Status;
+    /// The status of an object that cannot be read: what is in place is, and what was counted otherwise is not shown as if it held.
+    fn unreadable(before: Self::Status, conditions: Vec<Condition>, generation: Option<i64>) -> Self::Status;
 }
 
 /// What is wanted for an object.

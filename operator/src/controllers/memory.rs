@@ -4,10 +4,10 @@ use std::collections::{BTreeSet, HashMap};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
-use kube::core::DeserializeGuard;
 use kube::runtime::watcher::Event;
 use kube::{Resource as _, ResourceExt as _};
 
+use super::guard::Guard;
 use super::kind::Kind;
 use crate::backoff::Backoffs;
 use crate::clock;
@@ -16,7 +16,7 @@ use crate::owner::OwnerKey;
 use crate::secrets;
 
 /// An object as the watch gives it: one that cannot be read does not stop the others.
-pub(crate) type Guarded<K> = DeserializeGuard<<K as Kind>::Object>;
+pub(crate) type Guarded<K> = Guard<<K as Kind>::Object>;
 
 /// A controller: what is remembered between two turns.
 pub(crate) struct Turns<K: Kind> {
@@ -103,8 +103,11 @@ impl<K: Kind> Turns<K> {
                 memory.written = None;
             }
         }
-        let gone = object.meta().deletion_timestamp.is_some();
-        K::enter(&self.ctx, &key, object.0.as_ref().ok().filter(|_| !gone));
+        match &object.0 {
+            _ if object.meta().deletion_timestamp.is_some() => K::enter(&self.ctx, &key, None),
+            Ok(object) => K::enter(&self.ctx, &key, Some(object)),
+            Err(unreadable) => K::enter_unreadable(&self.ctx, &key, unreadable),
+        }
     }
 
     /// Forgets an object that is gone.

@@ -1,6 +1,7 @@
 //! Controllers: read, decide by pure functions, write.
 //!
 //! - `kind`: what a kind says about itself; one file per kind beside it
+//! - `guard`: objects that may not be readable
 //! - `control`: the watch of a kind's objects, and who is due
 //! - `changes`: lists that are read again, as changes
 //! - `memory`: what is remembered between two turns
@@ -17,6 +18,7 @@ mod changes;
 mod cluster_alert_policy;
 mod compare;
 mod control;
+mod guard;
 mod kind;
 mod memory;
 mod model_price_list;

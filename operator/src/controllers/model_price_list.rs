@@ -69,7 +69,11 @@ impl Kind for Prices {
         })
     }
 
-    fn unreadable(conditions: Vec<Condition>, generation: Option<i64>) -> ModelPriceListStatus {
+    fn unreadable(
+        _: ModelPriceListStatus,
+        conditions: Vec<Condition>,
+        generation: Option<i64>,
+    ) -> ModelPriceListStatus {
         ModelPriceListStatus { observed_generation: generation, conditions, models: None }
     }
 }

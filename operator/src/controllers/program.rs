@@ -45,11 +45,33 @@ pub(crate) struct Programmed {
     pub passing: bool,
 }
 
-/// Makes it so: applies each object, whatever became of the others; and when all are in place, removes the rest.
-pub(crate) async fn program(ctx: &Context, owner: Owner<'_>, desired: Vec<Desired>) -> Result<Programmed, Error> {
+/// An object in place of a kind whose objects cannot be seen.
+#[derive(Debug)]
+struct Unseen {
+    kind: ChildKind,
+    name: String,
+    why: String,
+}
+
+/// Makes it so: applies each object, whatever became of the others; and when all are in place, removes the rest. `before` are the objects that were in
+/// place by the last status.
+pub(crate) async fn program(
+    ctx: &Context,
+    owner: Owner<'_>,
+    desired: Vec<Desired>,
+    before: &[ObjectStatus],
+) -> Result<Programmed, Error> {
     let keep: BTreeSet<(ChildKind, Place)> = desired.iter().map(|object| (object.kind, place(object))).collect();
-    let (mut objects, mut errors) = (Vec::new(), Vec::new());
-    for object in desired {
+    let (mut objects, mut errors, mut left) = (Vec::new(), Vec::new(), BTreeSet::new());
+    for Unseen { kind, name, why } in unseen(ctx, owner, before) {
+        objects.push(ObjectStatus { kind: kind.as_str().to_owned(), name: name.clone() });
+        if !desired.iter().any(|object| object.kind == kind && object.name == name) {
+            errors.push(Error::Unseen { verb: "delete", kind, name: name.clone(), why });
+            left.insert(name);
+        }
+    }
+    // Of another kind under the same name: its successor, and with both in place all would be there twice.
+    for object in desired.into_iter().filter(|object| !left.contains(&object.name)) {
         let status = ObjectStatus { kind: object.kind.as_str().to_owned(), name: object.name.clone() };
         match apply(ctx, owner, object).await {
             Ok(()) => objects.push(status),
@@ -67,6 +89,20 @@ pub(crate) async fn program(ctx: &Context, owner: Owner<'_>, desired: Vec<Desire
     let retry = errors.iter().any(Error::is_retryable);
     let passing = errors.iter().all(Error::is_passing);
     Ok(Programmed { fact: fact(owner, &objects, &errors), objects, retry, passing })
+}
+
+/// Objects of the owner that are in place, as far as is known, and cannot be seen.
+fn unseen(ctx: &Context, owner: Owner<'_>, before: &[ObjectStatus]) -> Vec<Unseen> {
+    let mut unseen = Vec::new();
+    for kind in ChildKind::ALL {
+        let Availability::Failing(why) = ctx.children.availability(kind) else { continue };
+        // Known from before it failed, or, by a process that began later, from the status.
+        let seen = ctx.children.owned(kind, owner.uid).into_iter().map(|((_, name), _)| name);
+        let told = before.iter().filter(|object| object.kind == kind.as_str()).map(|object| object.name.clone());
+        let names: BTreeSet<String> = seen.chain(told).collect();
+        unseen.extend(names.into_iter().map(|name| Unseen { kind, name, why: why.clone() }));
+    }
+    unseen
 }
 
 fn fact(owner: Owner<'_>, objects: &[ObjectStatus], errors: &[Error]) -> Fact {
@@ -103,7 +139,7 @@ async fn apply(ctx: &Context, owner: Owner<'_>, object: Desired) -> Result<(), E
     let (kind, place) = (object.kind, place(&object));
     match ctx.children.availability(kind) {
         Availability::Ready => {}
-        Availability::Failing(why) => return Err(Error::Unseen { kind, name: object.name, why }),
+        Availability::Failing(why) => return Err(Error::Unseen { verb: "apply", kind, name: object.name, why }),
         _ => return Err(Error::NotInstalled { kind, name: object.name }),
     }
     let mut desired = object.body;

@@ -1,5 +1,6 @@
 //! `ScrapePolicy`: the objects by which Prometheus scrapes what the agents of the policy's fleets expose themselves.
 
+use fleetscope_core::api::agent_fleet::ObjectStatus;
 use fleetscope_core::api::conditions::{merge, policy_ready};
 use fleetscope_core::api::{ScrapePolicy, ScrapePolicyStatus};
 use fleetscope_core::profiles;
@@ -88,6 +89,10 @@ impl Kind for Scrape {
         &status.conditions
     }
 
+    fn in_place(status: &ScrapePolicyStatus) -> Vec<ObjectStatus> {
+        status.objects.clone()
+    }
+
     fn status(
         _: &Context,
         _: &OwnerKey,
@@ -121,8 +126,13 @@ impl Kind for Scrape {
         })
     }
 
-    fn unreadable(conditions: Vec<Condition>, generation: Option<i64>) -> ScrapePolicyStatus {
-        ScrapePolicyStatus { observed_generation: generation, conditions, ..ScrapePolicyStatus::default() }
+    fn unreadable(
+        before: ScrapePolicyStatus,
+        conditions: Vec<Condition>,
+        generation: Option<i64>,
+    ) -> ScrapePolicyStatus {
+        let objects = before.objects;
+        ScrapePolicyStatus { observed_generation: generation, conditions, objects, ..ScrapePolicyStatus::default() }
     }
 }
 

@@ -8,14 +8,15 @@ use fleetscope_core::api::conditions::{ConditionType, Fact, Reason, merge};
 use fleetscope_core::api::{GROUP, VERSION};
 use fleetscope_core::resources::Fault;
 use jiff::Timestamp;
-use k8s_openapi::apimachinery::pkg::apis::meta::v1::Condition;
+use k8s_openapi::apimachinery::pkg::apis::meta::v1::{Condition, ObjectMeta};
 use kube::api::{Patch, PatchParams};
-use kube::core::{DynamicObject, error_boundary::InvalidObject};
+use kube::core::DynamicObject;
 use kube::runtime::controller::Action;
 use kube::{Api, CustomResourceExt as _, Resource as _};
 use serde_json::json;
 
 use super::announce::announce;
+use super::guard::Unreadable;
 use super::kind::{Kind, Told};
 use super::memory::{Guarded, Turns, key};
 use super::program::{self, Owner};
@@ -97,7 +98,7 @@ async fn turn<K: Kind>(guarded: &Guarded<K>, key: &OwnerKey, turns: &Turns<K>) -
     }
     let object = match &guarded.0 {
         Ok(object) => object,
-        Err(invalid) => return unreadable(invalid, key, turns).await,
+        Err(unreadable) => return tell_unreadable(guarded, unreadable, key, turns).await,
     };
     if !K::known(ctx, object) || !lock(&ctx.workloads).known() {
         return Ok(Turn::Done);
@@ -106,11 +107,16 @@ async fn turn<K: Kind>(guarded: &Guarded<K>, key: &OwnerKey, turns: &Turns<K>) -
     let decision = K::decide(ctx, key, object);
     let faults: Vec<Fault> = decision.faults.into_iter().chain(secrets.faults).collect();
     let accepted = faults.is_empty();
-    K::accepted(ctx, key, accepted);
+    K::accepted(ctx, key, object, accepted);
     let uid = object.meta().uid.clone().unwrap_or_default();
     let owner = Owner { key, uid: &uid, suspended: K::suspended(object) };
     let selectable = if accepted { selected::children::<K>(ctx, object, &decision.desired) } else { Vec::new() };
-    let programmed = if accepted { Some(program::program(ctx, owner, decision.desired).await?) } else { None };
+    let before = last_status(object.meta(), key, turns).or_else(|| K::status_of(object)).unwrap_or_default();
+    let programmed = if accepted {
+        Some(program::program(ctx, owner, decision.desired, &K::in_place(&before)).await?)
+    } else {
+        None
+    };
     let retry = programmed.as_ref().is_some_and(|programmed| programmed.retry);
     let passing = programmed.as_ref().filter(|programmed| programmed.retry && programmed.passing);
     if let Some(programmed) = passing.filter(|_| !lock(&turns.backoffs).waits(key)) {
@@ -118,7 +124,6 @@ async fn turn<K: Kind>(guarded: &Guarded<K>, key: &OwnerKey, turns: &Turns<K>) -
         tracing::info!(object = %key, why = programmed.fact.message, "Objects are not all in place; they are tried again");
         return Ok(Turn::Failed);
     }
-    let before = last_status(object, key, turns);
     let mut facts = vec![
         accepted_fact(&faults, secrets.unread),
         programmed.as_ref().map_or_else(kept, |programmed| programmed.fact.clone()),
@@ -212,38 +217,49 @@ fn only_counts(before: &[Condition], next: &[Condition]) -> bool {
     said(before) == said(next)
 }
 
-/// The status as it is on the server, so far as it is known: the cache may not show the last write yet.
-fn last_status<K: Kind>(object: &K::Object, key: &OwnerKey, turns: &Turns<K>) -> K::Status {
+/// The status that was written last, while the cache does not show it yet.
+fn last_status<K: Kind>(shown: &ObjectMeta, key: &OwnerKey, turns: &Turns<K>) -> Option<K::Status> {
     let memory = lock(&turns.memory);
-    let written = memory.get(key).and_then(|memory| memory.written.as_ref());
-    match written {
-        Some((version, status)) if object.meta().resource_version.as_ref() == Some(version) => status.clone(),
-        _ => K::status_of(object).unwrap_or_default(),
-    }
+    let (version, status) = memory.get(key)?.written.as_ref()?;
+    (shown.resource_version.as_ref() == Some(version)).then(|| status.clone())
 }
 
-/// Says on the object itself that it cannot be read.
-async fn unreadable<K: Kind>(invalid: &InvalidObject, key: &OwnerKey, turns: &Turns<K>) -> Result<Turn, Error> {
-    let version = invalid.metadata.resource_version.clone().unwrap_or_default();
-    let before = turns.remember(key, |memory| memory.written.as_ref().map(|(_, status)| status.clone()));
-    let before = before.unwrap_or_default();
-    let message = format!("the object cannot be read: {}", invalid.error);
-    let accepted = Fact::new(ConditionType::Accepted, false, Reason::InvalidSpec, message);
-    let ready = Fact::new(
-        ConditionType::Ready,
-        false,
-        Reason::NotAccepted,
-        format!("{}: {}", accepted.reason, accepted.message),
-    );
-    let generation = invalid.metadata.generation;
-    let conditions = merge(K::conditions(&before), &[ready, accepted], generation, Timestamp::now());
-    let next = K::unreadable(conditions, generation);
+/// Says on the object itself that it cannot be read. What was made of it stays.
+async fn tell_unreadable<K: Kind>(
+    guarded: &Guarded<K>,
+    unreadable: &Unreadable,
+    key: &OwnerKey,
+    turns: &Turns<K>,
+) -> Result<Turn, Error> {
+    let (ctx, shown) = (&turns.ctx, &unreadable.metadata);
+    let before: K::Status = last_status(shown, key, turns)
+        .or_else(|| serde_json::from_value(unreadable.status.clone()).ok())
+        .unwrap_or_default();
+    let conditions = unreadable_conditions(K::conditions(&before), &unreadable.error, shown.generation);
+    let next = K::unreadable(before.clone(), conditions, shown.generation);
     if next != before {
-        tracing::warn!(object = %key, error = %invalid.error, "Object cannot be read");
-        write_status::<K>(key, invalid.metadata.uid.as_deref(), &next, &turns.ctx).await?;
-        turns.remember(key, |memory| memory.written = Some((version, next)));
+        tracing::warn!(object = %key, error = %unreadable.error, "Object cannot be read");
+        write_status::<K>(key, shown.uid.as_deref(), &next, ctx).await?;
+        let version = shown.resource_version.clone().unwrap_or_default();
+        turns.remember(key, |memory| memory.written = Some((version, next.clone())));
+        announce(ctx, &guarded.object_ref(&()), K::conditions(&before), K::conditions(&next)).await;
     }
     Ok(Turn::Done)
+}
+
+/// The conditions of an object that cannot be read. What else was said of it stays, with the generation that it was said about.
+fn unreadable_conditions(before: &[Condition], error: &str, generation: Option<i64>) -> Vec<Condition> {
+    let message = format!("the object cannot be read: {error}");
+    let accepted = Fact::new(ConditionType::Accepted, false, Reason::InvalidSpec, message);
+    let ready = format!("{}: {}", accepted.reason, accepted.message);
+    let mut facts = vec![Fact::new(ConditionType::Ready, false, Reason::NotAccepted, ready), accepted];
+    if before.iter().any(|condition| condition.type_ == ConditionType::Programmed.as_str()) {
+        facts.push(kept());
+    }
+    let mut conditions = merge(before, &facts, generation, Timestamp::now());
+    let others = before.iter().filter(|condition| !facts.iter().any(|fact| fact.kind.as_str() == condition.type_));
+    conditions.extend(others.cloned());
+    conditions
 }
 
 async fn write_status<K: Kind>(
@@ -311,6 +327,35 @@ mod tests {
         let unread = accepted_fact(&[], 1);
         assert_eq!((unread.reason, unread.status.as_str()), (Reason::Valid, "True"));
         assert!(unread.message.contains("not checked"), "{}", unread.message);
+    }
+
+    #[test]
+    fn an_object_that_cannot_be_read_keeps_what_else_was_said_and_since_when() {
+        let said = |kind, status, reason| Fact::new(kind, status, reason, "");
+        let facts = [
+            said(ConditionType::Ready, true, Reason::Observed),
+            said(ConditionType::Accepted, true, Reason::Valid),
+            said(ConditionType::Programmed, true, Reason::Applied),
+            said(ConditionType::NodesReady, true, Reason::NoNodes),
+        ];
+        let before = merge(&[], &facts, Some(1), Timestamp::UNIX_EPOCH);
+        let once = unreadable_conditions(&before, "unknown variant", Some(2));
+        let words = |conditions: &[Condition]| -> Vec<String> {
+            let generation = |c: &Condition| c.observed_generation.unwrap_or_default();
+            conditions.iter().map(|c| format!("{}={} {} {}", c.type_, c.status, c.reason, generation(c))).collect()
+        };
+        assert_eq!(
+            words(&once),
+            [
+                "Ready=False NotAccepted 2",
+                "Accepted=False InvalidSpec 2",
+                "Programmed=False NotAccepted 2",
+                "NodesReady=True NoNodes 1"
+            ]
+        );
+        let again = unreadable_conditions(&once, "unknown variant", Some(2));
+        assert_eq!(again, once, "nothing is new, the times included");
+        assert_eq!(words(&unreadable_conditions(&[], "x", Some(1))).len(), 2, "nothing was made of it");
     }
 
     #[test]

@@ -86,13 +86,39 @@ fn the_oldest_decides_and_of_those_of_one_second_the_one_named_before() {
 }
 
 #[test]
-fn one_that_is_suspended_not_accepted_or_without_the_catalogue_decides_nothing_and_takes_nothing_away() {
+fn one_that_is_suspended_never_accepted_or_without_the_catalogue_decides_nothing_and_takes_nothing_away() {
     for idle in [PolicyClaim { accepted: false, ..policy(1, "") }, PolicyClaim { catalogue: false, ..policy(1, "") }] {
         let claims = claims(&[(alerts("one", "idle"), idle), (alerts("one", "p"), policy(2, ""))]);
         assert_eq!(share(&claims, &alerts("one", "p")), (vec!["a1", "b1"], vec![]));
         assert_eq!(share(&claims, &alerts("one", "idle")), (vec![], vec![]));
         assert_eq!(rules(&claims, &alerts("one", "idle")), [("a1", false), ("b1", false)]);
     }
+}
+
+#[test]
+fn one_that_is_not_accepted_any_more_decides_by_its_rules_in_place_and_leaves_younger_fleets() {
+    let good = PolicyClaim { until: Some(5), ..policy(1, "a") };
+    let refused = PolicyClaim { accepted: false, last_good: Some(Box::new(good)), ..policy(1, "b") };
+    let mut claims = claims(&[
+        (alerts("one", "p"), refused),
+        (alerts("one", "younger"), policy(2, "")),
+        (cluster("all"), policy(1, "")),
+    ]);
+    claims.fleets.set(&OwnerKey::fleet("one", "late"), Some(Claim { created: 6, ..fleet("a") }));
+    assert_eq!(share(&claims, &alerts("one", "p")), (vec!["a1"], vec![]));
+    assert_eq!(share(&claims, &alerts("one", "younger")), (vec!["b1", "late"], vec![("p", vec!["a1"])]));
+    assert_eq!(rules(&claims, &alerts("one", "younger")), [("a1", false), ("b1", true), ("late", true)]);
+    let yielded = vec![("p", vec!["a1"]), ("younger", vec!["b1", "late"])];
+    assert_eq!(share(&claims, &cluster("all")), (vec!["a2"], yielded));
+    // It is woken by fleets that its spec selects, too: perhaps it is refused for want of one.
+    let key = OwnerKey::fleet("one", "b2");
+    let change = claims.fleets.set(&key, Some(fleet("b"))).unwrap();
+    assert!(of_fleet(&claims, &key, &change).contains(&alerts("one", "p")));
+    // Accepted again, it takes its own back.
+    let change = claims.policies.accepted(&alerts("one", "p"), Some(policy(1, "b")), 9).unwrap();
+    let concerned = of_policy(&claims, &alerts("one", "p"), &change);
+    assert_eq!(concerned, BTreeSet::from([alerts("one", "younger"), cluster("all")]));
+    assert_eq!(share(&claims, &alerts("one", "p")), (vec!["b1", "b2"], vec![]));
 }
 
 #[test]
@@ -146,12 +172,12 @@ fn a_change_of_a_policy_concerns_those_that_select_one_of_its_fleets() {
     assert_eq!(of_policy(&claims, &key, &change), both);
     let change = claims.policies.set(&key, Some(PolicyClaim { uid: "u".to_owned(), ..policy(0, "b") })).unwrap();
     assert_eq!(of_policy(&claims, &key, &change), BTreeSet::new(), "it decides as before");
-    let change = claims.policies.accepted(&key, false).unwrap();
+    let change = claims.policies.accepted(&key, None, 1).unwrap();
     let of_b = BTreeSet::from([alerts("one", "b"), cluster("all"), cluster("b")]);
     assert_eq!(of_policy(&claims, &key, &change), of_b);
     let change = claims.policies.set(&key, None).unwrap();
     assert_eq!(of_policy(&claims, &key, &change), BTreeSet::new(), "it had decided nothing");
-    assert_eq!(claims.policies.accepted(&key, true), None);
+    assert_eq!(claims.policies.accepted(&key, Some(policy(1, "b")), 1), None);
 }
 
 #[test]

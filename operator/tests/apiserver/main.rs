@@ -17,5 +17,7 @@ mod schema;
 mod secrets;
 mod selected;
 mod server;
+mod unreadable;
+mod unseen;
 mod upgrade;
 mod world;

@@ -9,7 +9,13 @@ use crate::server::eventually;
 use crate::world::{LIMIT, World};
 
 /// Waits until a policy decides this many fleets and yields that many.
-async fn shares(world: &World, kind: fleetscope_operator::owner::OwnerKind, name: &str, fleets: i64, yielded: i64) {
+pub(crate) async fn shares(
+    world: &World,
+    kind: fleetscope_operator::owner::OwnerKind,
+    name: &str,
+    fleets: i64,
+    yielded: i64,
+) {
     let has = async || {
         let status = world.owners(kind).get(name).await.unwrap().data["status"].clone();
         (status["fleets"] == fleets && status["yielded"] == yielded).then_some(())
@@ -26,7 +32,7 @@ async fn rules(world: &World, name: &str) -> String {
 async fn policies_that_contradict_are_decided_by_age() {
     let world = World::start().await;
     world.install_children();
-    let _operator = world.operator("one", &[]);
+    let operator = world.operator("one", &[]);
     for name in ["review", "other"] {
         world.fleet(name, json!({})).await;
     }
@@ -50,12 +56,27 @@ async fn policies_that_contradict_are_decided_by_age() {
     world.condition_of(ClusterAlertPolicy, "all", "Degraded=False AsExpected", LIMIT).await;
     assert!(!rules(&world, "b-younger-alerts").await.contains("review"), "it leaves that fleet to the elder");
 
-    // The elder makes no sense any more, then it is suspended, then it is gone.
+    // The elder makes no sense any more: its rules are in place and fire, so it still decides; by an operator that begins then, too.
     let bad = json!({ "rules": [{ "alert": "A", "expr": "sum(" }] });
-    world.change(AlertPolicy, "a-elder", bad).await;
-    world.condition_of(AlertPolicy, "a-elder", "Accepted=False InvalidExpr", LIMIT).await;
-    shares(&world, AlertPolicy, "b-younger", 2, 0).await;
+    world.change(AlertPolicy, "a-elder", bad.clone()).await;
+    let elder = world.condition_of(AlertPolicy, "a-elder", "Accepted=False InvalidExpr", LIMIT).await;
+    let told = elder.data["status"]["conditions"].to_string();
+    assert!(told.contains("stays in place, and decides the catalogue's alerts of 1 fleet"), "{told}");
+    operator.signal("TERM");
+    let _operator = world.operator("two", &[]);
+    // One that was never accepted decides nothing.
+    world.make(AlertPolicy, "a-never", bad).await;
+    world.condition_of(AlertPolicy, "a-never", "Accepted=False InvalidExpr", LIMIT).await;
+    world.quiet().await;
+    shares(&world, AlertPolicy, "a-elder", 1, 0).await;
+    shares(&world, AlertPolicy, "b-younger", 1, 1).await;
+    assert!(rules(&world, "a-elder-alerts").await.contains("review"));
+    assert!(!rules(&world, "b-younger-alerts").await.contains("review"), "each alert fires once");
+    world.owners(AlertPolicy).delete("a-never", &DeleteParams::default()).await.unwrap();
+
+    // It makes sense again, then it is suspended, then it is gone.
     world.change(AlertPolicy, "a-elder", json!({ "rules": [] })).await;
+    world.condition_of(AlertPolicy, "a-elder", "Ready=True Observed", LIMIT).await;
     shares(&world, AlertPolicy, "b-younger", 1, 1).await;
     world.change(AlertPolicy, "a-elder", json!({ "suspend": true })).await;
     shares(&world, AlertPolicy, "b-younger", 2, 0).await;

@@ -255,6 +255,17 @@ impl World {
         panic!("waited for {wanted} of {} {name}, which has {last:?}: {told}", kind.as_str());
     }
 
+    /// Waits until the status of an object of ours is about this generation.
+    pub(crate) async fn observed(&self, kind: OwnerKind, name: &str, generation: i64) {
+        let api = self.owners(kind);
+        let observed = async || {
+            let object = api.get(name).await.ok()?;
+            (object.data["status"]["observedGeneration"] == generation).then_some(())
+        };
+        eventually(LIMIT, &format!("generation {generation} of {} {name} to be observed", kind.as_str()), observed)
+            .await;
+    }
+
     /// Objects of one of our kinds, in the namespace of the fleets.
     pub(crate) fn owners(&self, kind: OwnerKind) -> Api<DynamicObject> {
         let gvk = GroupVersionKind::gvk(GROUP, VERSION, kind.as_str());
