@@ -17,6 +17,8 @@ use std::borrow::Cow;
 
 /// Most characters of a pod's uid, so that a hostile path cannot make a large key.
 const UID_MAX: usize = 63;
+/// Most bytes of the name of a group where there is no Kubernetes.
+const NAME_MAX: usize = 63;
 /// Fewest and most characters of a container's id: Docker's short form, and twice what runtimes use.
 const ID_LEN: std::ops::RangeInclusive<usize> = 12..=128;
 
@@ -122,30 +124,46 @@ fn container_id(part: &str) -> Option<&str> {
     (is_id && !runtime.ends_with("conmon")).then_some(id)
 }
 
-/// What a group is called where there is no Kubernetes: the innermost systemd unit (`nginx.service`), a container of
-/// Docker, Podman or containerd by the first 12 characters of its id (`docker-0123456789ab`), else its path. At most 63
-/// characters; a longer path keeps its end, which tells more.
+/// What a group is called where there is no Kubernetes: a container of Docker, Podman or containerd by the first 12 characters of its
+/// id (`docker-0123456789ab`), else the systemd unit (`nginx.service`), else its path. Whatever is below a container or a unit belongs to
+/// it, by whatever name. What a user's own manager runs has its name before it (`user@1000.service/x.scope`), as each user may have
+/// units of any name. At most 63 bytes; what is longer keeps its end, which tells more.
 pub fn standalone_name(path: &str) -> String {
     let parts: Vec<&str> = path.split('/').filter(|part| !part.is_empty()).collect();
-    for (at, part) in parts.iter().enumerate().rev() {
-        if let Some(id) = container_id(part).filter(|id| id.len() >= 32) {
-            let runtime =
-                part.strip_suffix(".scope").and_then(|scope| scope.rsplit_once('-')).map(|(runtime, _)| runtime);
-            let above = at.checked_sub(1).map(|above| parts[above]);
-            return bounded(&format!("{}-{}", runtime.or(above).unwrap_or("container"), &id[..12]));
-        }
-        if matches!(part.rsplit_once('.'), Some((_, "service" | "scope"))) {
-            return bounded(part);
-        }
+    let id = |part: &&str| container_id(part).is_some_and(|id| id.len() >= 32);
+    let at = parts.iter().position(id);
+    let mut units = parts[..at.unwrap_or(parts.len())].iter().copied().filter(|part| is_unit(part)).peekable();
+    let manager = units.next_if(|unit| is_manager(unit));
+    let unit = units.next();
+    let container = at.map(|at| container_name(at.checked_sub(1).map(|above| parts[above]), parts[at]));
+    match (manager, container.as_deref().or(unit)) {
+        (Some(manager), Some(name)) => format!("{manager}/{}", end(name, NAME_MAX - manager.len() - 1)),
+        (Some(name), None) | (None, Some(name)) => end(name, NAME_MAX).to_owned(),
+        (None, None) if parts.is_empty() => "/".to_owned(),
+        (None, None) => end(&parts.join("/"), NAME_MAX).to_owned(),
     }
-    if parts.is_empty() { "/".to_owned() } else { bounded(&parts.join("/")) }
 }
 
-/// The last 63 bytes, at a character's boundary.
-fn bounded(name: &str) -> String {
-    let from = name.len().saturating_sub(63);
-    let from = (from..=name.len()).find(|at| name.is_char_boundary(*at)).unwrap_or(name.len());
-    name[from..].to_owned()
+/// What a container's group is called, by its own name and that of the group above.
+fn container_name(above: Option<&str>, part: &str) -> String {
+    let runtime = part.strip_suffix(".scope").and_then(|scope| scope.rsplit_once('-')).map(|(runtime, _)| runtime);
+    let id = container_id(part).unwrap_or(part);
+    format!("{}-{}", runtime.or(above).unwrap_or("container"), &id[..id.floor_char_boundary(12)])
+}
+
+fn is_unit(part: &str) -> bool {
+    matches!(part.rsplit_once('.'), Some((_, "service" | "scope")))
+}
+
+/// Whether a unit is the service manager of a user, by number (`user@1000.service`).
+fn is_manager(unit: &str) -> bool {
+    let uid = unit.strip_prefix("user@").and_then(|unit| unit.strip_suffix(".service"));
+    uid.is_some_and(|uid| uid.parse::<u32>().is_ok())
+}
+
+/// The last bytes, at most so many, at a character's boundary.
+fn end(name: &str, most: usize) -> &str {
+    &name[name.ceil_char_boundary(name.len().saturating_sub(most))..]
 }
 
 #[cfg(test)]

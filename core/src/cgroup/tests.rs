@@ -94,10 +94,23 @@ fn without_kubernetes_units_and_containers_give_the_name() {
     let cases = [
         ("/system.slice/nginx.service".to_owned(), "nginx.service".to_owned()),
         ("/system.slice/nginx.service/worker".to_owned(), "nginx.service".to_owned()),
-        ("/user.slice/user-0.slice/user@0.service/app.slice/x.scope".to_owned(), "x.scope".to_owned()),
+        ("/system.slice/session-3.scope".to_owned(), "session-3.scope".to_owned()),
+        ("/user.slice/user-0.slice/user@0.service".to_owned(), "user@0.service".to_owned()),
+        ("/user.slice/user-0.slice/user@0.service/app.slice/x.scope".to_owned(), "user@0.service/x.scope".to_owned()),
+        // A unit of the system that users may name what they like.
+        ("/system.slice/user@me.service/x.service".to_owned(), "user@me.service".to_owned()),
         (format!("/system.slice/docker-{ID}.scope"), format!("docker-{}", &ID[..12])),
         (format!("/docker/{ID}/nested"), format!("docker-{}", &ID[..12])),
         (format!("/machine.slice/libpod-{ID}.scope/container"), format!("libpod-{}", &ID[..12])),
+        // What runs in a container or a unit is theirs, whatever it is called there.
+        (format!("/system.slice/docker-{ID}.scope/system.slice/nginx.service"), format!("docker-{}", &ID[..12])),
+        (format!("/docker/{ID}/user.slice/user@0.service/x.scope"), format!("docker-{}", &ID[..12])),
+        (format!("/docker/{ID}/docker/{ID2}"), format!("docker-{}", &ID[..12])),
+        ("/system.slice/a.service/system.slice/nginx.service".to_owned(), "a.service".to_owned()),
+        (
+            format!("/user.slice/user-7.slice/user@7.service/user.slice/libpod-{ID}.scope/x.service"),
+            format!("user@7.service/libpod-{}", &ID[..12]),
+        ),
         ("/jobs/a".to_owned(), "jobs/a".to_owned()),
         ("/".to_owned(), "/".to_owned()),
     ];
@@ -105,6 +118,9 @@ fn without_kubernetes_units_and_containers_give_the_name() {
         assert_eq!(standalone_name(&path), expected, "{path}");
     }
     assert_eq!(standalone_name(&format!("/{}ü", "x".repeat(300))).len(), 63);
+    // A long name loses its beginning, never whose it is.
+    let long = standalone_name(&format!("/user.slice/user@1000.service/{}.scope", "x".repeat(200)));
+    assert_eq!((long.len(), long.starts_with("user@1000.service/xx"), long.ends_with("xx.scope")), (63, true, true));
 }
 
 fn piece() -> impl Strategy<Value = String> {
