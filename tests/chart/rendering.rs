@@ -154,6 +154,9 @@ fn monitor_of_self_metrics_needs_its_kind_or_a_word() {
     assert_eq!(monitors(&kind), 1);
     assert_eq!(monitors(&["--set", "monitoring.self.enabled=always"]), 1);
     assert_eq!(monitors(&[&kind[..], &["--set", "monitoring.self.enabled=never"]].concat()), 0);
+    let rendered = objects(&template(&kind).unwrap()).unwrap();
+    let monitor = rendered.iter().find(|object| object["kind"] == "PodMonitor").unwrap();
+    assert_eq!(monitor["spec"]["podMetricsEndpoints"][0]["honorLabels"], true, "what is nobody's stays so");
 }
 
 #[test]

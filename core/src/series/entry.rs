@@ -112,7 +112,6 @@ impl Entries {
     }
 
     /// Series and shares, in no order.
-    #[cfg(test)]
     pub(super) fn all(&self) -> impl Iterator<Item = &Entry> {
         self.table.iter()
     }

@@ -91,6 +91,15 @@ pub(super) struct Member {
     drop_at: Option<u64>,
 }
 
+// === impl Member ===
+
+impl Member {
+    /// Whether it belongs to a fleet.
+    pub(super) fn is_of(&self, namespace: &str, fleet: &str) -> bool {
+        *self.identity.namespace == *namespace && *self.identity.fleet == *fleet
+    }
+}
+
 /// All identities that have series.
 #[derive(Debug)]
 pub(super) struct Identities {

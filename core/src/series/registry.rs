@@ -9,7 +9,6 @@ use super::entry::{Entries, Entry, Labels, slot};
 use super::identity::{Id, Identities, Identity, SELF};
 use super::layout::Layout;
 use super::overflow::{Refusal, Rung};
-use super::snapshot::{Family, Filter, Selection, Series, Snapshot};
 use super::start::start;
 use super::value::{Change, Value};
 use crate::metrics::{ALL, Kind, Metric, SERIES, SERIES_DROPPED, Scope};
@@ -33,7 +32,7 @@ pub struct Registry {
     /// By [`Metric::index`].
     pub(super) entries: Vec<Entries>,
     /// By [`Metric::index`] and [`Refusal`].
-    refused: Vec<[u64; Refusal::ALL.len()]>,
+    pub(super) refused: Vec<[u64; Refusal::ALL.len()]>,
     /// Series of all metrics.
     pub(super) series: usize,
     /// Remembered shares of folded series of all metrics.
@@ -130,6 +129,31 @@ impl Registry {
         entry.folded.is_none().then(|| entry.shown(metric.kind))
     }
 
+    /// Whether an identity has series, or shares of folded ones.
+    pub fn knows(&self, id: &Arc<Identity>) -> bool {
+        self.identities.find(id).is_some()
+    }
+
+    /// The values that one own label has in what a fleet has of a metric, folded shares included.
+    pub(crate) fn label_values<'a>(
+        &'a self,
+        metric: &Metric,
+        label: &str,
+        namespace: &str,
+        fleet: &str,
+    ) -> impl Iterator<Item = &'a str> {
+        let of_it = self.identities.marked(|member| member.is_of(namespace, fleet));
+        let at = metric.labels.iter().position(|own| *own == label);
+        let entries = self.entries[metric.index].all().filter(move |entry| of_it[slot(entry.id)]);
+        entries.filter_map(move |entry| entry.labels.get(at?).map(|value| &**value))
+    }
+
+    /// Seconds since the Unix epoch, by the clock; none without one.
+    pub(crate) fn seconds(&self) -> Option<i64> {
+        let since = self.clock?().duration_since(SystemTime::UNIX_EPOCH).ok()?;
+        i64::try_from(since.as_secs()).ok()
+    }
+
     /// Marks all series of an identity to be dropped by the first [`Self::sweep`] at or after `drop_at`, in ns of the caller's clock.
     ///
     /// An identity that stands for folded ones is not marked: it goes with the last one of its fleet.
@@ -153,69 +177,9 @@ impl Registry {
         dropped + self.drop_marked(&self.identities.orphans())
     }
 
-    /// A consistent copy of what `filter` picks, with the registry's own series (`fleetscope_series`,
-    /// `fleetscope_series_dropped_total`) where its scope is not one fleet.
-    pub fn snapshot(&self, filter: &Filter) -> Snapshot {
-        let ranks = self.identities.ranks();
-        let wanted = match &filter.scope {
-            Selection::All | Selection::SelfOnly => None,
-            Selection::Fleet { namespace, fleet } => Some(
-                self.identities
-                    .marked(|member| *member.identity.namespace == **namespace && *member.identity.fleet == **fleet),
-            ),
-        };
-        let families = ALL.iter().filter(|metric| filter.takes_name(metric.name)).filter_map(|metric| {
-            match (&filter.scope, metric.scope) {
-                (Selection::SelfOnly, Scope::Fleet) | (Selection::Fleet { .. }, Scope::NodeAgent | Scope::Operator) => {
-                    return None;
-                }
-                _ => {}
-            }
-            let series = match metric.index {
-                index if index == SERIES.index => self.own_series(),
-                index if index == SERIES_DROPPED.index => self.own_refusals(),
-                index => self.copies(index, &ranks, wanted.as_deref()),
-            };
-            (!series.is_empty()).then(|| Family::new(metric, series))
-        });
-        Snapshot::new(families.collect())
-    }
-
-    fn copies(&self, index: usize, ranks: &[u32], wanted: Option<&[bool]>) -> Vec<Series> {
-        let kind = ALL[index].kind;
-        let takes = |entry: &&Entry| wanted.is_none_or(|wanted| wanted[slot(entry.id)]);
-        let mut copies = Vec::with_capacity(if wanted.is_none() { self.entries[index].series() } else { 0 });
-        copies.extend(self.entries[index].iter().filter(takes).map(|entry| {
-            let identity = (entry.id != SELF).then(|| Arc::clone(&self.identities[entry.id].identity));
-            Series::of_entry(identity, entry, kind, ranks[slot(entry.id)])
-        }));
-        copies
-    }
-
-    fn own_series(&self) -> Vec<Series> {
-        let held = ALL.iter().zip(&self.entries).filter(|(_, entries)| entries.series() > 0);
-        held.map(|(metric, entries)| Series::of_self(&[metric.name], as_number(entries.series() as u64))).collect()
-    }
-
-    /// All that are not zero, and those by cap of the fleets' metrics from zero on, so that a rate of them sees the first.
-    fn own_refusals(&self) -> Vec<Series> {
-        let mut series = Vec::new();
-        for (metric, refused) in ALL.iter().zip(&self.refused) {
-            let held = metric.scope == Scope::Fleet && self.entries[metric.index].series() > 0;
-            for (reason, count) in Refusal::ALL.into_iter().zip(refused) {
-                if *count > 0 || (held && reason == Refusal::Cap) {
-                    series.push(Series::of_self(&[metric.name, reason.as_str()], as_number(*count)));
-                }
-            }
-        }
-        series
-    }
-
     /// Drops all series of a metric in one fleet at once: what is put into them from now on begins at zero, and with its own layout.
     pub fn start_over(&mut self, metric: &'static Metric, namespace: &str, fleet: &str) {
-        let of_it = self
-            .identities
-            .marked(|member| *member.identity.namespace == *namespace && *member.identity.fleet == *fleet);
+        let of_it = self.identities.marked(|member| member.is_of(namespace, fleet));
         for entry in self.entries[metric.index].remove_all(&of_it) {
             self.forget(metric, &entry);
         }
@@ -467,9 +431,4 @@ fn check_number(kind: Kind, change: &Change<'_>) -> Result<(), Refusal> {
         _ => return Err(Refusal::Labels),
     };
     if number.is_finite() && (may_fall || number >= 0.0) { Ok(()) } else { Err(Refusal::Value) }
-}
-
-#[expect(clippy::cast_precision_loss, reason = "exact up to 2^53, far beyond what is counted here")]
-fn as_number(count: u64) -> f64 {
-    count as f64
 }

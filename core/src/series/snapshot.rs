@@ -3,10 +3,12 @@
 use std::num::NonZeroU64;
 use std::sync::{Arc, OnceLock};
 
-use super::entry::Entry;
-use super::identity::Identity;
+use super::entry::{Entry, slot};
+use super::identity::{Identity, SELF};
+use super::overflow::Refusal;
+use super::registry::Registry;
 use super::value::Value;
-use crate::metrics::{Kind, Metric};
+use crate::metrics::{ALL, Kind, Metric, OTHER, SERIES, SERIES_DROPPED, Scope};
 
 /// Which metrics' series are wanted.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -14,7 +16,7 @@ pub enum Selection {
     /// All.
     #[default]
     All,
-    /// Those of the process itself: no metric of scope [`crate::metrics::Scope::Fleet`].
+    /// Those of the process itself, and of what belongs to nobody: the fleets' metrics under `_OTHER`, which are in no fleet's answer.
     SelfOnly,
     /// Those of one fleet.
     Fleet {
@@ -98,7 +100,7 @@ impl Family {
 
     /// Its series, ordered by identity, then labels.
     pub fn series(&self) -> impl Iterator<Item = &Series> {
-        let at = |place: u32| &self.series[super::entry::slot(place)];
+        let at = |place: u32| &self.series[slot(place)];
         let order = self.order.get_or_init(|| {
             let mut order: Vec<u32> = (0..).take(self.series.len()).collect();
             order.sort_unstable_by(|a, b| {
@@ -166,4 +168,67 @@ impl PartialEq for Snapshot {
     fn eq(&self, other: &Self) -> bool {
         self.families == other.families
     }
+}
+
+impl Registry {
+    /// A consistent copy of what `filter` picks, with the registry's own series (`fleetscope_series`,
+    /// `fleetscope_series_dropped_total`) where its scope is not one fleet.
+    pub fn snapshot(&self, filter: &Filter) -> Snapshot {
+        let ranks = self.identities.ranks();
+        let wanted = match &filter.scope {
+            Selection::All => None,
+            Selection::SelfOnly => Some(self.identities.marked(|member| member.is_of(OTHER, OTHER))),
+            Selection::Fleet { namespace, fleet } => {
+                Some(self.identities.marked(|member| member.is_of(namespace, fleet)))
+            }
+        };
+        let families = ALL.iter().filter(|metric| filter.takes_name(metric.name)).filter_map(|metric| {
+            let of_process = matches!(metric.scope, Scope::NodeAgent | Scope::Operator);
+            if of_process && matches!(filter.scope, Selection::Fleet { .. }) {
+                return None;
+            }
+            let series = match metric.index {
+                index if index == SERIES.index => self.own_series(),
+                index if index == SERIES_DROPPED.index => self.own_refusals(),
+                index => self.copies(index, &ranks, wanted.as_deref().filter(|_| !of_process)),
+            };
+            (!series.is_empty()).then(|| Family::new(metric, series))
+        });
+        Snapshot::new(families.collect())
+    }
+
+    fn copies(&self, index: usize, ranks: &[u32], wanted: Option<&[bool]>) -> Vec<Series> {
+        let kind = ALL[index].kind;
+        let takes = |entry: &&Entry| wanted.is_none_or(|wanted| wanted[slot(entry.id)]);
+        let mut copies = Vec::with_capacity(if wanted.is_none() { self.entries[index].series() } else { 0 });
+        copies.extend(self.entries[index].iter().filter(takes).map(|entry| {
+            let identity = (entry.id != SELF).then(|| Arc::clone(&self.identities[entry.id].identity));
+            Series::of_entry(identity, entry, kind, ranks[slot(entry.id)])
+        }));
+        copies
+    }
+
+    fn own_series(&self) -> Vec<Series> {
+        let held = ALL.iter().zip(&self.entries).filter(|(_, entries)| entries.series() > 0);
+        held.map(|(metric, entries)| Series::of_self(&[metric.name], as_number(entries.series() as u64))).collect()
+    }
+
+    /// All that are not zero, and those by cap of the fleets' metrics from zero on, so that a rate of them sees the first.
+    fn own_refusals(&self) -> Vec<Series> {
+        let mut series = Vec::new();
+        for (metric, refused) in ALL.iter().zip(&self.refused) {
+            let held = metric.scope == Scope::Fleet && self.entries[metric.index].series() > 0;
+            for (reason, count) in Refusal::ALL.into_iter().zip(refused) {
+                if *count > 0 || (held && reason == Refusal::Cap) {
+                    series.push(Series::of_self(&[metric.name, reason.as_str()], as_number(*count)));
+                }
+            }
+        }
+        series
+    }
+}
+
+#[expect(clippy::cast_precision_loss, reason = "exact up to 2^53, far beyond what is counted here")]
+fn as_number(count: u64) -> f64 {
+    count as f64
 }

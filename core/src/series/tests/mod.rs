@@ -186,6 +186,17 @@ fn a_filter_picks_scope_fleet_and_names() {
 }
 
 #[test]
+fn what_belongs_to_nobody_is_in_no_fleets_answer_so_it_is_in_the_processs_own() {
+    let mut registry = Registry::new(Limits::default());
+    registry.set(&AGENT_MEMORY, None, &[], 2.0);
+    registry.set(&AGENT_MEMORY, Some(&identity("a", "f", "p")), &[], 1.0);
+    registry.add(&EVENTS, None, &["exec"], 1.0);
+    let filter = Filter { scope: Selection::SelfOnly, ..Filter::default() };
+    let nobody = "fleetscope_agent_memory_bytes _OTHER/_OTHER/_OTHER/_OTHER/_OTHER  2";
+    assert_eq!(rows_of(&registry.snapshot(&filter), false), [nobody, "fleetscope_events_total  exec 1"]);
+}
+
+#[test]
 fn series_of_a_retired_identity_stay_until_their_time() {
     let mut registry = Registry::new(Limits::default());
     let (one, two) = (identity("ns", "f", "p1"), identity("ns", "f", "p2"));
