@@ -76,8 +76,8 @@ impl Runqueues {
     /// Sets the series by the kernel's histograms as of now, and gives back the groups that are gone: what they counted is kept
     /// here, the kernel's entries can go.
     pub(super) fn set(&mut self, tracker: &mut Tracker, histograms: Vec<(u64, RunqueueHistogram)>) -> Vec<u64> {
-        let known: HashSet<&Arc<Identity>> = tracker.containers().map(|container| container.identity).collect();
-        self.gone.retain(|identity, _| known.contains(identity));
+        // As long as the series is there it must not fall, also after the container's own group has gone.
+        self.gone.retain(|identity, _| tracker.registry().knows(identity));
         let (mut removed, mut strange) = (Vec::new(), HashSet::new());
         let mut sums: HashMap<Arc<Identity>, RunqueueHistogram> = HashMap::new();
         for (cgroup, histogram) in histograms {
@@ -183,6 +183,10 @@ mod tests {
         tracker.handle(Record::CgroupGone(CgroupGone { time: 3, cgroup: 6, parent: 5 }), 3);
         assert_eq!(count(&mut tracker, vec![(5, waits(3)), (6, waits(5))]), (vec![6], 8, "8".to_owned()));
         assert_eq!(count(&mut tracker, vec![(5, waits(4))]), (vec![], 9, "9".to_owned()));
+        // Its own group goes last: what it had in all stays until its series go.
+        tracker.handle(Record::CgroupGone(CgroupGone { time: 4, cgroup: 5, parent: 1 }), 4);
+        assert_eq!(count(&mut tracker, vec![(5, waits(4))]), (vec![5], 9, "9".to_owned()));
+        assert_eq!(count(&mut tracker, vec![]), (vec![], 9, "9".to_owned()));
     }
 
     #[test]
