@@ -1,10 +1,11 @@
 //! The watch of this node's pods, trimmed to what is kept as soon as they arrive.
 
-use fleetscope_core::pods::{PodError, PodView};
+use fleetscope_core::pods::{LeftOut, PodError, PodView};
 use k8s_openapi::api::core::v1::Pod;
 use kube::runtime::watcher::Config;
 use kube::{Api, Client};
 use tokio::sync::mpsc::Sender;
+use tracing::warn;
 
 use crate::readiness::{Part, Readiness};
 use crate::watches::{Change, Watch, within};
@@ -24,7 +25,15 @@ pub async fn follow(
     out: Sender<PodChange>,
 ) {
     let watch: Watch<Pod, String, PodView, PodError> =
-        Watch { kind: "Pod", part: Part::Pods, key: |meta| meta.uid.clone(), view: PodView::from_pod };
+        Watch { kind: "Pod", part: Part::Pods, key: |meta| meta.uid.clone(), view };
     let config = Config::default().fields(&format!("spec.nodeName={node}")).page_size(PAGE);
     watch.follow(within(Api::all(client), namespaces), config, readiness, out).await;
+}
+
+fn view(pod: &Pod) -> Result<PodView, PodError> {
+    let view = PodView::from_pod(pod)?;
+    if view.left_out == Some(LeftOut::Labels) {
+        warn!(namespace = view.namespace, pod = view.name, "Pod has more than 16 KiB of labels: it is in no fleet");
+    }
+    Ok(view)
 }

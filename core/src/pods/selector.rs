@@ -8,7 +8,7 @@ use super::view::PodView;
 
 /// Whether a fleet with this selector takes a pod: none takes one that asks to be left out.
 pub fn takes(selector: &LabelSelector, pod: &PodView) -> bool {
-    !pod.opted_out && selects(selector, &pod.labels)
+    pod.left_out.is_none() && selects(selector, &pod.labels)
 }
 
 /// Whether a selector takes an object with these labels. An empty selector takes all; an operator that Kubernetes does not

@@ -52,7 +52,7 @@ pub fn agent_status(pod: &PodView) -> AgentStatus {
     let main = || pod.containers.iter().filter(|container| container.role == Role::Main);
     let runs = |container: &ContainerView| matches!(container.state, ContainerState::Running { .. });
     let reported = || main().any(|container| container.state != ContainerState::Unknown);
-    if pod.deleting && !own().any(runs) && (reported() || matches!(pod.phase.as_str(), "Failed" | "Succeeded")) {
+    if pod.deleting && !own().any(runs) && (reported() || pod.is_over()) {
         return AgentStatus::Stopped;
     }
     match pod.phase.as_str() {

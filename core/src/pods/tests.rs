@@ -58,11 +58,90 @@ fn a_pod_is_trimmed_to_what_is_used() {
 }
 
 #[test]
-fn a_static_pods_cgroup_carries_its_configurations_hash() {
-    let meta = json!({"name": "etcd-n1", "namespace": "kube-system", "uid": "u", "annotations": {"kubernetes.io/config.mirror": "abcd"},
-        "ownerReferences": [{"apiVersion": "v1", "kind": "Node", "name": "n1", "uid": "n", "controller": true}]});
-    let view = parsed(&meta, &json!({"containers": []}), &json!({})).expect("a pod");
-    assert_eq!((view.uid.as_str(), view.cgroup_uid.as_str(), workload(&view).as_str()), ("u", "abcd", "etcd"));
+fn a_static_pods_cgroup_carries_its_configurations_hash_and_nobody_elses() {
+    const HASH: &str = "8f2c1d0e9b7a6c5d4e3f2a1b0c9d8e7f";
+    const UID: &str = "0b5ccbb6-f4d1-4e8a-8f25-1c2d3e4f5a6b";
+    let view = |hash: &str, kind: &str, owner: &str| {
+        let meta = json!({"name": "etcd-n1", "namespace": "kube-system", "uid": "u",
+            "annotations": {"kubernetes.io/config.mirror": hash},
+            "ownerReferences": [{"apiVersion": "v1", "kind": kind, "name": owner, "uid": "n", "controller": true}]});
+        parsed(&meta, &json!({"nodeName": "n1", "containers": []}), &json!({})).expect("a pod")
+    };
+    let mirror = view(HASH, "Node", "n1");
+    assert_eq!((mirror.uid.as_str(), mirror.cgroup_uid.as_str(), workload(&mirror).as_str()), ("u", HASH, "etcd"));
+    // Whoever may make pods may annotate them so: that is no word of the kubelet.
+    let claims = [
+        (UID, "Node", "n1"),
+        (HASH, "ReplicaSet", "n1"),
+        (HASH, "Node", "n2"),
+        ("", "Node", "n1"),
+        ("8f2c/..", "Node", "n1"),
+        (&"a".repeat(64), "Node", "n1"),
+    ];
+    for (hash, kind, owner) in claims {
+        assert_eq!(view(hash, kind, owner).cgroup_uid, "u", "{hash} {kind} {owner}");
+    }
+}
+
+#[test]
+fn a_pods_view_is_bounded_whatever_its_maker_writes() {
+    let long = "x".repeat(100_000);
+    let containers: Vec<Value> = (0..100).map(|n| json!({"name": format!("c{n}"), "image": long})).collect();
+    let meta = json!({"name": "p", "namespace": "ai", "uid": "u"});
+    let view = parsed(&meta, &json!({"containers": containers}), &json!({})).expect("a pod");
+    assert_eq!(view.containers.len(), 100);
+    let first = &view.containers[0].image;
+    assert_eq!((first.len(), first.ends_with("x…")), (512, true), "the longest that is kept, and told to be cut");
+    let all: usize = view.containers.iter().map(|container| container.image.len()).sum();
+    assert!(all <= 32 * 1_024, "{all}");
+
+    let message = json!({"waiting": {"reason": "ErrImagePull", "message": long}});
+    let statuses: Vec<Value> = (0..100)
+        .map(|n| json!({"name": format!("c{n}"), "image": "", "imageID": "", "ready": false, "restartCount": 0, "state": message}))
+        .collect();
+    let containers: Vec<Value> = (0..100).map(|n| json!({"name": format!("c{n}"), "image": "agent:1"})).collect();
+    let status = json!({"containerStatuses": statuses});
+    let view = parsed(&meta, &json!({"containers": containers}), &status).expect("a pod");
+    let said = |container: &ContainerView| match &container.state {
+        ContainerState::Waiting { message, .. } => message.len(),
+        _ => 0,
+    };
+    let all: usize = view.containers.iter().map(said).sum();
+    assert!((16_000..=16_384).contains(&all), "{all}");
+    assert!(view.containers.iter().all(|container| container.image == "agent:1"));
+}
+
+#[test]
+fn a_pod_with_more_labels_than_are_kept_is_in_no_fleet() {
+    let view = |labels: usize| {
+        let labels: BTreeMap<String, String> =
+            (0..labels).map(|n| (format!("{}/{n:063}", "d".repeat(253)), "v".repeat(63))).collect();
+        let meta = json!({"name": "p", "namespace": "ai", "uid": "u", "labels": labels});
+        parsed(&meta, &json!({"containers": []}), &json!({})).expect("a pod")
+    };
+    let (fits, over) = (view(43), view(44));
+    assert_eq!((fits.labels.len(), fits.left_out, takes(&LabelSelector::default(), &fits)), (43, None, true));
+    // With some of its labels gone, "has not this label" would hold where it does not.
+    assert_eq!(
+        (over.labels.len(), over.left_out, takes(&LabelSelector::default(), &over)),
+        (0, Some(LeftOut::Labels), false)
+    );
+}
+
+#[test]
+fn of_a_pod_that_ended_before_anything_ran_one_container_is_kept() {
+    let of = |phase: &str, statuses: &Value| {
+        let containers: Vec<Value> = (0..100).map(|n| json!({"name": format!("c{n}"), "image": "agent:1"})).collect();
+        let meta = json!({"name": "p", "namespace": "ai", "uid": "u"});
+        let status = json!({"phase": phase, "reason": "NodePorts", "containerStatuses": statuses});
+        parsed(&meta, &json!({"containers": containers}), &status).expect("a pod")
+    };
+    let refused = of("Failed", &json!([]));
+    assert_eq!(refused.containers.len(), 1);
+    assert_eq!(told(&PodView::default(), &refused), ["start false", "port_conflict"]);
+    assert_eq!(of("Pending", &json!([])).containers.len(), 100);
+    let ran = json!([{"name": "c7", "image": "", "imageID": "", "ready": false, "restartCount": 0, "state": ended(0, "Completed")}]);
+    assert_eq!(of("Succeeded", &ran).containers.len(), 100);
 }
 
 #[test]
@@ -73,7 +152,7 @@ fn a_pod_that_asks_to_be_left_out_is_in_no_fleet() {
         parsed(&meta, &json!({"containers": []}), &json!({})).expect("a pod")
     };
     for (value, out) in [("false", true), ("true", false), ("no", false), ("", false)] {
-        assert_eq!(asks(value).opted_out, out, "{value}");
+        assert_eq!(asks(value).left_out == Some(LeftOut::Asked), out, "{value}");
         assert_eq!(takes(&LabelSelector::default(), &asks(value)), !out, "{value}");
     }
 }

@@ -6,13 +6,22 @@ use k8s_openapi::api::core::v1 as api;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
 use serde::{Deserialize, Serialize};
 
-/// Most containers of a pod that are kept, of all roles together; the API server's own limit on a Pod's size comes first.
-const CONTAINERS_MAX: usize = 256;
-/// Most bytes of a state's message that are kept: what tells a port conflict stands in its first sentences.
-const MESSAGE_MAX: usize = 1_024;
+use super::containers::containers;
+
+/// Most bytes of labels, keys and values, of which a pod can be in a fleet: 43 of the longest that Kubernetes allows.
+const LABELS_MAX: usize = 16_384;
+/// Most characters of the hash of a static pod's configuration, of which kubelets make 32 (`pkg/kubelet/config/common.go`, MD5).
+const HASH_MAX: usize = 63;
+
+/// Most bytes of the name of an owner that are kept, as many as an object's may have; the API server does not look.
+const OWNER_MAX: usize = 253;
 
 /// Annotation of a pod: `false` leaves it out of every fleet.
 pub const TELEMETRY: &str = "fleetscope.io/telemetry";
+
+/// Annotation by which a kubelet marks the mirror of a static pod (`pkg/kubelet/types`). The mirror has a uid of its own; the cgroup
+/// carries the hash of the configuration, which the annotation tells.
+const MIRROR: &str = "kubernetes.io/config.mirror";
 
 /// What a container is to its pod.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -37,7 +46,7 @@ pub struct Ended {
     pub signal: Option<i32>,
     /// For example `Completed`, `Error`, `OOMKilled`, `StartError`.
     pub reason: String,
-    /// First 1,024 bytes of what is said about it.
+    /// First 1,024 bytes of what is said about it; less where a pod's containers say more than 16 KiB.
     pub message: String,
     /// Whether this run got as far as running.
     pub ran: bool,
@@ -53,7 +62,7 @@ pub enum ContainerState {
     Waiting {
         /// For example `ContainerCreating`, `CrashLoopBackOff`, `ErrImagePull`.
         reason: String,
-        /// First 1,024 bytes of what is said about it.
+        /// As [`Ended::message`].
         message: String,
     },
     /// It runs.
@@ -76,7 +85,7 @@ pub struct ContainerView {
     pub id: Option<String>,
     /// Id of the run before that, while the kubelet still reports it.
     pub last_id: Option<String>,
-    /// Image as the spec names it.
+    /// Image as the spec names it, at most 512 bytes, and 16 KiB in a pod; `…` stands at the end of one that was cut.
     pub image: String,
     /// What it does now.
     pub state: ContainerState,
@@ -99,6 +108,15 @@ pub struct Owner {
     pub name: String,
 }
 
+/// Why a pod is in no fleet.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub enum LeftOut {
+    /// It asks for that by its annotation [`TELEMETRY`].
+    Asked,
+    /// It has more labels than are kept, so none is: by some of them a selector could take it that should not.
+    Labels,
+}
+
 /// A Pod, trimmed.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct PodView {
@@ -112,11 +130,11 @@ pub struct PodView {
     pub name: String,
     /// Node, empty until it is scheduled.
     pub node: String,
-    /// Labels.
+    /// Labels, at most 16 KiB.
     pub labels: BTreeMap<String, String>,
-    /// It asks by its annotation [`TELEMETRY`] to be in no fleet.
+    /// Why it is in no fleet whatever its labels are; none if it may be in one.
     #[serde(default)]
-    pub opted_out: bool,
+    pub left_out: Option<LeftOut>,
     /// The pod's main address, empty until it has one.
     pub ip: String,
     /// When it was made, seconds since the epoch.
@@ -133,7 +151,8 @@ pub struct PodView {
     pub restart_policy: String,
     /// The controller that made it.
     pub owner: Option<Owner>,
-    /// All containers: init containers, then main, then ephemeral ones, in the spec's order.
+    /// All containers: init containers, then main, then ephemeral ones, in the spec's order. Of a pod that is over and in which nothing
+    /// ran, as of one that the kubelet refused, the first.
     pub containers: Vec<ContainerView>,
 }
 
@@ -164,19 +183,25 @@ impl PodView {
         let uid = required(&meta.uid, "uid")?;
         let namespace = required(&meta.namespace, "namespace")?;
         required(&meta.name, "name")?;
-        // kubelet pkg/kubelet/types: the mirror of a static pod has its own uid; the cgroup carries the configuration's hash.
-        let mirror = meta.annotations.as_ref().and_then(|all| all.get("kubernetes.io/config.mirror"));
         let owner = meta.owner_references.iter().flatten().find(|owner| owner.controller == Some(true));
         let (spec, status) = (pod.spec.as_ref(), pod.status.as_ref());
+        let node = spec.and_then(|spec| spec.node_name.clone()).unwrap_or_default();
+        let owner = owner.map(|owner| Owner { kind: begin(&owner.kind), name: begin(&owner.name) });
+        let annotation = |name: &str| meta.annotations.as_ref().and_then(|all| all.get(name)).map(String::as_str);
+        let mirror = annotation(MIRROR).filter(|hash| is_mirror(hash, owner.as_ref(), &node));
+        let labels = meta.labels.as_ref().filter(|labels| bytes(labels) <= LABELS_MAX);
+        let too_many = meta.labels.is_some() && labels.is_none();
+        let asked = annotation(TELEMETRY) == Some("false");
+        let left_out = too_many.then_some(LeftOut::Labels).or_else(|| asked.then_some(LeftOut::Asked));
         let ready = status.and_then(|status| status.conditions.as_ref()).into_iter().flatten();
-        Ok(Self {
-            cgroup_uid: mirror.cloned().unwrap_or_else(|| uid.clone()),
+        let mut view = Self {
+            cgroup_uid: mirror.map_or_else(|| uid.clone(), str::to_owned),
             uid,
             namespace,
             name,
-            node: spec.and_then(|spec| spec.node_name.clone()).unwrap_or_default(),
-            labels: meta.labels.clone().unwrap_or_default(),
-            opted_out: meta.annotations.as_ref().and_then(|all| all.get(TELEMETRY)).is_some_and(|said| said == "false"),
+            node,
+            labels: labels.cloned().unwrap_or_default(),
+            left_out,
             ip: status.and_then(|status| status.pod_ip.clone()).unwrap_or_default(),
             created: meta.creation_timestamp.as_ref().map_or(0, seconds),
             deleting: meta.deletion_timestamp.is_some(),
@@ -184,9 +209,19 @@ impl PodView {
             reason: status.and_then(|status| status.reason.clone()).unwrap_or_default(),
             ready: ready.into_iter().any(|condition| condition.type_ == "Ready" && condition.status == "True"),
             restart_policy: spec.and_then(|spec| spec.restart_policy.clone()).unwrap_or_else(|| "Always".to_owned()),
-            owner: owner.map(|owner| Owner { kind: owner.kind.clone(), name: owner.name.clone() }),
+            owner,
             containers: spec.map(|spec| containers(spec, status)).unwrap_or_default(),
-        })
+        };
+        if view.is_over() && !view.containers.iter().any(ContainerView::ran) {
+            view.containers.truncate(1);
+            view.containers.shrink_to_fit();
+        }
+        Ok(view)
+    }
+
+    /// Nothing of it runs any more, and nothing will.
+    pub fn is_over(&self) -> bool {
+        matches!(self.phase.as_str(), "Failed" | "Succeeded")
     }
 
     /// The container whose current or last run has this id.
@@ -195,6 +230,31 @@ impl PodView {
             |container: &&ContainerView| [&container.id, &container.last_id].into_iter().flatten().any(|own| own == id);
         self.containers.iter().find(has)
     }
+}
+
+// === impl ContainerView ===
+
+impl ContainerView {
+    /// Whether a run of it is told.
+    fn ran(&self) -> bool {
+        self.last.is_some() || matches!(self.state, ContainerState::Running { .. } | ContainerState::Terminated(_))
+    }
+}
+
+/// Whether the annotation [`MIRROR`] is a kubelet's word. The API server lets everybody write it who may make pods: one that
+/// names another pod's uid would have that pod's processes. A hash has no dashes, a uid has.
+fn is_mirror(hash: &str, owner: Option<&Owner>, node: &str) -> bool {
+    (1..=HASH_MAX).contains(&hash.len())
+        && hash.bytes().all(|byte| byte.is_ascii_hexdigit())
+        && owner.is_some_and(|owner| owner.kind == "Node" && owner.name == node)
+}
+
+fn begin(name: &str) -> String {
+    name[..name.floor_char_boundary(OWNER_MAX)].to_owned()
+}
+
+fn bytes(labels: &BTreeMap<String, String>) -> usize {
+    labels.iter().map(|(key, value)| key.len() + value.len()).sum()
 }
 
 /// The workload that a pod belongs to: the Deployment of a ReplicaSet, the CronJob of a Job, else the controller's name, of a
@@ -220,93 +280,6 @@ pub fn workload(pod: &PodView) -> String {
     }
 }
 
-fn containers(spec: &api::PodSpec, status: Option<&api::PodStatus>) -> Vec<ContainerView> {
-    let find = |statuses: Option<&Vec<api::ContainerStatus>>, name: &str| {
-        statuses.into_iter().flatten().find(|status| status.name == name).cloned()
-    };
-    let init = spec.init_containers.iter().flatten().map(|container| {
-        let role = if container.restart_policy.as_deref() == Some("Always") { Role::Sidecar } else { Role::Init };
-        let status = find(status.and_then(|status| status.init_container_statuses.as_ref()), &container.name);
-        let probed = container.liveness_probe.is_some() || container.startup_probe.is_some();
-        view(&container.name, container.image.as_ref(), role, probed, status)
-    });
-    let main = spec.containers.iter().map(|container| {
-        let status = find(status.and_then(|status| status.container_statuses.as_ref()), &container.name);
-        let probed = container.liveness_probe.is_some() || container.startup_probe.is_some();
-        view(&container.name, container.image.as_ref(), Role::Main, probed, status)
-    });
-    let ephemeral = spec.ephemeral_containers.iter().flatten().map(|container| {
-        let status = find(status.and_then(|status| status.ephemeral_container_statuses.as_ref()), &container.name);
-        view(&container.name, container.image.as_ref(), Role::Ephemeral, false, status)
-    });
-    init.chain(main).chain(ephemeral).take(CONTAINERS_MAX).collect()
-}
-
-fn view(
-    name: &str,
-    image: Option<&String>,
-    role: Role,
-    probed: bool,
-    status: Option<api::ContainerStatus>,
-) -> ContainerView {
-    let mut view = ContainerView {
-        name: name.to_owned(),
-        role,
-        id: None,
-        last_id: None,
-        image: image.cloned().unwrap_or_default(),
-        state: ContainerState::Unknown,
-        last: None,
-        restarts: 0,
-        ready: false,
-        probed,
-    };
-    let Some(status) = status else { return view };
-    let last = status.last_state.and_then(|state| state.terminated);
-    view.last_id = last.as_ref().and_then(|last| last.container_id.as_deref()).and_then(without_scheme);
-    view.last = last.map(ended);
-    view.id = status.container_id.as_deref().and_then(without_scheme);
-    view.restarts = status.restart_count.max(0);
-    view.ready = status.ready;
-    let Some(state) = status.state else { return view };
-    view.state = if let Some(running) = state.running {
-        ContainerState::Running { started: running.started_at.as_ref().map(seconds) }
-    } else if let Some(terminated) = state.terminated {
-        view.id = view.id.or_else(|| terminated.container_id.as_deref().and_then(without_scheme));
-        ContainerState::Terminated(ended(terminated))
-    } else {
-        let waiting = state.waiting.unwrap_or_default();
-        ContainerState::Waiting {
-            reason: waiting.reason.unwrap_or_default(),
-            message: cut(waiting.message.unwrap_or_default()),
-        }
-    };
-    view
-}
-
-fn ended(state: api::ContainerStateTerminated) -> Ended {
-    let reason = state.reason.unwrap_or_default();
-    // containerd: StartError, Docker: ContainerCannotRun, CRI-O and dockershim: RunContainerError.
-    let ran = !matches!(reason.as_str(), "StartError" | "ContainerCannotRun" | "RunContainerError");
-    Ended {
-        exit_code: state.exit_code,
-        signal: state.signal.filter(|signal| *signal != 0),
-        reason,
-        message: cut(state.message.unwrap_or_default()),
-        ran,
-    }
-}
-
-fn without_scheme(id: &str) -> Option<String> {
-    let id = id.split_once("://").map_or(id, |(_, id)| id);
-    (!id.is_empty()).then(|| id.to_owned())
-}
-
-fn seconds(time: &Time) -> i64 {
+pub(super) fn seconds(time: &Time) -> i64 {
     time.0.as_second()
-}
-
-fn cut(mut message: String) -> String {
-    message.truncate(message.floor_char_boundary(MESSAGE_MAX));
-    message
 }

@@ -164,8 +164,8 @@ impl Agent {
             labels: Arc::new(pod.labels.clone()),
             node: pod.node.as_str().into(),
             status: agent_status(pod),
-            over: matches!(pod.phase.as_str(), "Succeeded" | "Failed"),
-            opted_out: pod.opted_out,
+            over: pod.is_over(),
+            opted_out: pod.left_out.is_some(),
             answers: pod.ready && !pod.deleting,
         }
     }
@@ -190,6 +190,8 @@ impl Agent {
 
 #[cfg(test)]
 mod tests {
+    use fleetscope_core::pods::LeftOut;
+
     use super::*;
 
     fn pod(namespace: &str, name: &str, app: &str) -> PodView {
@@ -239,7 +241,7 @@ mod tests {
     fn a_pod_that_asks_to_be_left_out_touches_the_fleets_of_its_labels() {
         let mut index = Index::new("site");
         index.handle(Event::Apply(pod("ns", "a", "x")));
-        let out = PodView { opted_out: true, ..pod("ns", "a", "x") };
+        let out = PodView { left_out: Some(LeftOut::Asked), ..pod("ns", "a", "x") };
         assert_eq!(index.handle(Event::Apply(out)).pods, [("ns".to_owned(), vec![label("x")])]);
         assert!(index.namespace("ns").all(|pod| !pod.is_of(&LabelSelector::default())));
     }

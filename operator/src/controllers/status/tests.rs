@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use fleetscope_core::pods::PodView;
+use fleetscope_core::pods::{LeftOut, PodView};
 use fleetscope_core::resources::NODE_AGENT_LABELS;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::LabelSelector;
 use kube::runtime::watcher::Event;
@@ -70,7 +70,7 @@ fn words(status: &AgentFleetStatus) -> Vec<String> {
 #[test]
 fn a_pod_that_asks_to_be_left_out_is_no_agent_and_no_overlap() {
     let Event::Apply(view) = pod("a", "x", "n1") else { unreachable!("it is one") };
-    let events = vec![Event::Apply(PodView { opted_out: true, ..view }), pod("b", "x", "n1")];
+    let events = vec![Event::Apply(PodView { left_out: Some(LeftOut::Asked), ..view }), pod("b", "x", "n1")];
     let (fleets, pods) = world(&[("f", claim(1, Some("x"))), ("g", claim(2, Some("x")))], events);
     let elder = observe(&key("f"), &fleets, &pods).unwrap();
     let younger = observe(&key("g"), &fleets, &pods).unwrap();

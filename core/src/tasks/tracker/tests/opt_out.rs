@@ -2,6 +2,7 @@
 
 use super::*;
 use crate::metrics::AGENTS;
+use crate::pods::LeftOut;
 
 #[test]
 fn a_pod_that_asks_to_be_left_out_is_observed_no_more_and_is_no_agent() {
@@ -9,7 +10,7 @@ fn a_pod_that_asks_to_be_left_out_is_observed_no_more_and_is_no_agent() {
     tracker.take_verdicts();
     assert_eq!(shown(&tracker, &AGENTS), one(" |running", 1.0));
     let view = pod(1, &[("main", 100)]);
-    tracker.upsert_pod(PodView { opted_out: true, ..view.clone() }, 2 * SECOND);
+    tracker.upsert_pod(PodView { left_out: Some(LeftOut::Asked), ..view.clone() }, 2 * SECOND);
     let mut verdicts = tracker.take_verdicts();
     verdicts.sort_unstable();
     assert_eq!(verdicts, [(5, 0), (10, 0), (11, 0)]);
