@@ -2,8 +2,9 @@
 //!
 //! Every run of a container is counted once: a run is numbered by `restartCount`, so an update that is delivered twice, or
 //! one that says the same in other words (running, then terminated, then waiting to restart) adds nothing.
-//! What was already so in the first view of a pod is not counted: the node agent was not there, or counted it in its earlier
-//! life, and a counter that starts again at each start of the agent must not start with history.
+//! What was already so in the first view of a pod that is older than the node agent is not for counting: the agent was not there, or
+//! counted it in its earlier life, and a counter that starts again at each start of the agent must not start with history. A pod that was
+//! made later is compared with an empty view: it may have run and ended before it is first seen, as while the pods are listed anew.
 
 use super::status::{is_failing, is_image, is_start};
 use super::view::{ContainerState, ContainerView, Ended, PodView};
@@ -83,7 +84,7 @@ impl FailureReason {
 /// Most runs that one update may add: restarts back off from 10 s, so more than these between two views is a made-up figure.
 const RUNS_MAX: i64 = 100;
 
-/// What happened between two views of one pod (same uid), in the order of its containers.
+/// What happened between two views of one pod (same uid), in the order of its containers; since an empty view, what ever did.
 pub fn changes<'a>(before: &PodView, now: &'a PodView) -> Vec<Change<'a>> {
     let mut changes = Vec::new();
     for container in &now.containers {

@@ -36,8 +36,8 @@ pub(super) enum State {
     Foreign,
     /// Its processes are tasks of this fleet, under this identity.
     Known { iid: Iid, fid: Fid },
-    /// As known, but only for want of anything better: what is learned later counts for later processes.
-    Provisional { iid: Iid, fid: Fid },
+    /// As known, but only for want of anything better, and why: each process counts as lost. What is learned later counts for later ones.
+    Provisional { iid: Iid, fid: Fid, reason: LostReason },
 }
 
 /// A record that waits.
@@ -313,7 +313,6 @@ impl Tracker {
 
     fn give_up(&mut self, cid: Cid, now: u64) {
         let Some(container) = self.containers.all.get(cid) else { return };
-        let count = container.pending.len();
         let sandbox = container.id.is_some() && container.pending.iter().all(Waiting::is_sandbox);
         let (identity, fid, reason) = self.stand_in(container);
         if reason == LostReason::ContainerUnknown && sandbox {
@@ -322,9 +321,8 @@ impl Tracker {
         if reason == LostReason::IdentityTimeout && self.limits.some_namespaces {
             return self.become_state(cid, State::Foreign, now);
         }
-        reason.count(&mut self.registry, count);
         let iid = self.identities.acquire(identity, &mut self.registry);
-        self.become_state(cid, State::Provisional { iid, fid }, now);
+        self.become_state(cid, State::Provisional { iid, fid, reason }, now);
         self.identities.release(iid, &mut self.registry, now + self.limits.grace);
     }
 

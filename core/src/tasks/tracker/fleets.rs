@@ -1,13 +1,14 @@
 //! The fleets: whom they select, and what they call tasks.
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::{BTreeMap, HashMap, HashSet};
 use std::sync::Arc;
 
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::LabelSelector;
 
+use super::Tracker;
 use crate::api::agent_fleet::{GrpcSpec, TasksSpec};
 use crate::api::{AgentFleet, ProfileName};
-use crate::metrics::OTHER;
+use crate::metrics::{OTHER, TASK_DURATION, TASKS, TASKS_RUNNING};
 use crate::pods::{PodView, takes};
 use crate::profiles;
 use crate::rpc::Settings;
@@ -96,8 +97,10 @@ pub(super) struct Fleet {
     /// What is said about calls.
     pub(super) calls: Arc<Settings>,
     rules: Rules,
-    /// Names that were taken from executables, by their bytes. They stay while the fleet is there.
+    /// Names that were taken from executables, by their bytes.
     names: HashMap<Box<[u8]>, Arc<Named>>,
+    /// They are to be gone through: one found no room, or the rules are others.
+    names_old: bool,
     other: Arc<Named>,
 }
 
@@ -130,7 +133,7 @@ impl Fleet {
         });
         let (namespace, name) = (view.namespace.as_str().into(), view.name.as_str().into());
         let calls = Arc::new(Settings::new(&view.grpc));
-        Self { view, namespace, name, calls, rules, names: HashMap::new(), other }
+        Self { view, namespace, name, calls, rules, names: HashMap::new(), names_old: false, other }
     }
 
     /// What a process with this program is called; none if it is no task.
@@ -144,6 +147,7 @@ impl Fleet {
             return Some(Arc::clone(named));
         }
         if self.names.len() >= self.rules.max_unmatched() {
+            self.names_old = true;
             return Some(Arc::clone(&self.other));
         }
         let named = Arc::new(Named {
@@ -153,6 +157,12 @@ impl Fleet {
         });
         self.names.insert(bytes.into(), Arc::clone(&named));
         Some(named)
+    }
+
+    /// Gives the names back that no running process has and that are not among those that series have.
+    fn give_back(&mut self, shown: &HashSet<&str>) {
+        self.names_old = false;
+        self.names.retain(|_, named| Arc::strong_count(named) > 1 || shown.contains(&*named.task));
     }
 
     /// Names whose gauges are shown at 0 from the beginning: those of the fleet's own rules, and of a profile that was chosen.
@@ -186,6 +196,7 @@ impl Fleets {
             let mut edit = Edit { selection: selection(&fleet.view) != selection(&view), ..Edit::default() };
             if fleet.view.tasks != view.tasks || fleet.view.profile != view.profile {
                 fleet.rules = view.rules();
+                fleet.names_old = true;
             }
             if fleet.view.grpc != view.grpc {
                 let calls = Arc::new(Settings::new(&view.grpc));
@@ -219,6 +230,12 @@ impl Fleets {
         self.fleets.get_mut(fid)
     }
 
+    /// The next one after `last`, in a circle, whose names are to be gone through.
+    fn with_old_names(&self, last: Fid) -> Option<Fid> {
+        let old = self.fleets.iter().filter(|(_, fleet)| fleet.names_old).map(|(fid, _)| fid);
+        old.min_by_key(|fid| (*fid <= last, *fid))
+    }
+
     pub(super) fn contains(&self, namespace: &str, name: &str) -> bool {
         self.by_name.contains_key(&(namespace.to_owned(), name.to_owned()))
     }
@@ -238,5 +255,24 @@ impl Fleets {
             .filter(|(_, _, fid)| self.fleets.get(*fid).is_some_and(|fleet| takes(&fleet.view.selector, pod)))
             .min_by_key(|(created, name, _)| (*created, *name))
             .map(|(_, _, fid)| fid)
+    }
+}
+
+impl Tracker {
+    /// Gives names back that nothing has any more, in one fleet where others found no room: it goes through all series of tasks.
+    pub(super) fn give_names_back(&mut self) {
+        if let Some(fid) = self.fleets.with_old_names(self.names_of) {
+            self.names_of = fid;
+            self.give_names_of(fid);
+        }
+    }
+
+    pub(super) fn give_names_of(&mut self, fid: Fid) {
+        let Some(fleet) = self.fleets.get_mut(fid).filter(|fleet| fleet.names_old) else { return };
+        let mut shown = HashSet::new();
+        for metric in [&TASKS, &TASKS_RUNNING, &TASK_DURATION] {
+            shown.extend(self.registry.label_values(metric, "task", &fleet.namespace, &fleet.name));
+        }
+        fleet.give_back(&shown);
     }
 }

@@ -3,7 +3,7 @@
 use std::collections::HashMap;
 use std::sync::Arc;
 
-use crate::metrics::TASKS_RUNNING;
+use crate::metrics::{AGENT_INFO, TASKS_RUNNING};
 use crate::series::{Identity, Registry};
 use crate::slab::Slab;
 use crate::tasks::rules::Named;
@@ -17,6 +17,8 @@ struct Entry {
     /// Pods, containers and running processes that use it. With the last one its series retire.
     users: u32,
     running: HashMap<(Arc<str>, Arc<str>), u64>,
+    /// Own labels of its [`AGENT_INFO`].
+    info: Option<[Box<str>; 2]>,
 }
 
 /// All identities in use. Two containers of one name (the one that ended and its successor, or two pods of one name) share one.
@@ -24,6 +26,25 @@ struct Entry {
 pub(super) struct Identities {
     entries: Slab<Entry>,
     by_identity: HashMap<Arc<Identity>, Iid>,
+}
+
+// === impl Entry ===
+
+impl Entry {
+    fn inform(&mut self, info: Option<[&str; 2]>, registry: &mut Registry) {
+        let before = self.info.as_ref().map(|[image, node]| [&**image, &**node]);
+        if let Some(before) = before
+            && info != Some(before)
+        {
+            registry.remove(&AGENT_INFO, Some(&self.identity), &before);
+        }
+        if let Some(info) = info {
+            registry.set(&AGENT_INFO, Some(&self.identity), &info, 1.0);
+        }
+        if info != before {
+            self.info = info.map(|info| info.map(Box::from));
+        }
+    }
 }
 
 // === impl Identities ===
@@ -41,7 +62,8 @@ impl Identities {
         }
         let identity = Arc::new(identity);
         registry.revive(&identity);
-        let iid = self.entries.insert(Entry { identity: Arc::clone(&identity), users: 1, running: HashMap::new() });
+        let entry = Entry { identity: Arc::clone(&identity), users: 1, running: HashMap::new(), info: None };
+        let iid = self.entries.insert(entry);
         self.by_identity.insert(identity, iid);
         iid
     }
@@ -53,13 +75,14 @@ impl Identities {
         }
     }
 
-    /// One user less; with the last one, its series are dropped at `drop_at`.
+    /// One user less; with the last one, its series are dropped at `drop_at`, and what it is made of is no more told at once.
     pub(super) fn release(&mut self, iid: Iid, registry: &mut Registry, drop_at: u64) {
         let Some(entry) = self.entries.get_mut(iid) else { return };
         entry.users -= 1;
         if entry.users == 0
-            && let Some(entry) = self.entries.remove(iid)
+            && let Some(mut entry) = self.entries.remove(iid)
         {
+            entry.inform(None, registry);
             registry.retire(&entry.identity, drop_at);
             self.by_identity.remove(&entry.identity);
         }
@@ -84,6 +107,13 @@ impl Identities {
         let Some(entry) = self.entries.get_mut(iid) else { return };
         if !entry.running.contains_key(&(Arc::clone(group), Arc::clone(task))) {
             registry.set(&TASKS_RUNNING, Some(&entry.identity), &[group, task], 0.0);
+        }
+    }
+
+    /// Tells what a container is made of, in place of what was told before: it may be another pod's that had its name.
+    pub(super) fn inform(&mut self, iid: Iid, info: [&str; 2], registry: &mut Registry) {
+        if let Some(entry) = self.entries.get_mut(iid) {
+            entry.inform(Some(info), registry);
         }
     }
 

@@ -7,11 +7,11 @@ use crate::series::Registry;
 /// `fleetscope_events_lost_total`. Those of the kernel's side and of [`crate::records`] come from the node agent.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum LostReason {
-    /// No pod was known for the records' container within 30 s: they count under `_OTHER`.
+    /// No pod was known for a process's container within 30 s: it counts under `_OTHER`.
     IdentityTimeout,
-    /// The pod was known, but not which of its containers: they count under container `_OTHER`.
+    /// The pod was known, but not which of its containers: the process counts under container `_OTHER`.
     ContainerUnknown,
-    /// The path of the records' cgroup did not become known within 30 s: they count under `_OTHER`.
+    /// The path of a process's cgroup did not become known within 30 s: it counts under `_OTHER`.
     CgroupUnknown,
     /// Too many records waited for their pod: they count under `_OTHER`.
     PendingFull,
@@ -25,6 +25,8 @@ pub enum LostReason {
     ExitMissing,
     /// Too many pods of one node: this one is not seen.
     PodsFull,
+    /// A pod has more labels than are kept: it is in no fleet.
+    LabelsFull,
     /// Too many fleets: this one is not seen.
     FleetsFull,
     /// Too many groups have calls: those of this one count under `_OTHER`.
@@ -37,7 +39,7 @@ pub enum LostReason {
 
 impl LostReason {
     /// All.
-    pub const ALL: [Self; 12] = [
+    pub const ALL: [Self; 13] = [
         Self::IdentityTimeout,
         Self::ContainerUnknown,
         Self::CgroupUnknown,
@@ -47,6 +49,7 @@ impl LostReason {
         Self::ExitsFull,
         Self::ExitMissing,
         Self::PodsFull,
+        Self::LabelsFull,
         Self::FleetsFull,
         Self::CallsFull,
         Self::CgroupGone,
@@ -64,6 +67,7 @@ impl LostReason {
             Self::ExitsFull => "exits_full",
             Self::ExitMissing => "exit_missing",
             Self::PodsFull => "pods_full",
+            Self::LabelsFull => "labels_full",
             Self::FleetsFull => "fleets_full",
             Self::CallsFull => "calls_full",
             Self::CgroupGone => "cgroup_gone",

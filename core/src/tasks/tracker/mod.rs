@@ -15,26 +15,30 @@
 //! # Order
 //! Records of one process come in order through the ring buffer, but what it refused comes by a second way and so earlier or later
 //! than its neighbours. An exit that comes before its exec waits for it, an exec that comes after its process was counted
-//! is passed over, and of two execs the later one names the process. What happens to an exit without any exec is in `processes.rs`.
+//! is passed over, and of two execs the later one names the process. What happens to an exit without any exec is in `exits.rs`.
 //!
 //! # Bounds
 //! [`TrackerLimits`] bounds every table, and what goes beyond is counted by reason in `fleetscope_events_lost_total`; the sum of
 //! `fleetscope_tasks_total` stays the number of exits, under `_OTHER` where nothing better is known.
 //!
 //! # Layout
+//! - `agents`: agents by status, what happened to them, their rows
 //! - `calls`: whose the gRPC calls of a group are
 //! - `cgroups`: groups by id, their verdicts, scans
 //! - `containers`: containers, whose they are, and records that wait for that
-//! - `processes`: running and lately ended processes
+//! - `processes`: running processes, and what they are called
+//! - `exits`: ends of processes, also those that come before their exec or without one
 //! - `pods`: pods and fleets as the watches give them
-//! - `fleets`: fleets and what they call tasks
+//! - `fleets`: fleets and what they call tasks; names that are given back
 //! - `identities`: identities in use, and what runs under each
 //! - `lost`: reasons of loss
 //! - `runtime`: processes of the container runtime, which are no tasks
 
+mod agents;
 mod calls;
 mod cgroups;
 mod containers;
+mod exits;
 mod fleets;
 mod identities;
 mod lost;
@@ -57,7 +61,7 @@ use crate::series::{self, Filter, Registry};
 use crate::tasks::rows::{self, TaskRow};
 use cgroups::Cgroups;
 use containers::{Containers, State};
-use fleets::{Fid, Fleets};
+use fleets::{Fid, Fleets, NOBODY};
 use identities::Identities;
 use pods::Pods;
 use processes::Processes;
@@ -126,6 +130,8 @@ pub struct Tracker {
     /// The latest time that was given.
     now: u64,
     swept_at: u64,
+    /// The fleet whose names were gone through last.
+    names_of: Fid,
     events: [u64; KINDS.len()],
     /// Changes with whatever says whose a group's calls are.
     owners_version: u64,
@@ -182,6 +188,7 @@ impl Tracker {
             scan_at: 0,
             now: 0,
             swept_at: 0,
+            names_of: NOBODY,
             events: [0; KINDS.len()],
             owners_version: 0,
         };
@@ -241,6 +248,7 @@ impl Tracker {
         if now.saturating_sub(self.swept_at) >= SWEEP_EVERY {
             self.swept_at = now;
             self.registry.sweep(now);
+            self.give_names_back();
         }
         self.show_own();
     }

@@ -1,20 +1,17 @@
-//! The pods of this node: which fleet each belongs to, its agents' status, and what happens to its containers.
+//! The pods of this node, and which fleet each belongs to.
 
 use std::collections::{BTreeMap, HashMap};
 use std::sync::Arc;
 
 use super::Tracker;
+use super::agents::begin_at_zero;
 use super::containers::State;
 use super::fleets::{Fid, Fleet, FleetView};
 use super::identities::Iid;
 use super::lost::LostReason;
-use crate::metrics::{
-    AGENT_FAILURES, AGENT_INFO, AGENT_RESTARTS, AGENT_STARTS, AGENT_STOPS, AGENTS, RPC_CLIENT_DURATION,
-    RPC_FIRST_RESPONSE, RPC_IN_FLIGHT, RPC_SERVER_DURATION,
-};
-use crate::pods::{AgentStatus, Change, ContainerState, FailureReason, PodView, agent_status, changes, workload};
-use crate::series::{Identity, Registry};
-use crate::tasks::rows::{AgentRow, ContainerRow};
+use crate::metrics::{RPC_CLIENT_DURATION, RPC_FIRST_RESPONSE, RPC_IN_FLIGHT, RPC_SERVER_DURATION};
+use crate::pods::{LeftOut, PodView, workload};
+use crate::series::Identity;
 
 /// One pod.
 #[derive(Debug)]
@@ -34,6 +31,9 @@ pub(super) struct Pods {
     by_uid: HashMap<String, Pod>,
     /// The uid of a pod by the uid that its cgroup carries.
     by_cgroup: HashMap<String, String>,
+    /// Pods made since then, in seconds since the epoch, are new when they are first seen: they were in no list, and none of them was
+    /// refused or forgotten for want of room. None until the first list is complete.
+    new_from: Option<i64>,
 }
 
 // === impl Pod ===
@@ -48,17 +48,82 @@ impl Pod {
             workload: workload(&self.view).into(),
         }
     }
+
+    pub(super) fn is_removed(&self) -> bool {
+        self.removed.is_some()
+    }
 }
 
 // === impl Pods ===
 
 impl Pods {
     pub(super) fn new() -> Self {
-        Self { by_uid: HashMap::new(), by_cgroup: HashMap::new() }
+        Self { by_uid: HashMap::new(), by_cgroup: HashMap::new(), new_from: None }
     }
 
     pub(super) fn by_cgroup(&self, uid: &str) -> Option<&Pod> {
         self.by_uid.get(self.by_cgroup.get(uid)?)
+    }
+
+    pub(super) fn get(&self, uid: &str) -> Option<&Pod> {
+        self.by_uid.get(uid)
+    }
+
+    pub(super) fn all(&self) -> impl Iterator<Item = &Pod> {
+        self.by_uid.values()
+    }
+
+    /// Whether a pod that was not seen before began its life under the eyes of this node agent. Else what happened to it was counted in the
+    /// agent's earlier life, or by nobody.
+    pub(super) fn is_new(&self, view: &PodView) -> bool {
+        self.new_from.is_some_and(|from| view.created >= from)
+    }
+
+    /// A pod that may be told again was not kept.
+    fn note_unkept(&mut self, view: &PodView) {
+        self.new_from = self.new_from.map(|from| from.max(view.created.saturating_add(1)));
+    }
+
+    /// Takes a view in, and gives the one before.
+    fn put(&mut self, view: PodView) -> Option<PodView> {
+        let (uid, cgroup_uid) = (view.uid.clone(), view.cgroup_uid.clone());
+        let before = if let Some(pod) = self.by_uid.get_mut(&uid) {
+            pod.removed = None;
+            Some(std::mem::replace(&mut pod.view, view))
+        } else {
+            let pod = Pod { view, fleet: None, identities: BTreeMap::new(), removed: None };
+            self.by_uid.insert(uid.clone(), pod);
+            None
+        };
+        if let Some(before) = before.as_ref().filter(|before| before.cgroup_uid != cgroup_uid) {
+            self.disclaim(before);
+        }
+        if self.may_claim(&uid) {
+            self.by_cgroup.insert(cgroup_uid, uid);
+        }
+        before
+    }
+
+    /// Whether what runs in the cgroup that a pod names is the pod's. Its own uid is nobody else's to claim; the hash of a static pod is its
+    /// first claimant's until that is gone, which it is too when the kubelet made it anew under its name.
+    fn may_claim(&self, uid: &str) -> bool {
+        let Some(Pod { view, .. }) = self.by_uid.get(uid) else { return false };
+        let Some(holder) = self.by_cgroup(&view.cgroup_uid) else { return true };
+        let is_namesake = holder.view.namespace == view.namespace && holder.view.name == view.name;
+        let is_gone = holder.removed.is_some() || is_namesake;
+        view.uid == view.cgroup_uid || holder.view.uid != holder.view.cgroup_uid && is_gone
+    }
+
+    fn disclaim(&mut self, view: &PodView) {
+        if self.by_cgroup.get(&view.cgroup_uid) == Some(&view.uid) {
+            self.by_cgroup.remove(&view.cgroup_uid);
+        }
+    }
+
+    /// The uid by which a pod's groups are found, if they are this pod's.
+    fn cgroup_of(&self, uid: &str) -> Option<&String> {
+        let cgroup_uid = &self.by_uid.get(uid)?.view.cgroup_uid;
+        (self.by_cgroup.get(cgroup_uid)? == uid).then_some(cgroup_uid)
     }
 
     fn uids(&self, wanted: impl Fn(&Pod) -> bool) -> Vec<String> {
@@ -67,9 +132,7 @@ impl Pods {
 
     fn forget(&mut self, uid: &str) -> Option<Pod> {
         let pod = self.by_uid.remove(uid)?;
-        if self.by_cgroup.get(&pod.view.cgroup_uid).is_some_and(|own| own == uid) {
-            self.by_cgroup.remove(&pod.view.cgroup_uid);
-        }
+        self.disclaim(&pod.view);
         Some(pod)
     }
 }
@@ -79,25 +142,17 @@ impl Tracker {
     pub fn upsert_pod(&mut self, view: PodView, now: u64) {
         self.now = self.now.max(now);
         let uid = view.uid.clone();
-        if !self.pods.by_uid.contains_key(&uid) && self.pods.by_uid.len() >= self.limits.pods {
-            self.forget_oldest_pod(now);
-            if self.pods.by_uid.len() >= self.limits.pods {
-                return LostReason::PodsFull.count(&mut self.registry, 1);
-            }
+        let known = self.pods.by_uid.contains_key(&uid);
+        if !known && self.pods.by_uid.len() >= self.limits.pods && !self.make_room(&view, now) {
+            self.pods.note_unkept(&view);
+            return LostReason::PodsFull.count(&mut self.registry, 1);
         }
-        self.pods.by_cgroup.insert(view.cgroup_uid.clone(), uid.clone());
-        let before = if let Some(pod) = self.pods.by_uid.get_mut(&uid) {
-            pod.removed = None;
-            Some(std::mem::replace(&mut pod.view, view))
-        } else {
-            let pod = Pod { view, fleet: None, identities: BTreeMap::new(), removed: None };
-            self.pods.by_uid.insert(uid.clone(), pod);
-            None
-        };
+        if !known && view.left_out == Some(LeftOut::Labels) {
+            LostReason::LabelsFull.count(&mut self.registry, 1);
+        }
+        let before = self.pods.put(view);
         self.reassess(&uid, now + self.limits.grace, now);
-        if let Some(before) = &before {
-            self.count_changes(&uid, before);
-        }
+        self.count_changes(&uid, before.as_ref());
         self.resolve_pod(&uid, now);
         if let Some((fid, _)) = self.pods.by_uid.get(&uid).and_then(|pod| pod.fleet) {
             self.show_agents(fid);
@@ -128,6 +183,7 @@ impl Tracker {
             self.owners_version += 1;
             self.verdicts_of_all();
         }
+        self.give_names_of(fid);
         if edit.calls_end {
             for metric in [&RPC_SERVER_DURATION, &RPC_CLIENT_DURATION, &RPC_FIRST_RESPONSE, &RPC_IN_FLIGHT] {
                 self.registry.start_over(metric, &namespace, &name);
@@ -156,6 +212,7 @@ impl Tracker {
     /// The first list of this node's pods is complete.
     pub fn pods_synced(&mut self) {
         self.pods_synced = true;
+        self.pods.new_from = self.pods.new_from.or_else(|| self.registry.seconds());
         self.note_synced();
     }
 
@@ -199,10 +256,10 @@ impl Tracker {
         let before = pod.fleet;
         let fleet = self.fleets.of_pod(&pod.view);
         let fleet = fleet.and_then(|fid| Some((fid, !self.fleets.get(fid)?.view.suspend)));
-        let cgroup_uid = pod.view.cgroup_uid.clone();
+        let cgroup_uid = self.pods.cgroup_of(uid).cloned();
         let mut observed_again = Vec::new();
         if fleet != before {
-            for cid in self.containers.of_pod(&cgroup_uid) {
+            for cid in cgroup_uid.iter().flat_map(|uid| self.containers.of_pod(uid)).collect::<Vec<_>>() {
                 let state = self.containers.all.get(cid).map(|container| container.state);
                 if !matches!(state, Some(State::Known { .. } | State::Ignored | State::Foreign)) {
                     continue;
@@ -230,7 +287,9 @@ impl Tracker {
         if let Some((fid, true)) = fleet {
             self.identify(uid, fid);
         }
-        self.verdicts_of_pod(&cgroup_uid);
+        if let Some(cgroup_uid) = cgroup_uid {
+            self.verdicts_of_pod(&cgroup_uid);
+        }
         for cid in observed_again {
             self.resolve(cid, now);
             self.verdicts_of_container(cid);
@@ -254,10 +313,13 @@ impl Tracker {
                 self.identities.announce(iid, task, group, &mut self.registry);
             }
         }
+        // Another pod may have its name by now.
+        if pod.is_removed() {
+            return;
+        }
         for container in &pod.view.containers {
-            let identity = pod.identities.get(&container.name).and_then(|iid| self.identities.get(*iid));
-            if let Some(identity) = identity {
-                self.registry.set(&AGENT_INFO, Some(identity), &[&container.image, &pod.view.node], 1.0);
+            if let Some(iid) = pod.identities.get(&container.name) {
+                self.identities.inform(*iid, [&container.image, &pod.view.node], &mut self.registry);
             }
         }
     }
@@ -275,79 +337,10 @@ impl Tracker {
     }
 
     fn resolve_pod(&mut self, uid: &str, now: u64) {
-        let Some(cgroup_uid) = self.pods.by_uid.get(uid).map(|pod| pod.view.cgroup_uid.clone()) else { return };
+        let Some(cgroup_uid) = self.pods.cgroup_of(uid).cloned() else { return };
         for cid in self.containers.of_pod(&cgroup_uid) {
             self.resolve(cid, now);
         }
-    }
-
-    fn count_changes(&mut self, uid: &str, before: &PodView) {
-        let Some(pod) = self.pods.by_uid.get(uid) else { return };
-        let now = &pod.view;
-        for container in &before.containers {
-            let later = now.containers.iter().find(|later| later.name == container.name);
-            let identity = pod.identities.get(&container.name).and_then(|iid| self.identities.get(*iid));
-            if let Some(identity) = identity
-                && later.is_some_and(|later| later.image != container.image || now.node != before.node)
-            {
-                self.registry.remove(&AGENT_INFO, Some(identity), &[&container.image, &before.node]);
-            }
-        }
-        for change in changes(before, now) {
-            let (container, metric, label) = match change {
-                Change::Start { container, success } => (container, &AGENT_STARTS, Some(result(success))),
-                Change::Stop { container, success } => (container, &AGENT_STOPS, Some(result(success))),
-                Change::Restart { container } => (container, &AGENT_RESTARTS, None),
-                Change::Failure { container, reason } => {
-                    (container, &AGENT_FAILURES, Some(self.reason(now, container, reason).as_str()))
-                }
-            };
-            let identity = pod.identities.get(container).and_then(|iid| self.identities.get(*iid));
-            if let Some(identity) = identity {
-                self.registry.add(metric, Some(identity), label.as_slice(), 1.0);
-            }
-        }
-    }
-
-    /// Why a container failed. Runtimes do not always tell that the kernel's OOM killer ended it (containerd's event of it may come after the
-    /// end of the container); the kernel does.
-    fn reason(&self, pod: &PodView, name: &str, told: FailureReason) -> FailureReason {
-        if !matches!(told, FailureReason::Signal | FailureReason::Probe) {
-            return told;
-        }
-        let ended = pod.containers.iter().find(|container| container.name == name).and_then(|view| match view.state {
-            ContainerState::Terminated(_) => view.id.as_deref(),
-            _ => view.last_id.as_deref().or(view.id.as_deref()),
-        });
-        let cid = ended.and_then(|id| self.containers.find(&pod.cgroup_uid.as_str().into(), &id.into()));
-        let oom = cid.and_then(|cid| self.containers.all.get(cid)).is_some_and(|container| container.last_end.1);
-        if oom { FailureReason::Oom } else { told }
-    }
-
-    /// Sets the gauge of agents by status; all four always.
-    fn show_agents(&mut self, fid: Fid) {
-        let Some(fleet) = self.fleets.get(fid).filter(|fleet| !fleet.view.suspend) else { return };
-        if !self.fleets.contains(&fleet.view.namespace, &fleet.view.name) {
-            return;
-        }
-        let identity = Arc::new(of_fleet(fleet));
-        self.registry.revive(&identity);
-        for status in AgentStatus::ALL {
-            let of_it = |pod: &&Pod| {
-                pod.removed.is_none()
-                    && pod.fleet.is_some_and(|(own, _)| own == fid)
-                    && agent_status(&pod.view) == status
-            };
-            let count = u32::try_from(self.pods.by_uid.values().filter(of_it).count()).unwrap_or(u32::MAX);
-            self.registry.set(&AGENTS, Some(&identity), &[status.as_str()], f64::from(count));
-        }
-    }
-
-    fn hide_agents(&mut self, fid: Fid, now: u64) {
-        if let Some(fleet) = self.fleets.get(fid) {
-            self.registry.retire(&Arc::new(of_fleet(fleet)), now);
-        }
-        self.registry.sweep(now);
     }
 
     /// Whether nothing of the pod with this cgroup uid is to be recorded.
@@ -366,77 +359,28 @@ impl Tracker {
         }
     }
 
-    fn forget_oldest_pod(&mut self, now: u64) {
-        let removed = self.pods.by_uid.iter().filter_map(|(uid, pod)| Some((pod.removed?, uid.clone())));
-        if let Some((_, uid)) = removed.min() {
+    /// Makes room for a pod: the one goes that was deleted first, else, unless the new one is over itself, the oldest that is over.
+    fn make_room(&mut self, view: &PodView, now: u64) -> bool {
+        let removed = self.pods.by_uid.iter().filter_map(|(uid, pod)| Some((pod.removed?, uid)));
+        if let Some(uid) = removed.min().map(|(_, uid)| uid.clone()) {
             self.forget_pod(&uid, now);
+            return true;
         }
+        let over = self.pods.by_uid.iter().filter(|(_, pod)| pod.view.is_over() && !view.is_over());
+        let oldest = over.map(|(uid, pod)| (pod.view.created, uid)).min().map(|(_, uid)| uid.clone());
+        let Some(pod) = oldest.and_then(|uid| self.forget_pod(&uid, now)) else { return false };
+        self.pods.note_unkept(&pod.view);
+        if let Some((fid, _)) = pod.fleet {
+            self.show_agents(fid);
+        }
+        true
     }
 
-    fn forget_pod(&mut self, uid: &str, now: u64) {
-        let Some(pod) = self.pods.forget(uid) else { return };
-        for iid in pod.identities.into_values() {
+    fn forget_pod(&mut self, uid: &str, now: u64) -> Option<Pod> {
+        let mut pod = self.pods.forget(uid)?;
+        for iid in std::mem::take(&mut pod.identities).into_values() {
             self.identities.release(iid, &mut self.registry, now);
         }
+        Some(pod)
     }
-
-    /// The agents of this node, ordered by namespace and pod.
-    pub fn agents(&self) -> Vec<AgentRow> {
-        let row = |pod: &Pod| {
-            let (fid, tracked) = pod.fleet.filter(|_| pod.removed.is_none())?;
-            Some(AgentRow {
-                namespace: pod.view.namespace.clone(),
-                pod: pod.view.name.clone(),
-                fleet: self.fleets.get(fid)?.view.name.clone(),
-                workload: workload(&pod.view),
-                node: pod.view.node.clone(),
-                status: agent_status(&pod.view),
-                tracked,
-                created: pod.view.created,
-                restarts: pod.view.containers.iter().map(|container| i64::from(container.restarts)).sum(),
-                running_tasks: pod.identities.values().map(|iid| self.identities.running(*iid)).sum(),
-                containers: pod.view.containers.iter().map(container_row).collect(),
-            })
-        };
-        let mut rows: Vec<AgentRow> = self.pods.by_uid.values().filter_map(row).collect();
-        rows.sort_by(|a, b| (&a.namespace, &a.pod).cmp(&(&b.namespace, &b.pod)));
-        rows
-    }
-}
-
-fn container_row(container: &crate::pods::ContainerView) -> ContainerRow {
-    let (state, reason, started) = match &container.state {
-        ContainerState::Unknown => ("unknown", "", None),
-        ContainerState::Waiting { reason, .. } => ("waiting", reason.as_str(), None),
-        ContainerState::Running { started } => ("running", "", *started),
-        ContainerState::Terminated(end) => ("terminated", end.reason.as_str(), None),
-    };
-    ContainerRow {
-        name: container.name.clone(),
-        image: container.image.clone(),
-        state: state.to_owned(),
-        reason: reason.to_owned(),
-        started,
-        restarts: container.restarts,
-    }
-}
-
-/// The identity of what belongs to the whole fleet.
-fn of_fleet(fleet: &Fleet) -> Identity {
-    Identity { namespace: Arc::clone(&fleet.namespace), fleet: Arc::clone(&fleet.name), ..Identity::default() }
-}
-
-fn begin_at_zero(registry: &mut Registry, identity: &Arc<Identity>) {
-    for success in [false, true] {
-        registry.add(&AGENT_STARTS, Some(identity), &[result(success)], 0.0);
-        registry.add(&AGENT_STOPS, Some(identity), &[result(success)], 0.0);
-    }
-    registry.add(&AGENT_RESTARTS, Some(identity), &[], 0.0);
-    for reason in FailureReason::ALL {
-        registry.add(&AGENT_FAILURES, Some(identity), &[reason.as_str()], 0.0);
-    }
-}
-
-fn result(success: bool) -> &'static str {
-    if success { "success" } else { "failure" }
 }

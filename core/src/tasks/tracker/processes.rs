@@ -1,4 +1,4 @@
-//! Processes: which run, which ended lately, and which exits came before what they end.
+//! Processes: which run, and what they are called. How they end is in `exits.rs`.
 
 use std::collections::{HashMap, VecDeque};
 use std::sync::Arc;
@@ -35,8 +35,9 @@ pub struct SeededProcess {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub(super) struct Key(u32, u64);
 
+/// What is known of a process.
 #[derive(Debug)]
-enum Process {
+pub(super) enum Process {
     Running(Running),
     /// It ended, and its exec was not seen.
     Ended(Box<Exit>),
@@ -44,13 +45,14 @@ enum Process {
     Done,
 }
 
+/// A process that runs.
 #[derive(Debug)]
-struct Running {
-    cid: Cid,
+pub(super) struct Running {
+    pub(super) cid: Cid,
     fid: Fid,
     /// None: a rule ignores it.
-    task: Option<(Iid, Arc<Named>)>,
-    began: u64,
+    pub(super) task: Option<(Iid, Arc<Named>)>,
+    pub(super) began: u64,
     last_exec: u64,
     /// The last scan that found it.
     seen: u32,
@@ -59,12 +61,12 @@ struct Running {
 /// All processes.
 #[derive(Debug)]
 pub(super) struct Processes {
-    table: HashMap<Key, Process>,
+    pub(super) table: HashMap<Key, Process>,
     running: usize,
-    done: VecDeque<(Key, u64)>,
+    pub(super) done: VecDeque<(Key, u64)>,
     /// Exits without exec, first for [`SETTLE`], then for the rest of [`Tracker::window`].
-    ended: VecDeque<(Key, u64)>,
-    unclaimed: VecDeque<(Key, u64)>,
+    pub(super) ended: VecDeque<(Key, u64)>,
+    pub(super) unclaimed: VecDeque<(Key, u64)>,
     /// Not found by a scan, to be looked at again at this time.
     suspects: Vec<Key>,
     suspects_at: u64,
@@ -79,7 +81,7 @@ impl Key {
         Self(tgid, start / TICK)
     }
 
-    fn of(who: &Who) -> Self {
+    pub(super) fn of(who: &Who) -> Self {
         Self::new(who.tgid, who.start)
     }
 }
@@ -138,7 +140,11 @@ impl Tracker {
         let Some(container) = self.containers.all.get(cid) else { return };
         match container.state {
             State::Ignored | State::Foreign => {}
-            State::Known { iid, fid } | State::Provisional { iid, fid } => self.begin(cid, iid, fid, exec, now),
+            State::Known { iid, fid } => self.begin(cid, iid, fid, exec, now),
+            State::Provisional { iid, fid, reason } => {
+                reason.count(&mut self.registry, 1);
+                self.begin(cid, iid, fid, exec, now);
+            }
             State::Waiting => {
                 if !self.wait(cid, Waiting::Exec(Box::new(OwnedExec::new(exec))), now) {
                     self.under_nobody(1, |this, iid| this.begin(cid, iid, NOBODY, exec, now), now);
@@ -241,78 +247,20 @@ impl Tracker {
         }
     }
 
-    pub(super) fn exit(&mut self, exit: &Exit, now: u64) {
-        let key = Key::of(&exit.process);
-        match self.processes.table.get(&key) {
-            Some(Process::Done | Process::Ended(_)) => return,
-            Some(Process::Running(_)) => return self.finish(key, exit, now),
-            None => {}
-        }
-        let Some(cid) = self.container_of(exit.cgroup, now) else { return };
-        self.note_end(cid, exit);
-        let Some(state) = self.containers.all.get(cid).map(|container| container.state) else { return };
-        match state {
-            State::Ignored | State::Foreign => {}
-            State::Waiting if self.wait(cid, Waiting::Exit(Box::new(*exit)), now) => {}
-            _ => self.remember_exit(key, exit, now),
-        }
-    }
-
-    fn remember_exit(&mut self, key: Key, exit: &Exit, now: u64) {
-        let processes = &mut self.processes;
-        while processes.ended.len() + processes.unclaimed.len() >= self.limits.ended {
-            let Some((oldest, _)) = processes.unclaimed.pop_front().or_else(|| processes.ended.pop_front()) else {
-                return;
-            };
-            if let Some(Process::Ended(_)) = processes.table.get(&oldest) {
-                processes.table.remove(&oldest);
-                LostReason::ExitsFull.count(&mut self.registry, 1);
-            }
-        }
-        processes.table.insert(key, Process::Ended(Box::new(*exit)));
-        processes.ended.push_back((key, now));
-    }
-
-    fn finish(&mut self, key: Key, exit: &Exit, now: u64) {
-        let Some(Process::Running(running)) = self.processes.table.insert(key, Process::Done) else { return };
-        self.forget_running(running.cid);
-        self.note_end(running.cid, exit);
-        self.processes.done.push_back((key, now));
-        if let Some((iid, named)) = running.task {
-            self.count(iid, &named, running.began, exit.time, End::new(exit.status, exit.oom));
-            self.end(iid, &named, now);
-        }
-        self.bound_done(now);
-    }
-
-    /// Whatever the process was: also one whose exec nobody saw.
-    fn note_end(&mut self, cid: Cid, exit: &Exit) {
-        if let Some(container) = self.containers.all.get_mut(cid).filter(|container| container.last_end.0 <= exit.time)
-        {
-            container.last_end = (exit.time, exit.oom);
-        }
-    }
-
-    fn done(&mut self, key: Key, now: u64) {
-        self.processes.table.insert(key, Process::Done);
-        self.processes.done.push_back((key, now));
-        self.bound_done(now);
-    }
-
-    fn forget_running(&mut self, cid: Cid) {
+    pub(super) fn forget_running(&mut self, cid: Cid) {
         self.processes.running -= 1;
         if let Some(container) = self.containers.all.get_mut(cid) {
             container.live = container.live.saturating_sub(1);
         }
     }
 
-    fn end(&mut self, iid: Iid, named: &Named, now: u64) {
+    pub(super) fn end(&mut self, iid: Iid, named: &Named, now: u64) {
         self.identities.end(iid, named, &mut self.registry);
         self.identities.release(iid, &mut self.registry, now + self.limits.grace);
     }
 
     #[expect(clippy::cast_precision_loss, reason = "nanoseconds of 100 days still have microseconds then")]
-    fn count(&mut self, iid: Iid, named: &Named, began: u64, ended: u64, end: End) {
+    pub(super) fn count(&mut self, iid: Iid, named: &Named, began: u64, ended: u64, end: End) {
         let Some(identity) = self.identities.get(iid) else { return };
         let result = named.results.of(end);
         let (group, task) = (&*named.group, &*named.task);
@@ -348,7 +296,11 @@ impl Tracker {
         let Some(container) = self.containers.all.get(cid) else { return };
         match container.state {
             State::Ignored | State::Foreign => {}
-            State::Known { iid, fid } | State::Provisional { iid, fid } => self.begin_seed(cid, iid, fid, seed, now),
+            State::Known { iid, fid } => self.begin_seed(cid, iid, fid, seed, now),
+            State::Provisional { iid, fid, reason } => {
+                reason.count(&mut self.registry, 1);
+                self.begin_seed(cid, iid, fid, seed, now);
+            }
             State::Waiting => {
                 if !self.wait(cid, Waiting::Seed(Box::new(seed.clone())), now) {
                     self.under_nobody(1, |this, iid| this.begin_seed(cid, iid, NOBODY, seed, now), now);
@@ -376,7 +328,7 @@ impl Tracker {
         self.processes.suspects_at = now;
     }
 
-    fn drop_suspects(&mut self, now: u64) {
+    pub(super) fn drop_suspects(&mut self, now: u64) {
         if self.processes.suspects.is_empty() || now.saturating_sub(self.processes.suspects_at) < SETTLE {
             return;
         }
@@ -426,65 +378,6 @@ impl Tracker {
         for (cid, by) in [(from, -moved), (to, moved)] {
             if let Some(container) = self.containers.all.get_mut(cid) {
                 container.live = container.live.saturating_add_signed(by);
-            }
-        }
-    }
-
-    /// What time brings: exits without exec are counted or not, and what is done is forgotten.
-    pub(super) fn settle_processes(&mut self, now: u64) {
-        while let Some((key, at)) = self.processes.ended.front().copied() {
-            if now.saturating_sub(at) < SETTLE {
-                break;
-            }
-            self.processes.ended.pop_front();
-            if !self.count_without_exec(key, now) {
-                self.processes.unclaimed.push_back((key, at));
-            }
-        }
-        while let Some((key, at)) = self.processes.unclaimed.front().copied() {
-            if now.saturating_sub(at) < self.window() {
-                break;
-            }
-            self.processes.unclaimed.pop_front();
-            if let Some(Process::Ended(_)) = self.processes.table.get(&key) {
-                self.processes.table.remove(&key);
-            }
-        }
-        self.drop_suspects(now);
-        self.bound_done(now);
-    }
-
-    /// Counts an exit whose exec is not known, if the process was a task all the same: it exec'd before anybody looked, or
-    /// its exec record was reported lost. Else it came into the group from outside, as a runtime's helper does, and never exec'd there.
-    fn count_without_exec(&mut self, key: Key, now: u64) -> bool {
-        let Some(Process::Ended(exit)) = self.processes.table.get(&key) else { return true };
-        let exit = **exit;
-        let Some(super::cgroups::Place::Container(cid)) = self.cgroups.container(exit.cgroup) else { return false };
-        let Some(container) = self.containers.all.get(*cid) else { return false };
-        let (State::Known { iid, fid } | State::Provisional { iid, fid }) = container.state else { return false };
-        let before = exit.process.start < container.alive_before;
-        if runtime::is_helper(exit.process.comm()) || !before && self.processes.lost_execs == 0 {
-            return false;
-        }
-        if !before {
-            self.processes.lost_execs -= 1;
-        }
-        let exec = Exec { process: exit.process, ..Exec::default() };
-        if let Some(named) = self.fleets.get_mut(fid).and_then(|fleet| fleet.name(&Program::of(&exec))) {
-            self.count(iid, &named, exit.process.start, exit.time, End::new(exit.status, exit.oom));
-        }
-        self.done(key, now);
-        true
-    }
-
-    fn bound_done(&mut self, now: u64) {
-        while let Some((key, at)) = self.processes.done.front().copied() {
-            if now.saturating_sub(at) < self.window() && self.processes.done.len() <= self.limits.done {
-                break;
-            }
-            self.processes.done.pop_front();
-            if let Some(Process::Done) = self.processes.table.get(&key) {
-                self.processes.table.remove(&key);
             }
         }
     }

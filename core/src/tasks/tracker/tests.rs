@@ -15,7 +15,10 @@ mod failures;
 mod foreign;
 mod model;
 mod opt_out;
+mod pods;
 mod profiles;
+mod stand_ins;
+mod standalone;
 
 pub(super) const SECOND: u64 = 1_000_000_000;
 
@@ -282,24 +285,6 @@ fn records_wait_for_the_pod_and_count_under_it() {
 }
 
 #[test]
-fn records_of_unknown_pods_count_under_other_with_a_reason() {
-    let mut tracker = ready();
-    made(&mut tracker, 20, 2, Some(&path(2, 200)), SECOND);
-    exec(&mut tracker, 20, (7, SECOND), "/bin/git", b"git\0merge\0", SECOND);
-    tracker.tick(30 * SECOND);
-    assert_eq!(shown(&tracker, &TASKS_RUNNING), []);
-    tracker.tick(31 * SECOND);
-    assert_eq!(shown(&tracker, &TASKS_RUNNING), one("_OTHER _OTHER|other git", 1.0));
-    assert_eq!(shown(&tracker, &EVENTS_LOST), one("identity_timeout", 1.0));
-    // The pod comes after all: what runs keeps its identity, what begins has the right one.
-    tracker.upsert_pod(pod(2, &[("main", 200)]), 32 * SECOND);
-    exit(&mut tracker, 20, (7, SECOND), "git", 0, 33 * SECOND);
-    exec(&mut tracker, 20, (8, SECOND), "/bin/git", b"git\0merge\0", 33 * SECOND);
-    assert_eq!(shown(&tracker, &TASKS), one("_OTHER _OTHER|0 other success git", 1.0));
-    assert_eq!(shown(&tracker, &TASKS_RUNNING), one("agent-2 main|git merge", 1.0));
-}
-
-#[test]
 fn the_sandbox_and_the_runtime_are_no_tasks() {
     let mut tracker = ready();
     for (cgroup, tgid) in [(10, 4), (11, 5)] {
@@ -457,20 +442,4 @@ fn starts_and_restarts_count_once_and_not_what_was_before() {
     assert_eq!(shown(&tracker, &AGENT_STOPS), one("agent-1 main|failure", 1.0));
     assert_eq!(shown(&tracker, &AGENT_RESTARTS), one("agent-1 main|", 1.0));
     assert_eq!(shown(&tracker, &AGENT_FAILURES), one("agent-1 main|exit_code", 1.0));
-}
-
-#[test]
-fn without_kubernetes_groups_are_agents() {
-    let mut tracker =
-        Tracker::standalone(TrackerLimits::default(), FleetView { name: "host".to_owned(), ..fleet("host") });
-    tracker.scan_started(1);
-    tracker.cgroup_found(10, 1, "/system.slice/nginx.service");
-    tracker.cgroup_found(11, 10, "/system.slice/nginx.service/workers");
-    tracker.scan_finished(1);
-    exec(&mut tracker, 11, (7, SECOND), "/bin/git", b"git\0merge\0", SECOND);
-    assert_eq!(shown(&tracker, &TASKS_RUNNING), one("nginx.service |git merge", 1.0));
-    assert_eq!(
-        tracker.containers().map(|own| (own.cgroup, own.path)).collect::<Vec<_>>(),
-        [(10, "/system.slice/nginx.service")]
-    );
 }
