@@ -30,6 +30,10 @@ pub const RUNQUEUE_MAX: u32 = 4_096;
 pub const FRAMES_BYTES: u32 = 4 << 20;
 /// Most connections where there is no socket storage for them, which is before kernel 6.3: 12 MiB.
 pub const CONNECTIONS_MAX: u32 = 65_536;
+/// Most connections on Unix sockets whose close is looked for: 0.4 MiB.
+pub const UNIX_SOCKETS_MAX: u32 = 4_096;
+/// Most closes that wait in [`map::CLOSES`] when the ring buffer refuses them: 0.4 MiB.
+pub const CLOSES_MAX: u32 = 4_096;
 /// Upper bounds of the run-queue histogram are 1 us * 4^i for `i < RUNQUEUE_BUCKETS - 1`; the last bucket is unbounded.
 pub const RUNQUEUE_BUCKETS: usize = 13;
 
@@ -54,6 +58,11 @@ pub mod map {
     pub const CONNECTIONS: &str = "CONNECTIONS";
     /// LRU hash: address of a socket to its connection, in place of [`CONNECTIONS`] on kernels that lack its tracepoints.
     pub const CONNECTIONS_BY_SOCKET: &str = "CONNECTIONS_BY_SOCKET";
+    /// Hash: cookie of a connection on a Unix socket, to where the socket is. Nothing in the kernel says when such a socket is closed, so the
+    /// programs look whether those of this map still are open, when the agent has asked for it ([`super::pulse::LOOK`]).
+    pub const UNIX_SOCKETS: &str = "UNIX_SOCKETS";
+    /// Hash: cookie to [`super::http2::ClosedRecord`], what the ring buffer had no room for. User space drains it.
+    pub const CLOSES: &str = "CLOSES";
     /// Program array, by [`super::chain`].
     pub const CHAIN: &str = "CHAIN";
     /// Per-CPU array of one [`super::http2::Http2Counters`].
@@ -131,13 +140,16 @@ pub mod pulse {
     /// Grows when an entry of [`super::map::CGROUPS`] was changed or removed by user space: programs may go by what they read of the map
     /// as long as it stands still. Agents write it, behind the change.
     pub const VERDICTS: u32 = 3;
+    /// Not 0: at the next change of any TCP socket's state the programs look which sockets of [`super::map::UNIX_SOCKETS`] were closed. Agents
+    /// write it, the programs take it back.
+    pub const LOOK: u32 = 4;
     /// How many places there are.
-    pub const PLACES: u32 = 4;
+    pub const PLACES: u32 = 5;
     /// Nanoseconds after a beat from which on dispatchers do nothing: their agent is gone, and none came after it.
     pub const LIFE: u64 = 120_000_000_000;
 }
 
-/// What the kernel does with the processes of a cgroup: bits of the value in [`map::CGROUPS`].
+/// What the kernel does with the processes of a cgroup: the lower half of the value in [`map::CGROUPS`], by bits.
 pub mod verdict {
     /// Known, and not looked at. Kept as an entry so that nested groups inherit it.
     pub const IGNORE: u32 = 0;
@@ -147,6 +159,11 @@ pub mod verdict {
     pub const RUNQUEUE: u32 = 2;
     /// I/O on sockets is looked at for gRPC.
     pub const RPC: u32 = 4;
+    /// All of them.
+    pub const BITS: u32 = 0xffff;
+    /// From this bit on the value has a number that is another one whenever [`RPC`] was given to the group again: what of a socket passed
+    /// while it was not looked at shows in nothing else where the kernel does not number its bytes.
+    pub const TURN: u32 = 16;
 }
 
 /// Kinds of record, [`RecordHead::kind`].
@@ -331,5 +348,12 @@ mod pod {
             unsafe impl aya::Pod for $t {}
         )* };
     }
-    plain!(super::RefusedKey, super::Refused, super::Counters, super::RunqueueHistogram, super::http2::Http2Counters);
+    plain!(
+        super::RefusedKey,
+        super::Refused,
+        super::Counters,
+        super::RunqueueHistogram,
+        super::http2::Http2Counters,
+        super::http2::ClosedRecord
+    );
 }

@@ -1,5 +1,6 @@
 //! Every map of the object. The public ones and their contents are described in `fleetscope_ebpf::map`.
 
+use crate::kernel::FileSocket;
 use crate::user_memory::UserMemory;
 use aya_ebpf::bindings::bpf_map_type::BPF_MAP_TYPE_TASK_STORAGE;
 use aya_ebpf::bindings::{BPF_F_NO_PREALLOC, BPF_LOCAL_STORAGE_GET_F_CREATE};
@@ -7,10 +8,11 @@ use aya_ebpf::btf_maps::{Array, HashMap, LruHashMap, PerCpuArray, ProgramArray, 
 use aya_ebpf::helpers::generated::{bpf_sk_storage_get, bpf_task_storage_get};
 use aya_ebpf::macros::btf_map;
 use core::ffi::c_void;
-use fleetscope_ebpf::http2::{Connection, Http2Counters, Http2Record, RECORD_BYTES_MAX, Sniff, Walk};
+use fleetscope_ebpf::http2::{ClosedRecord, Connection, Http2Counters, Http2Record, RECORD_BYTES_MAX, Sniff, Walk};
 use fleetscope_ebpf::{
-    ARGV_MAX, CGROUP_PATH_MAX, CGROUPS_MAX, CONNECTIONS_MAX, CgroupRecord, Counters, ExecRecord, FRAMES_BYTES,
-    PATH_MAX, REFUSED_MAX, RING_BYTES, RUNQUEUE_MAX, Refused, RefusedKey, RunqueueHistogram, pulse,
+    ARGV_MAX, CGROUP_PATH_MAX, CGROUPS_MAX, CLOSES_MAX, CONNECTIONS_MAX, CgroupRecord, Counters, ExecRecord,
+    FRAMES_BYTES, PATH_MAX, REFUSED_MAX, RING_BYTES, RUNQUEUE_MAX, Refused, RefusedKey, RunqueueHistogram,
+    UNIX_SOCKETS_MAX, pulse,
 };
 
 #[btf_map]
@@ -32,6 +34,10 @@ pub(crate) static CONNECTIONS: SkStorage<Connection> = SkStorage::new();
 #[btf_map]
 pub(crate) static CONNECTIONS_BY_SOCKET: LruHashMap<u64, KeptConnection, { CONNECTIONS_MAX as usize }> =
     LruHashMap::new();
+#[btf_map]
+pub(crate) static UNIX_SOCKETS: HashMap<u64, FileSocket, { UNIX_SOCKETS_MAX as usize }> = HashMap::new();
+#[btf_map]
+pub(crate) static CLOSES: HashMap<u64, ClosedRecord, { CLOSES_MAX as usize }> = HashMap::new();
 #[btf_map]
 pub(crate) static PULSE: Array<u64, { pulse::PLACES as usize }> = Array::new();
 #[btf_map]
@@ -92,9 +98,10 @@ pub(crate) struct Http2Scratch {
     pub(crate) memory: UserMemory,
     /// Key of the connection in `CONNECTIONS_BY_SOCKET`, for the next program of a chain.
     pub(crate) socket: u64,
-    /// Programs that a sniff may still have, and nothing.
+    /// Programs that a sniff may still have.
     pub(crate) sniffs: u32,
-    pub(crate) pad: u32,
+    /// 1 when the connection was known to be HTTP/2 before this I/O.
+    pub(crate) proven: u32,
     pub(crate) record: Http2Record,
     /// The pieces; 8 bytes more, as the last one's padding is written before its bytes.
     pub(crate) data: [u8; RECORD_BYTES_MAX as usize + 8],

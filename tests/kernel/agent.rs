@@ -15,8 +15,8 @@ use crate::group::Group;
 use crate::http2::{Connection, PLAIN, frame, response};
 use crate::session::Session;
 
-/// How many pins a complete agent has: eight maps, the checkpoint, four programs and their links.
-pub(crate) const PINS: usize = 17;
+/// How many pins a complete agent has: ten maps, the checkpoint, four programs and their links.
+pub(crate) const PINS: usize = 19;
 
 /// A folder for pins, and a group whose calls are looked at.
 pub(crate) struct Scene {

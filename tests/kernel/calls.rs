@@ -1,6 +1,6 @@
 //! The calls that the kernel's records tell of.
 
-use fleetscope_core::rpc::{Event, FrameError, Limits, Tracker, parse};
+use fleetscope_core::rpc::{Event, FrameError, Limits, Tracker, from_deferred, parse};
 use fleetscope_node_agent::probes::maps::Records;
 
 use crate::session::Session;
@@ -36,6 +36,17 @@ impl Calls {
             tracker.handle(&record, now(), &mut |event| note(ended, durations, &event));
         });
         self
+    }
+
+    /// Reads the closes that the ring had no room for, and what is in it.
+    pub(crate) fn take_deferred(&mut self, session: &mut Session) {
+        let counters = session.maps().http2_counters().unwrap();
+        let closes = session.maps().deferred_closes(&counters).unwrap();
+        self.take();
+        let Self { tracker, ended, durations, .. } = self;
+        for closed in &closes {
+            tracker.handle(&from_deferred(closed), now(), &mut |event| note(ended, durations, &event));
+        }
     }
 
     /// As if nothing came for so many nanoseconds.

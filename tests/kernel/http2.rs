@@ -112,7 +112,7 @@ impl Connection {
         let mut child = command.stdin(Stdio::piped()).stdout(Stdio::piped()).spawn().expect("kernel-socket runs");
         let (orders, answers) = (child.stdin.take(), BufReader::new(child.stdout.take().expect("it is piped")));
         let mut this = Self { child, orders, answers };
-        this.answered("the start");
+        assert_eq!(this.answer(), "ok\n", "the start");
         this
     }
 
@@ -134,16 +134,31 @@ impl Connection {
         self.client(&request(stream, path, message)).server(&response(stream, message, status))
     }
 
+    /// That end, `client` or `server`, sends in another way than the connection's, and the other end receives in another one.
+    pub(crate) fn by(&mut self, sender: &str, receiver: &str, end: &str, bytes: &[u8]) -> &mut Self {
+        self.order(&format!("by {sender} {receiver} {end} {}", hex(bytes)))
+    }
+
+    /// Why the process cannot use `io_uring`; none if it can.
+    pub(crate) fn lacks_io_uring(&mut self) -> Option<String> {
+        let answer = self.asked("ring");
+        (answer != "ok\n").then(|| format!("io_uring: {}", answer.trim_end()))
+    }
+
     pub(crate) fn order(&mut self, line: &str) -> &mut Self {
-        writeln!(self.orders.as_mut().expect("it takes orders"), "{line}").expect("it takes orders");
-        self.answered(line);
+        assert_eq!(self.asked(line), "ok\n", "{}", line.chars().take(80).collect::<String>());
         self
     }
 
-    fn answered(&mut self, what: &str) {
+    fn asked(&mut self, line: &str) -> String {
+        writeln!(self.orders.as_mut().expect("it takes orders"), "{line}").expect("it takes orders");
+        self.answer()
+    }
+
+    fn answer(&mut self) -> String {
         let mut line = String::new();
         self.answers.read_line(&mut line).expect("its output is text");
-        assert_eq!(line, "ok\n", "{}", what.chars().take(80).collect::<String>());
+        line
     }
 }
 

@@ -9,7 +9,7 @@
 //! - `runqueue`: run-queue latency
 //! - `rpc`: calls of gRPC; `peers`: those of real servers and clients
 //! - `restart`, `pins`: what outlives an agent
-//! - `group`, `session`, `http2`, `calls`, `bpffs`, `agent`: the harness; `process.rs` and `socket.rs` are programs of their own, `kernel-process` and `kernel-socket`
+//! - `group`, `session`, `http2`, `calls`, `bpffs`, `agent`: the harness; `process.rs` and `socket.rs` (with `io_uring.rs`) are programs of their own, `kernel-process` and `kernel-socket`
 //!
 //! Needs root, or `CAP_BPF`, `CAP_PERFMON` and writable cgroups. Tests share nothing but the kernel.
 #![expect(clippy::unwrap_used, reason = "all of it is test code, the functions without #[test] too")]

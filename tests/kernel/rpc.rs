@@ -1,11 +1,13 @@
 //! Calls of gRPC on sockets of the test's own: every system call that carries them, every way to cut them, and what is none.
 
+mod closes;
 mod cuts;
 mod losses;
+mod unread;
 
 use fleetscope_core::rpc::{Loss, Opaque, Unnamed};
+use fleetscope_ebpf::http2::Http2Counters;
 use fleetscope_ebpf::http2::frame::{flag, kind};
-use fleetscope_ebpf::http2::{Http2Counters, unreadable};
 use fleetscope_ebpf::verdict;
 use fleetscope_node_agent::probes::programs::RPC;
 use fleetscope_node_agent::probes::report;

@@ -170,6 +170,16 @@ impl Connection {
         self.closed.get_or_insert((time, now.saturating_add(SETTLE)));
     }
 
+    /// Whether it was.
+    pub(super) fn is_closed(&self) -> bool {
+        self.closed.is_some()
+    }
+
+    /// It is gone, and so are its calls.
+    pub(super) fn end(&mut self, time: u64, cx: &mut Context<'_>) {
+        self.calls.close(time, cx);
+    }
+
     /// When [`Connection::expire`] is to be called, nanoseconds of `CLOCK_BOOTTIME`.
     pub(super) fn due(&self) -> u64 {
         self.closed.map_or(u64::MAX, |(_, until)| until).min(self.calls.due())

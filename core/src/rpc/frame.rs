@@ -71,6 +71,8 @@ pub struct Closed {
     pub time: u64,
     /// The socket's cookie.
     pub cookie: u64,
+    /// It was closed some time before `time`, which is when that was found: how long its calls took is not known.
+    pub late: bool,
 }
 
 /// One record.
@@ -198,6 +200,12 @@ pub fn is_record(bytes: &[u8]) -> bool {
     bytes.first_chunk().is_some_and(|kind| matches!(u16::from_ne_bytes(*kind), kind::HTTP2 | kind::HTTP2_CLOSED))
 }
 
+/// What a close says that the ring buffer had no room for.
+pub fn from_deferred(record: &ClosedRecord) -> Record<'static> {
+    let ClosedRecord { head: RecordHead { time, .. }, cookie, late, .. } = *record;
+    Record::Closed(Closed { time, cookie, late: late != 0 })
+}
+
 /// Parses one entry of the ring buffer. Bytes after the record are ignored: the ring buffer rounds sizes up.
 pub fn parse(bytes: &[u8]) -> Result<Record<'_>, FrameError> {
     need(bytes, HEAD)?;
@@ -205,8 +213,11 @@ pub fn parse(bytes: &[u8]) -> Result<Record<'_>, FrameError> {
         kind::HTTP2 => frames(bytes).map(Record::Frames),
         kind::HTTP2_CLOSED => {
             need(bytes, CLOSED)?;
-            let time = u64_at(bytes, offset_of!(RecordHead, time));
-            Ok(Record::Closed(Closed { time, cookie: u64_at(bytes, offset_of!(ClosedRecord, cookie)) }))
+            Ok(Record::Closed(Closed {
+                time: u64_at(bytes, offset_of!(RecordHead, time)),
+                cookie: u64_at(bytes, offset_of!(ClosedRecord, cookie)),
+                late: u32_at(bytes, offset_of!(ClosedRecord, late)) != 0,
+            }))
         }
         kind => Err(FrameError::Kind { kind }),
     }

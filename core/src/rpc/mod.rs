@@ -58,7 +58,7 @@ mod tests;
 pub use crate::checkpoint::CheckpointError;
 pub use call::{Call, Event, Finished, Method, Role};
 pub use counts::{Counts, Loss, Opaque, Unnamed};
-pub use frame::{Closed, Direction, FrameError, Frames, Piece, Record, Start, is_record, parse};
+pub use frame::{Closed, Direction, FrameError, Frames, Piece, Record, Start, from_deferred, is_record, parse};
 pub use series::{RpcSeries, SeriesLimits};
 pub(crate) use settings::Settings;
 pub use status::Status;

@@ -77,11 +77,7 @@ impl Tracker {
     pub fn handle(&mut self, record: &Record<'_>, now: u64, emit: &mut impl FnMut(Event<'_>)) {
         match record {
             Record::Frames(frames) => self.frames(frames, now, emit),
-            Record::Closed(Closed { time, cookie }) => {
-                if let Some(connection) = self.connections.get_mut(*cookie) {
-                    connection.close(*time, now);
-                }
-            }
+            Record::Closed(closed) => self.closed(closed, now, emit),
         }
     }
 
@@ -102,6 +98,19 @@ impl Tracker {
         connection.handle(frames, *lost_at, scratch, &mut cx);
         connection.measure(cx.counts);
         self.shed(now, emit);
+    }
+
+    fn closed(&mut self, closed: &Closed, now: u64, emit: &mut impl FnMut(Event<'_>)) {
+        let Self { limits, connections, counts, .. } = self;
+        let Some(connection) = connections.get_mut(closed.cookie) else { return };
+        if !closed.late {
+            connection.close(closed.time, now);
+        } else if !connection.is_closed() {
+            // Nothing of it can still come, and how its calls ended it does not tell.
+            connection.end(closed.time, &mut Context { now, limits, counts, tail_lost: true, emit });
+            connection.leave(counts);
+            connections.remove(closed.cookie);
+        }
     }
 
     /// Counts an encrypted connection at its first record.

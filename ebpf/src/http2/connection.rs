@@ -59,7 +59,8 @@ const _: () = assert!(size_of::<Shared>() == 16);
 pub struct Direction {
     /// Pieces sent or lost so far.
     pub seq: u64,
-    /// [`crate::pulse::MISSED`] as it was at the last I/O; the kernel program's to compare, see [`Direction::missed`].
+    /// [`crate::pulse::MISSED`] as it was at the last I/O, at the end of system calls the turn of the group's verdict ([`crate::verdict::TURN`]);
+    /// the kernel program's to compare, see [`Direction::missed`].
     pub epoch: u64,
     /// Bytes of the current frame's payload that have not passed yet.
     pub remaining: u32,
@@ -92,7 +93,7 @@ pub struct Direction {
     /// The place in the byte stream behind the last I/O, where the kernel numbers bytes (TCP's sequence numbers); the kernel program's
     /// to set and to compare, the machine does not look at it.
     pub place: u32,
-    /// 1 when `place` is known.
+    /// One of [`super::place::placed`].
     pub placed: u8,
     /// Always 0.
     pub pad: [u8; 3],

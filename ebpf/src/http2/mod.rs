@@ -18,6 +18,7 @@
 //! - [`frame`]: the header of a frame, and the rules that it must keep
 //! - [`connection`]: what is kept per socket
 //! - [`io`]: what the machine needs of its surroundings
+//! - [`place`]: whether bytes passed unseen
 //! - [`sniff`]: whether an I/O is HTTP/2
 //! - [`walker`]: the resumable walk over frames
 //! - [`course`]: what is done with one I/O, in which order
@@ -27,6 +28,7 @@ pub mod connection;
 pub mod course;
 pub mod frame;
 pub mod io;
+pub mod place;
 pub mod sniff;
 pub mod walker;
 
@@ -71,7 +73,7 @@ pub const RESYNCS_MAX: u8 = 16;
 
 /// Counts up with every change to what records and the values of maps mean, where their sizes do not show it, and to programs that are pinned: the first
 /// agent's stay.
-const ABI_VERSION: u64 = 1;
+const ABI_VERSION: u64 = 2;
 
 /// A number for the layout and meaning of what may outlive an agent: another agent goes on with it only if its own number is the same.
 pub const fn abi() -> u64 {
@@ -201,8 +203,8 @@ pub struct ClosedRecord {
     pub cookie: u64,
     /// Process id of the task that was running, in the host's pid namespace; not always one of the connection's.
     pub tgid: u32,
-    /// Always 0.
-    pub pad: u32,
+    /// 1 when it was found to be closed some time afterwards: `head.time` says when it was found.
+    pub late: u32,
 }
 const _: () = assert!(size_of::<ClosedRecord>() == 40);
 
@@ -232,13 +234,17 @@ pub struct Http2Counters {
     pub records_lost: u64,
     /// Pieces of frames in them.
     pub pieces_lost: u64,
-    /// Closes that it refused: lost.
+    /// Closes that it refused, which wait in [`CLOSES`](crate::map::CLOSES).
+    pub closes_deferred: u64,
+    /// Closes for which that had no room either: lost.
     pub closes_lost: u64,
     /// Sockets for which the kernel had no memory: their I/O is not seen.
     pub storage_full: u64,
+    /// Connections on Unix sockets for which [`UNIX_SOCKETS`](crate::map::UNIX_SOCKETS) had no room: that they are closed is not told.
+    pub unix_full: u64,
     /// How often bytes of a socket had passed unseen: by a task or in a time that is not looked at, or in a way that shows nowhere else.
     pub missed: u64,
     /// I/Os on HTTP/2 connections whose bytes could not be read, by [`unreadable`]. Those inside of DATA cost nothing else.
     pub unreadable: [u64; unreadable::NAMES.len()],
 }
-const _: () = assert!(size_of::<Http2Counters>() == 88);
+const _: () = assert!(size_of::<Http2Counters>() == 104);

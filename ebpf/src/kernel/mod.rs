@@ -29,11 +29,14 @@ macro_rules! constants {
 constants! {
     TASK_FLAGS, TASK_TGID, TASK_EXIT_CODE, TASK_SIGNAL, TASK_GROUP_LEADER, TASK_REAL_PARENT, TASK_START_BOOTTIME, TASK_COMM,
     TASK_MM, TASK_CGROUPS, TASK_STATE,
+    /// 0 where the kernel has no io_uring.
+    TASK_IO_URING,
     SIGNAL_LIVE, SIGNAL_FLAGS, SIGNAL_GROUP_EXIT_CODE, SIGNAL_OOM_MM,
     MM_ARG_START, MM_ARG_END,
     BPRM_FILENAME,
     SOCK_FAMILY, SOCK_TYPE, SOCK_PROTOCOL, TCP_COPIED_SEQ, TCP_WRITE_SEQ,
     TASK_FILES, FILES_FDT, FDT_MAX, FDT_ARRAY, FILE_INODE, FILE_PRIVATE, INODE_MODE, INODE_NUMBER, SOCKET_SOCK,
+    SOCK_SOCKET, SOCKET_FILE,
     REGS_FIRST, REGS_FOURTH,
     REGS_CALL, REGS_SECOND, REGS_THIRD, REGS_MODE,
     CSS_SET_DFL_CGRP, CGROUP_KN, CGROUP_ROOT, CGROUP_SELF_PARENT, CSS_CGROUP, KERNFS_NODE_ID, CGROUP_ROOT_HIERARCHY_ID,
@@ -186,10 +189,16 @@ impl Task {
         Signal(self.member(&TASK_SIGNAL))
     }
 
-    /// Whether it works in the kernel for others, as io_uring's workers do.
+    /// Whether it works in the kernel for others, as `io_uring`'s workers do.
     #[inline(always)]
     pub(crate) fn is_worker(self) -> bool {
         self.flags() & PF_WORKER != 0
+    }
+
+    /// Whether it has made use of `io_uring`: then it does I/O in other calls too, whatever they are about, on its way back to user mode.
+    #[inline(always)]
+    pub(crate) fn has_io_uring(self) -> bool {
+        constant(&TASK_IO_URING) != 0 && self.member::<u64>(&TASK_IO_URING) != 0
     }
 
     /// The registers with which it entered the kernel.

@@ -2,7 +2,8 @@
 
 use super::{
     FDT_ARRAY, FDT_MAX, FILE_INODE, FILE_PRIVATE, FILES_FDT, INODE_MODE, INODE_NUMBER, SOCK_FAMILY, SOCK_PROTOCOL,
-    SOCK_TYPE, SOCKET_SOCK, Sock, TASK_FILES, TCP_COPIED_SEQ, TCP_WRITE_SEQ, Task, TcpSock, constant,
+    SOCK_SOCKET, SOCK_TYPE, SOCKET_FILE, SOCKET_SOCK, Sock, TASK_FILES, TCP_COPIED_SEQ, TCP_WRITE_SEQ, Task, TcpSock,
+    constant,
 };
 use aya_ebpf::helpers::generated::{bpf_probe_read_kernel, bpf_skc_to_tcp_sock};
 
@@ -38,7 +39,8 @@ impl Sock {
 /// `IPPROTO_TCP` of include/uapi/linux/in.h.
 const IPPROTO_TCP: u16 = 6;
 
-/// The socket behind a descriptor, by copies of what the kernel has: nothing of it is a pointer that the verifier knows.
+/// A socket that has a file, by copies of what the kernel has: nothing of it is a pointer that the verifier knows.
+#[repr(C)]
 #[derive(Clone, Copy)]
 pub(crate) struct FileSocket {
     /// Address of its `struct sock`.
@@ -67,10 +69,31 @@ impl FileSocket {
         Some(Self { address: copy(socket, &SOCKET_SOCK)?, inode: copy(inode, &INODE_NUMBER)? })
     }
 
+    /// The one whose `struct sock` is there; none if it has no file.
+    #[inline(always)]
+    pub(crate) fn at(address: u64) -> Option<Self> {
+        let file: u64 = copy(copy(address, &SOCK_SOCKET)?, &SOCKET_FILE)?;
+        let inode: u64 = copy(file, &FILE_INODE)?;
+        Some(Self { address, inode: copy(inode, &INODE_NUMBER)? })
+    }
+
+    /// Whether it still is open. A socket is cut off its file when the last descriptor goes; and what is in its memory afterwards has another
+    /// file, or none.
+    #[inline(always)]
+    pub(crate) fn is_open(self) -> bool {
+        Self::at(self.address).is_some_and(|now| now.inode == self.inode)
+    }
+
     /// `AF_*`; 0 when the socket is gone.
     #[inline(always)]
     pub(crate) fn family(self) -> u16 {
-        copy(self.address, &SOCK_FAMILY).unwrap_or(0)
+        Self::family_at(self.address)
+    }
+
+    /// As [`Self::family`], of the `struct sock` that is there.
+    #[inline(always)]
+    pub(crate) fn family_at(address: u64) -> u16 {
+        copy(address, &SOCK_FAMILY).unwrap_or(0)
     }
 
     /// Whether its bytes have TCP's sequence numbers.

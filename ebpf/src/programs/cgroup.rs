@@ -10,6 +10,7 @@ use crate::record::{head, refuse, send};
 use aya_ebpf::helpers::generated::bpf_probe_read_kernel_str;
 use aya_ebpf::macros::btf_tracepoint;
 use aya_ebpf::programs::BtfTracePointContext;
+use fleetscope_ebpf::verdict::BITS;
 use fleetscope_ebpf::{CGROUP_PATH_MAX, CgroupRecord, Counters, Process, Refused, RefusedKey, kind};
 
 /// A group was made: it inherits its parent's verdict.
@@ -38,7 +39,7 @@ fn made(group: Cgroup, path: u64) {
         let data = (&raw mut (*scratch).path).cast();
         let read = bpf_probe_read_kernel_str(data, CGROUP_PATH_MAX as u32, path as *const _);
         let path_len = if read <= 1 { 0 } else { (read as u32).min(CGROUP_PATH_MAX as u32) - 1 };
-        let record = CgroupRecord { head: head(kind::CGROUP_MADE, 0, id), parent, path_len, verdict };
+        let record = CgroupRecord { head: head(kind::CGROUP_MADE, 0, id), parent, path_len, verdict: verdict & BITS };
         (&raw mut (*scratch).record).write(record);
         let bytes = size_of::<CgroupRecord>() as u64 + (path_len as u64).min(CGROUP_PATH_MAX as u64);
         if !send(scratch.cast_const().cast(), bytes) {
@@ -66,7 +67,12 @@ fn gone(group: Cgroup) {
     // It was there a moment ago; when user space removed it in between, there is nothing left to do.
     let _ = CGROUPS.remove(id);
     let Some(counters) = COUNTERS.get_ptr_mut(0) else { return };
-    let record = CgroupRecord { head: head(kind::CGROUP_GONE, 0, id), parent: group.parent_id(), path_len: 0, verdict };
+    let record = CgroupRecord {
+        head: head(kind::CGROUP_GONE, 0, id),
+        parent: group.parent_id(),
+        path_len: 0,
+        verdict: verdict & BITS,
+    };
     // SAFETY: the counters are this processor's own; the record is on the stack.
     unsafe {
         if !send((&raw const record).cast(), size_of::<CgroupRecord>() as u64) {

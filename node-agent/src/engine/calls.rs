@@ -2,7 +2,7 @@
 
 use std::future::pending;
 
-use fleetscope_core::metrics::EVENTS_LOST;
+use fleetscope_core::metrics::{EVENTS_DEFERRED, EVENTS_LOST};
 use fleetscope_core::rpc::{self, Event, RpcSeries};
 use fleetscope_core::series::Registry;
 use fleetscope_core::tasks::tracker::Tracker;
@@ -91,16 +91,16 @@ impl Calls {
 
     /// Handles what is in the ring buffer at `now`, nanoseconds of `CLOCK_BOOTTIME`. To be called after the records of cgroups were read, so that
     /// the groups of the calls are known.
-    pub(super) fn drain(&mut self, maps: &Maps, tasks: &mut Tracker, now: u64) -> Result<(), MapsError> {
+    pub(super) fn drain(&mut self, maps: &mut Maps, tasks: &mut Tracker, now: u64) -> Result<(), MapsError> {
         let Self { ring, tracker, series, counters, lost, missed, read, .. } = self;
         // Before the records, as these may end calls that were lost.
-        let result = maps.http2_counters().and_then(|found| {
+        let closes = maps.http2_counters().and_then(|found| {
             let (lost_before, missed_before) = (*lost, *missed);
             (*lost, *missed, *counters) = (lost_of(&found), maps.missed()?, found);
             if *lost > lost_before || *missed != missed_before {
                 tracker.records_lost(now);
             }
-            Ok(())
+            maps.deferred_closes(&found)
         });
         if let Some(ring) = ring {
             *read += ring.get_mut().drain(|bytes| match rpc::parse(bytes) {
@@ -108,6 +108,11 @@ impl Calls {
                 Err(error) => tasks.registry_mut().add(&EVENTS_LOST, None, &[error.reason()], 1.0),
             });
         }
+        let result = closes.map(|closes| {
+            for closed in &closes {
+                tracker.handle(&rpc::from_deferred(closed), now, &mut |event| series.handle(&event, tasks, now));
+            }
+        });
         tracker.tick(now, &mut |event| series.handle(&event, tasks, now));
         result
     }
@@ -120,11 +125,22 @@ impl Calls {
     /// Brings the series of what was counted up to date.
     pub(super) fn show(&self, registry: &mut Registry) {
         self.tracker.counts().show(registry);
-        let Http2Counters { pieces_lost, closes_lost, storage_full, missed, unreadable, .. } = self.counters;
+        let Http2Counters {
+            pieces_lost,
+            closes_deferred,
+            closes_lost,
+            storage_full,
+            unix_full,
+            missed,
+            unreadable,
+            ..
+        } = self.counters;
+        registry.set(&EVENTS_DEFERRED, None, &["http2_close"], number(closes_deferred));
         let lost = [
             ("http2_frames", pieces_lost),
             ("http2_closes", closes_lost),
             ("http2_sockets_full", storage_full),
+            ("http2_unix_full", unix_full),
             ("http2_missed", missed),
         ];
         for (reason, count) in lost.into_iter().chain(UNREADABLE.into_iter().zip(unreadable)) {

@@ -8,8 +8,8 @@ use std::os::fd::{AsRawFd, RawFd};
 
 use aya::Ebpf;
 use aya::maps::{Array, HashMap, MapData, MapError, PerCpuArray, ProgramArray, RingBuf};
-use fleetscope_ebpf::http2::{Http2Counters, unreadable};
-use fleetscope_ebpf::{Counters, Refused, RefusedKey, RunqueueHistogram, map, pulse};
+use fleetscope_ebpf::http2::{ClosedRecord, Http2Counters, unreadable};
+use fleetscope_ebpf::{Counters, Refused, RefusedKey, RunqueueHistogram, map, pulse, verdict};
 use tokio::io::Interest;
 use tokio::io::unix::AsyncFd;
 
@@ -52,11 +52,16 @@ pub struct Maps {
     runqueue: HashMap<MapData, u64, RunqueueHistogram>,
     frames: Option<Records>,
     http2_counters: PerCpuArray<MapData, Http2Counters>,
+    closes: HashMap<MapData, u64, ClosedRecord>,
     pulse: Array<MapData, u64>,
+    /// The last turn of a verdict, see [`verdict::TURN`].
+    turn: u16,
     /// Kept, as the kernel empties it when its last descriptor goes.
     _chain: Option<ProgramArray<MapData>>,
     /// Records that [`Self::drain_refused`] is known to have seen; the map is not walked while the kernel's count stays.
     deferred_seen: u64,
+    /// As `deferred_seen`, of [`Self::deferred_closes`].
+    closes_seen: u64,
 }
 
 /// The ring buffer, in the order in which the kernel wrote it. Usable in tokio's `AsyncFd`: readable means that it has filled to
@@ -86,13 +91,16 @@ impl Maps {
             records: ring(open(ebpf, map::RECORDS)?, options.ring_bytes),
             frames: ring(open(ebpf, map::FRAMES)?, options.frames_bytes),
             http2_counters: open(ebpf, map::HTTP2_COUNTERS)?,
+            closes: open(ebpf, map::CLOSES)?,
             pulse: open(ebpf, map::PULSE)?,
+            turn: 0,
             cgroups: open(ebpf, map::CGROUPS)?,
             counters: open(ebpf, map::COUNTERS)?,
             refused: open(ebpf, map::REFUSED)?,
             runqueue: open(ebpf, map::RUNQUEUE)?,
             _chain: chain,
             deferred_seen: 0,
+            closes_seen: 0,
         })
     }
 
@@ -110,7 +118,8 @@ impl Maps {
     pub fn set_verdicts(&mut self, verdicts: impl IntoIterator<Item = (u64, u32)>) -> Result<Written, MapsError> {
         let mut done = Written::default();
         let result = verdicts.into_iter().try_for_each(|(cgroup, verdict)| {
-            match self.cgroups.insert(cgroup, verdict, 0) {
+            let turn = self.turn_of(cgroup, verdict)?;
+            match self.cgroups.insert(cgroup, verdict | turn << verdict::TURN, 0) {
                 Ok(()) => done.written += 1,
                 Err(MapError::SyscallError(error)) if error.io_error.raw_os_error() == Some(libc::E2BIG) => {
                     done.refused += 1;
@@ -123,6 +132,24 @@ impl Maps {
         result.map(|()| done)
     }
 
+    /// The group's turn: a new one if its sockets are looked at from here on, and were not before.
+    fn turn_of(&mut self, cgroup: u64, verdict: u32) -> Result<u32, MapsError> {
+        let before = self.value(cgroup)?.unwrap_or(0);
+        if verdict & !before & verdict::RPC != 0 {
+            self.turn = self.turn.wrapping_add(1);
+            return Ok(self.turn.into());
+        }
+        Ok(before >> verdict::TURN)
+    }
+
+    fn value(&self, cgroup: u64) -> Result<Option<u32>, MapsError> {
+        match self.cgroups.get(&cgroup, 0) {
+            Ok(value) => Ok(Some(value)),
+            Err(MapError::KeyNotFound) => Ok(None),
+            Err(source) => Err(MapsError::Kernel { verb: "read", name: map::CGROUPS, source }),
+        }
+    }
+
     /// Programs that keep what they read of the verdicts read them again.
     fn verdicts_changed(&mut self) -> Result<(), MapsError> {
         let failed = |verb| move |source| MapsError::Kernel { verb, name: map::PULSE, source };
@@ -132,11 +159,7 @@ impl Maps {
 
     /// The kernel's verdict about a group; `None` when it is not looked at and its descendants are not either.
     pub fn verdict(&self, cgroup: u64) -> Result<Option<u32>, MapsError> {
-        match self.cgroups.get(&cgroup, 0) {
-            Ok(verdict) => Ok(Some(verdict)),
-            Err(MapError::KeyNotFound) => Ok(None),
-            Err(source) => Err(MapsError::Kernel { verb: "read", name: map::CGROUPS, source }),
-        }
+        Ok(self.value(cgroup)?.map(|value| value & verdict::BITS))
     }
 
     /// Forgets a group: neither it nor groups that are made below it from now on are looked at.
@@ -171,6 +194,27 @@ impl Maps {
         Ok(taken)
     }
 
+    /// The closes that the ring buffer for HTTP/2 has had no room for until now. To be asked for before the ring buffer is read, and handled
+    /// afterwards, so that what the connections said before is known by then; `counted` are the programs' counts of that moment or an earlier one.
+    pub fn deferred_closes(&mut self, counted: &Http2Counters) -> Result<Vec<ClosedRecord>, MapsError> {
+        let mut waited = Vec::new();
+        if counted.closes_deferred == self.closes_seen {
+            return Ok(waited);
+        }
+        let failed = |source| MapsError::Kernel { verb: "read", name: map::CLOSES, source };
+        let keys = self.closes.keys().collect::<Result<Vec<_>, _>>().map_err(failed)?;
+        for key in keys {
+            match self.closes.get(&key, 0) {
+                Ok(closed) => waited.push(closed),
+                Err(MapError::KeyNotFound) => continue,
+                Err(source) => return Err(failed(source)),
+            }
+            removed(self.closes.remove(&key), map::CLOSES)?;
+        }
+        self.closes_seen = counted.closes_deferred;
+        Ok(waited)
+    }
+
     /// The programs' counts, summed over the processors.
     pub fn counters(&self) -> Result<Counters, MapsError> {
         let failed = |source| MapsError::Kernel { verb: "read", name: map::COUNTERS, source };
@@ -198,8 +242,10 @@ impl Maps {
             records: sum.records + cpu.records,
             records_lost: sum.records_lost + cpu.records_lost,
             pieces_lost: sum.pieces_lost + cpu.pieces_lost,
+            closes_deferred: sum.closes_deferred + cpu.closes_deferred,
             closes_lost: sum.closes_lost + cpu.closes_lost,
             storage_full: sum.storage_full + cpu.storage_full,
+            unix_full: sum.unix_full + cpu.unix_full,
             missed: sum.missed + cpu.missed,
             unreadable: std::array::from_fn::<u64, { unreadable::NAMES.len() }, _>(|why| {
                 sum.unreadable[why] + cpu.unreadable[why]
@@ -207,10 +253,11 @@ impl Maps {
         }))
     }
 
-    /// Says that this agent is there: dispatchers that outlive theirs stop without. Once a second is often enough.
+    /// Says that this agent is there: dispatchers that outlive theirs stop without; and has the programs look which Unix sockets were closed. Once a
+    /// second is often enough.
     pub fn beat(&mut self) -> Result<(), MapsError> {
         let failed = |source| MapsError::Kernel { verb: "write", name: map::PULSE, source };
-        super::persist::beat(&mut self.pulse).map_err(failed)
+        super::persist::beat(&mut self.pulse).and_then(|()| self.pulse.set(pulse::LOOK, 1, 0)).map_err(failed)
     }
 
     /// Changes whenever I/Os passed unseen for want of a beat; see [`pulse::MISSED`].

@@ -28,9 +28,11 @@ use super::pin_folder::{LINK, PinFolder};
 use super::report::Failure;
 
 /// The maps that are pinned.
-const MAPS: [&str; 8] = [
+const MAPS: [&str; 10] = [
     map::FRAMES,
     map::CONNECTIONS,
+    map::UNIX_SOCKETS,
+    map::CLOSES,
     map::CGROUPS,
     map::HTTP2_COUNTERS,
     map::PULSE,

@@ -61,6 +61,8 @@ const EXIT: &[&str] = &[
 const SOCKET: &[&str] =
     &["SOCK_FAMILY", "SOCK_TYPE", "TASK_FLAGS", "REGS_CALL", "REGS_SECOND", "REGS_THIRD", "REGS_MODE"];
 
+const SOCKET_FILE: &[&str] = &["SOCK_SOCKET", "SOCKET_FILE", "FILE_INODE", "INODE_NUMBER"];
+
 const DESCRIPTOR: &[&str] = &[
     "REGS_FIRST",
     "REGS_FOURTH",
@@ -150,7 +152,7 @@ pub(super) const PROGRAMS: &[Program] = &[
         mode: SOCKETS,
         tracepoint: "inet_sock_set_state",
         arguments: &["*sock", "int", "int"],
-        members: &[],
+        members: &[SOCKET_FILE],
         signs: &[],
     },
     Program {
@@ -159,7 +161,7 @@ pub(super) const PROGRAMS: &[Program] = &[
         mode: SOCKETS,
         tracepoint: "sock_send_length",
         arguments: &["*sock", "int", "int"],
-        members: &[SOCKET],
+        members: &[SOCKET, DESCRIPTOR, SOCKET_FILE],
         signs: &[],
     },
     Program {
@@ -168,7 +170,7 @@ pub(super) const PROGRAMS: &[Program] = &[
         mode: SOCKETS,
         tracepoint: "sock_recv_length",
         arguments: &["*sock", "int", "int"],
-        members: &[SOCKET],
+        members: &[SOCKET, DESCRIPTOR, SOCKET_FILE],
         signs: &[],
     },
     Program {
@@ -177,7 +179,7 @@ pub(super) const PROGRAMS: &[Program] = &[
         mode: SYSCALLS,
         tracepoint: "inet_sock_set_state",
         arguments: &["*sock", "int", "int"],
-        members: &[],
+        members: &[SOCKET_FILE],
         signs: &[],
     },
     Program {
@@ -186,7 +188,7 @@ pub(super) const PROGRAMS: &[Program] = &[
         mode: SYSCALLS,
         tracepoint: "sys_exit",
         arguments: &["*pt_regs", "long int"],
-        members: &[SOCKET, DESCRIPTOR],
+        members: &[SOCKET, DESCRIPTOR, SOCKET_FILE],
         signs: &[],
     },
     Program {
@@ -195,7 +197,7 @@ pub(super) const PROGRAMS: &[Program] = &[
         mode: SYSCALLS,
         tracepoint: "sys_exit",
         arguments: &["*pt_regs", "long int"],
-        members: &[SOCKET, DESCRIPTOR],
+        members: &[SOCKET, DESCRIPTOR, SOCKET_FILE],
         signs: &[],
     },
     Program {
@@ -204,7 +206,7 @@ pub(super) const PROGRAMS: &[Program] = &[
         mode: SYSCALLS,
         tracepoint: "sys_exit",
         arguments: &["*pt_regs", "long int"],
-        members: &[SOCKET, DESCRIPTOR],
+        members: &[SOCKET, DESCRIPTOR, SOCKET_FILE],
         signs: &[],
     },
     Program {
@@ -213,7 +215,7 @@ pub(super) const PROGRAMS: &[Program] = &[
         mode: SYSCALLS,
         tracepoint: "sys_exit",
         arguments: &["*pt_regs", "long int"],
-        members: &[SOCKET, DESCRIPTOR],
+        members: &[SOCKET, DESCRIPTOR, SOCKET_FILE],
         signs: &[],
     },
 ];
@@ -238,6 +240,8 @@ const MEMBERS: &[Member] = &[
     Member { global: "MM_ARG_START", paths: &[("mm_struct.arg_start", 8)] },
     Member { global: "MM_ARG_END", paths: &[("mm_struct.arg_end", 8)] },
     Member { global: "BPRM_FILENAME", paths: &[("linux_binprm.filename", 8)] },
+    // No program asks for it: a kernel without io_uring has none.
+    Member { global: "TASK_IO_URING", paths: &[("task_struct.io_uring", 8)] },
     Member { global: "SOCK_FAMILY", paths: &[("sock.__sk_common.skc_family", 2)] },
     Member { global: "SOCK_TYPE", paths: &[("sock.sk_type", 2)] },
     Member { global: "SOCK_PROTOCOL", paths: &[("sock.sk_protocol", 2)] },
@@ -252,6 +256,8 @@ const MEMBERS: &[Member] = &[
     Member { global: "INODE_MODE", paths: &[("inode.i_mode", 2)] },
     Member { global: "INODE_NUMBER", paths: &[("inode.i_ino", 8)] },
     Member { global: "SOCKET_SOCK", paths: &[("socket.sk", 8)] },
+    Member { global: "SOCK_SOCKET", paths: &[("sock.sk_socket", 8)] },
+    Member { global: "SOCKET_FILE", paths: &[("socket.file", 8)] },
     // What a task entered the kernel with: of x86_64, else of arm64. `cs` shares its place with others since kernel 6.9.
     Member { global: "REGS_CALL", paths: &[("pt_regs.orig_ax", 8), ("pt_regs.syscallno", 4)] },
     Member { global: "REGS_FIRST", paths: &[("pt_regs.di", 8), ("pt_regs.orig_x0", 8)] },

@@ -1,9 +1,9 @@
 //! What ends a call, and with which status.
 
-use super::Rig;
 use super::wire::{
-    Wire, block, data_end, go_away, headers, kind, last, request, request_with, reset, response, trailers,
+    Wire, block, data_end, found_closed, go_away, headers, kind, last, request, request_with, reset, response, trailers,
 };
+use super::{MS, Rig};
 use crate::rpc::{Loss, Role, Status};
 
 /// Codes of `RST_STREAM` (RFC 9113 section 7).
@@ -45,6 +45,22 @@ fn ending(timeout: Option<&str>, sent: &[Wire], received: &[Wire]) -> String {
     }
     assert_eq!((rig.counts().in_flight, rig.counts().finished), (0, 1));
     rig.lines().pop().unwrap()
+}
+
+#[test]
+fn the_calls_of_a_connection_that_was_found_closed_are_lost_as_nobody_knows_how_long_they_took() {
+    let mut rig = Rig::new();
+    rig.sent(1, &[headers(1, &request("/a.B/C"))]).lines();
+    let found = found_closed(rig.cookie, 900 * MS);
+    rig.bytes(&found, 1000 * MS);
+    assert_eq!(rig.lines(), ["1 a.B/C lost: gap"]);
+    assert_eq!((rig.tracker.connections(), rig.counts().in_flight, rig.counts().open), (0, 0, 0));
+    // Of one whose close was told, and of one that is not held, it says nothing.
+    rig.bytes(&found, 1000 * MS);
+    let mut told = Rig::new();
+    told.sent(1, &[headers(1, &request("/a.B/C"))]).close(500).bytes(&found, 600 * MS).tick(60_000);
+    assert_eq!(told.lines().last().unwrap(), "1 client a.B/C 1..500 UNAVAILABLE");
+    assert_eq!((rig.lines(), told.tracker.connections()), (vec![], 0));
 }
 
 #[test]

@@ -3,7 +3,7 @@
 use proptest::collection::vec;
 use proptest::prelude::*;
 
-use super::wire::{Part, Sheet, closed, go_away, headers};
+use super::wire::{Part, Sheet, closed, found_closed, go_away, headers};
 use crate::rpc::frame::{Closed, Direction, FrameError, Piece, Record, Start, is_record, parse};
 
 /// What a case changes of a sound record.
@@ -28,7 +28,8 @@ fn a_record_is_read_whole() {
         Piece { stream: 0, length: 22, offset: 0, kind: 7, flags: 0, data: &[0, 0, 0, 3, 0, 0, 0, 0] },
     ];
     assert_eq!((frames.pieces().collect::<Vec<_>>(), frames.count()), (expected.to_vec(), 3));
-    assert_eq!(parse(&closed(9, 8)), Ok(Record::Closed(Closed { time: 8, cookie: 9 })));
+    assert_eq!(parse(&closed(9, 8)), Ok(Record::Closed(Closed { time: 8, cookie: 9, late: false })));
+    assert_eq!(parse(&found_closed(9, 8)), Ok(Record::Closed(Closed { time: 8, cookie: 9, late: true })));
     assert!(is_record(&bytes) && is_record(&closed(9, 8)) && !is_record(&[1, 0]) && !is_record(&[5]));
 }
 

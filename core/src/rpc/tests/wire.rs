@@ -131,6 +131,14 @@ pub(crate) fn closed(cookie: u64, time: u64) -> Vec<u8> {
     bytes
 }
 
+/// The record of a connection that was closed some time before.
+pub(crate) fn found_closed(cookie: u64, time: u64) -> Vec<u8> {
+    let mut bytes = closed(cookie, time);
+    let end = bytes.len();
+    bytes[end - 4..].copy_from_slice(&1_u32.to_ne_bytes());
+    bytes
+}
+
 /// A header block of literals that are not indexed.
 pub(crate) fn block(fields: &[(&str, &str)]) -> Vec<u8> {
     fields.iter().flat_map(|(name, value)| literal(0x00, name, value)).collect()

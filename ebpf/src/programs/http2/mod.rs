@@ -4,19 +4,19 @@
 //! - `socket`: behind each send and receive, for kernels that have these tracepoints (6.3)
 //! - `syscall`: at the end of each system call, for those that have not
 //!
-//! `hook` stands before `socket` where the programs outlive their agent.
+//! `hook` stands before `socket` where the programs outlive their agent. `close` tells which connections are closed.
 
+mod close;
 mod hook;
 mod socket;
 mod syscall;
 
 use crate::kernel::{Call, Registers, Task};
 use crate::maps::{CGROUPS, HTTP2_COUNTERS, Http2Scratch, PULSE, READ_VERDICTS, READ_VERDICTS_MAX};
-use crate::record::{head, send_frames};
-use aya_ebpf::helpers::generated::{bpf_get_current_pid_tgid, bpf_get_current_task_btf, bpf_probe_read_user};
+use aya_ebpf::helpers::generated::{bpf_get_current_task_btf, bpf_probe_read_user};
 use fleetscope_ebpf::http2::connection::state;
-use fleetscope_ebpf::http2::{ClosedRecord, Connection, Direction, Http2Record, Shared, direction, unreadable};
-use fleetscope_ebpf::{kind, pulse, verdict};
+use fleetscope_ebpf::http2::{Connection, Direction, Http2Record, Shared, direction, unreadable};
+use fleetscope_ebpf::{pulse, verdict};
 
 /// `AF_UNIX`, `AF_INET`, `AF_INET6` of include/linux/socket.h.
 const FAMILIES: [u16; 3] = [AF_UNIX, 2, 10];
@@ -37,11 +37,12 @@ fn current_task() -> Task {
     unsafe { Task::new(bpf_get_current_task_btf() as u64) }
 }
 
-/// The task's cgroup, and whether its sockets are looked at.
+/// The task's cgroup, and whether its sockets are looked at: none, or the turn ([`verdict::TURN`]).
 #[inline(always)]
-fn observed_cgroup(task: Task) -> (u64, bool) {
+fn observed_cgroup(task: Task) -> (u64, Option<u64>) {
     let cgroup = task.cgroup();
-    (cgroup, verdict_of(cgroup) & verdict::RPC as u64 != 0)
+    let value = verdict_of(cgroup);
+    (cgroup, (value & verdict::RPC as u64 != 0).then_some(value >> verdict::TURN))
 }
 
 /// What `CGROUPS` says of a group, as this processor read it last if nothing was changed since.
@@ -62,7 +63,7 @@ fn verdict_of(cgroup: u64) -> u64 {
     }
 }
 
-/// An I/O of a task whose sockets are not looked at, on a socket without sequence numbers: what was known of it is not true any more.
+/// An I/O of a task whose sockets are not looked at: what was known of the direction is not true any more, and no sequence number will show it.
 #[inline(always)]
 unsafe fn pass_unseen(connection: *mut Connection, way: u8) {
     // SAFETY: the value of a map.
@@ -70,7 +71,9 @@ unsafe fn pass_unseen(connection: *mut Connection, way: u8) {
         if !connection.is_null() {
             let one =
                 if way == direction::SENT { &raw mut (*connection).sent } else { &raw mut (*connection).received };
-            (*one).missed();
+            if !(*one).has_place() {
+                (*one).missed();
+            }
         }
     }
 }
@@ -120,19 +123,30 @@ unsafe fn find(
 /// is built on a header table that missed something, whatever it was: a time without verdict, a task of another group, a program that was not run.
 #[inline(always)]
 unsafe fn check_place(place: u32, one: *mut Direction, len: u32, received: bool) {
+    // SAFETY: the value of a map.
+    unsafe {
+        if (*one).pass(place, len, received) {
+            miss(one);
+        }
+    }
+}
+
+/// Bytes passed unseen.
+#[inline(always)]
+unsafe fn miss(one: *mut Direction) {
     // SAFETY: the value of a map; the counters are this processor's own.
     unsafe {
-        // The end of the other side's stream (FIN) takes a number too, and is received with the last bytes.
-        let passed = place.wrapping_sub((*one).place.wrapping_add(len));
-        if (*one).placed != 0 && passed != 0 && !(received && passed == 1) {
-            (*one).missed();
-            if let Some(counters) = HTTP2_COUNTERS.get_ptr_mut(0) {
-                (*counters).missed += 1;
-            }
+        (*one).missed();
+        if let Some(counters) = HTTP2_COUNTERS.get_ptr_mut(0) {
+            (*counters).missed += 1;
         }
-        (*one).place = place;
-        (*one).placed = 1;
     }
+}
+
+/// Whether this is known to be HTTP/2.
+#[inline(always)]
+fn is_proven(shared: &Shared) -> bool {
+    matches!(shared.state, state::JOINED | state::COMPLETE)
 }
 
 /// What is the same in all records of one I/O; the rest is written when one is sent, as most I/Os send none.
@@ -152,31 +166,10 @@ unsafe fn begin_record(record: *mut Http2Record, task: Task, cgroup: u64, cookie
 #[inline(always)]
 fn count_unreadable(shared: &Shared, why: usize) {
     if why < unreadable::NAMES.len()
-        && matches!(shared.state, state::JOINED | state::COMPLETE)
+        && is_proven(shared)
         && let Some(counters) = HTTP2_COUNTERS.get_ptr_mut(0)
     {
         // SAFETY: this processor's own; the index is below the array's length.
         unsafe { *(&raw mut (*counters).unreadable).cast::<u64>().add(why) += 1 };
-    }
-}
-
-/// Tells that a connection is closed, if it was HTTP/2.
-#[inline(always)]
-unsafe fn closed(shared: &Shared, cgroup: u64) {
-    if !matches!(shared.state, state::JOINED | state::COMPLETE) {
-        return;
-    }
-    // SAFETY: helpers without arguments; the record is on the stack; the counters are this processor's own.
-    unsafe {
-        let tgid = (bpf_get_current_pid_tgid() >> 32) as u32;
-        let record = ClosedRecord { head: head(kind::HTTP2_CLOSED, 0, cgroup), cookie: shared.cookie, tgid, pad: 0 };
-        let sent = send_frames((&raw const record).cast(), size_of::<ClosedRecord>() as u64);
-        if let Some(counters) = HTTP2_COUNTERS.get_ptr_mut(0) {
-            if sent {
-                (*counters).records += 1;
-            } else {
-                (*counters).closes_lost += 1;
-            }
-        }
     }
 }

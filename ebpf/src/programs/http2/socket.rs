@@ -3,12 +3,13 @@
 //! The first two fire in net/socket.c behind every send and receive, with the bytes that it moved, in the context of the task: an I/O that
 //! moved nothing, was refused, or only peeked is none. The bytes are where the system call's arguments say.
 
+use super::close::{closed, keep_unix, look_for_closed};
 use super::hook::epoch;
 use super::{
-    AF_UNIX, FAMILIES, NOT_OF_THE_STREAM, SOCK_STREAM, TCP_CLOSE, begin_record, check_place, closed, count_unreadable,
-    current_task, find, observed_cgroup, pass_unseen,
+    AF_UNIX, FAMILIES, NOT_OF_THE_STREAM, SOCK_STREAM, TCP_CLOSE, begin_record, check_place, count_unreadable,
+    current_task, find, is_proven, observed_cgroup, pass_unseen,
 };
-use crate::kernel::{Sock, Task};
+use crate::kernel::{FileSocket, Registers, Sock, Task};
 use crate::maps::{HTTP2_COUNTERS, HTTP2_SCRATCH, Http2Scratch, connection_made, connection_of};
 use crate::programs::argument;
 use crate::user_memory::Tap;
@@ -18,7 +19,7 @@ use aya_ebpf::programs::BtfTracePointContext;
 use core::ffi::c_void;
 use fleetscope_ebpf::http2::connection::state;
 use fleetscope_ebpf::http2::{
-    Connection, Direction, Next, SNIFF_STEPS_MAX, STEPS_MAX, Shared, Sniff, Walk, course, direction,
+    Connection, Direction, Next, SNIFF_STEPS_MAX, STEPS_MAX, Shared, Sniff, Walk, course, direction, unreadable,
 };
 
 /// Bytes were sent.
@@ -48,6 +49,7 @@ fn http2_state(ctx: BtfTracePointContext) -> i32 {
                 closed(&(*connection).shared, bpf_get_current_cgroup_id());
             }
         }
+        look_for_closed();
     }
     0
 }
@@ -70,8 +72,8 @@ unsafe fn observe(socket: u64, ret: i32, flags: u32, way: u8) {
         }
         let task = current_task();
         let (cgroup, observed) = observed_cgroup(task);
-        if !observed {
-            if family == AF_UNIX && ret > 0 {
+        if observed.is_none() {
+            if ret > 0 {
                 pass_unseen(connection, way);
             }
             return;
@@ -106,7 +108,7 @@ unsafe fn observe(socket: u64, ret: i32, flags: u32, way: u8) {
             (*one).missed();
         }
         if let Some(scratch) = HTTP2_SCRATCH.get_ptr_mut(way as u32) {
-            look(sock, task, connection, scratch, cgroup, ret as u32, flags, way);
+            look(socket, task, connection, scratch, cgroup, ret as u32, flags, way);
         }
     }
 }
@@ -122,7 +124,7 @@ pub(super) struct Walked {
 #[inline(always)]
 #[expect(clippy::too_many_arguments, reason = "one function in two parts: each is a register")]
 unsafe fn look(
-    sock: Sock,
+    socket: u64,
     task: Task,
     connection: *mut Connection,
     scratch: *mut Http2Scratch,
@@ -131,8 +133,9 @@ unsafe fn look(
     flags: u32,
     way: u8,
 ) {
-    // SAFETY: both are values of maps; see `observe`.
+    // SAFETY: as of `observe`; what it found are values of maps.
     unsafe {
+        let sock = Sock::new(socket);
         let shared = &raw mut (*connection).shared;
         let one = if way == direction::SENT { &raw mut (*connection).sent } else { &raw mut (*connection).received };
         let received = way == direction::RECEIVED;
@@ -143,10 +146,17 @@ unsafe fn look(
         if next == Next::Skip {
             return;
         }
+        let proven = is_proven(&*shared);
         let mut walked = Walked { scratch, shared, direction: one };
         let ctx: *mut c_void = (&raw mut walked).cast();
         begin_record(&raw mut (*scratch).record, task, cgroup, (*shared).cookie, way);
-        if let Err(why) = find(scratch, task, task.registers(), len, flags) {
+        let registers = task.registers();
+        let found = if is_of_this_call(task, registers, socket, received) {
+            find(scratch, task, registers, len, flags)
+        } else {
+            Err(unreadable::CALL)
+        };
+        if let Err(why) = found {
             count_unreadable(&*shared, why);
             (*scratch).walk = Walk::new(len);
             let mut tap = Tap { scratch };
@@ -170,7 +180,19 @@ unsafe fn look(
             }
         }
         course::finish(&mut (*scratch).walk, &mut *shared, &mut *one, &mut Tap { scratch });
+        if !proven && is_proven(&*shared) {
+            keep_unix(&*shared, socket, sock.family());
+        }
     }
+}
+
+/// Whether the I/O is that of the call which the task is in. What `io_uring` was given is done whenever the task is on its way back to user mode, and
+/// the call that it comes from then is about something else.
+#[inline(always)]
+fn is_of_this_call(task: Task, registers: Registers, socket: u64, received: bool) -> bool {
+    !task.has_io_uring()
+        || (registers.is_receive() == received
+            && FileSocket::of(task, registers.first() as u32).is_some_and(|own| own.address == socket))
 }
 
 unsafe extern "C" fn sniff_step(_: u32, walked: *mut Walked) -> i64 {

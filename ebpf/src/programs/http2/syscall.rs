@@ -5,10 +5,11 @@
 //! are kept in a hash by the socket's address. A sniff is a chain of programs, each of some steps, and so is a walk where the kernel lacks
 //! `bpf_loop` (before 5.17): then an I/O may have some 300 frames, and one of more loses its place, which is counted.
 
+use super::close::{closed, keep_unix, look_for_closed};
 use super::socket::{Walked, walk_step};
 use super::{
-    AF_UNIX, FAMILIES, MSG_TRUNC, NOT_OF_THE_STREAM, SOCK_STREAM, TCP_CLOSE, begin_record, check_place, closed,
-    count_unreadable, current_task, find, observed_cgroup,
+    AF_UNIX, FAMILIES, MSG_TRUNC, NOT_OF_THE_STREAM, SOCK_STREAM, TCP_CLOSE, begin_record, check_place,
+    count_unreadable, current_task, find, is_proven, miss, observed_cgroup,
 };
 use crate::kernel::{Call, FileSocket, Registers, Task};
 use crate::maps::{CHAIN, CONNECTIONS_BY_SOCKET, HTTP2_COUNTERS, HTTP2_SCRATCH, Http2Scratch, KeptConnection};
@@ -76,7 +77,7 @@ fn http2_syscall_loop(ctx: BtfTracePointContext) -> i32 {
             let mut walked = Walked { scratch, shared, direction: one };
             bpf_loop(STEPS_MAX, walk_step as *mut c_void, (&raw mut walked).cast(), 0);
             count_unreadable(&*shared, (*scratch).memory.fault as usize);
-            course::finish(&mut (*scratch).walk, &mut *shared, &mut *one, &mut Tap { scratch });
+            finish(scratch, shared, one);
         }
     }
     0
@@ -109,6 +110,7 @@ fn http2_syscall_state(ctx: BtfTracePointContext) -> i32 {
                 let _ = CONNECTIONS_BY_SOCKET.remove(socket);
             }
         }
+        look_for_closed();
     }
     0
 }
@@ -117,10 +119,7 @@ fn http2_syscall_state(ctx: BtfTracePointContext) -> i32 {
 #[inline(always)]
 unsafe fn observe(registers: Registers, ret: i64) -> Next {
     let task = current_task();
-    let (cgroup, observed) = observed_cgroup(task);
-    if !observed {
-        return Next::Skip;
-    }
+    let (cgroup, Some(turn)) = observed_cgroup(task) else { return Next::Skip };
     // SAFETY: everything is a copy.
     unsafe {
         let (mut way, call) = (way_of(registers), registers.call());
@@ -163,6 +162,7 @@ unsafe fn observe(registers: Registers, ret: i64) -> Next {
                 fresh.inode = socket.inode;
                 // Apart from the cookies that the kernel gives.
                 fresh.connection.shared.cookie = socket.inode | 1 << 63;
+                (fresh.connection.sent.epoch, fresh.connection.received.epoch) = (turn, turn);
                 // The other direction's first I/O, on another processor, may have been faster: what it has made stays.
                 let how = if known.is_some() { BPF_ANY } else { BPF_NOEXIST };
                 let _ = CONNECTIONS_BY_SOCKET.insert(socket.address, &fresh, how as u64);
@@ -190,6 +190,13 @@ unsafe fn observe(registers: Registers, ret: i64) -> Next {
         let received = way == direction::RECEIVED;
         if let Some(place) = socket.tcp_place(received) {
             check_place(place, one, len, received);
+        }
+        // The group was not looked at for a time.
+        if (*one).epoch != turn {
+            (*one).epoch = turn;
+            if !(*one).has_place() {
+                miss(one);
+            }
         }
         look(connection, scratch, task, registers, cgroup, len, flags, way)
     }
@@ -238,6 +245,7 @@ unsafe fn look(
         if next == Next::Skip {
             return Next::Skip;
         }
+        (*scratch).proven = u32::from(is_proven(&*shared));
         begin_record(&raw mut (*scratch).record, task, cgroup, (*shared).cookie, way);
         (*scratch).walk = Walk::new(len);
         if let Err(why) = find(scratch, task, registers, len, flags & MSG_TRUNC) {
@@ -291,7 +299,7 @@ unsafe fn walk(registers: Registers) -> bool {
         for _ in 0..WALK_STEPS {
             if !(*scratch).walk.step(&mut *shared, &mut *one, &mut Tap { scratch }) {
                 count_unreadable(&*shared, (*scratch).memory.fault as usize);
-                course::finish(&mut (*scratch).walk, &mut *shared, &mut *one, &mut Tap { scratch });
+                finish(scratch, shared, one);
                 return false;
             }
         }
@@ -305,7 +313,20 @@ unsafe fn end_walk(registers: Registers) {
     // SAFETY: as of `look`.
     unsafe {
         if let Some((scratch, shared, one)) = resume(registers) {
-            course::finish(&mut (*scratch).walk, &mut *shared, &mut *one, &mut Tap { scratch });
+            finish(scratch, shared, one);
+        }
+    }
+}
+
+/// Ends a walk.
+#[inline(always)]
+unsafe fn finish(scratch: *mut Http2Scratch, shared: *mut Shared, one: *mut Direction) {
+    // SAFETY: as of `look`.
+    unsafe {
+        course::finish(&mut (*scratch).walk, &mut *shared, &mut *one, &mut Tap { scratch });
+        if (*scratch).proven == 0 && is_proven(&*shared) {
+            let address = (*scratch).socket;
+            keep_unix(&*shared, address, FileSocket::family_at(address));
         }
     }
 }

@@ -1,0 +1,87 @@
+//! The ends of connections.
+//!
+//! TCP's sockets say when they are closed. Those of Unix do not, unless the other end goes first: connections on them are kept in `UNIX_SOCKETS`, and
+//! when the agent has asked for it, which it does once a second, the next change of any TCP socket's state has the programs look at all of them.
+
+use super::{AF_UNIX, is_proven};
+use crate::kernel::FileSocket;
+use crate::maps::{CLOSES, CONNECTIONS_BY_SOCKET, HTTP2_COUNTERS, PULSE, UNIX_SOCKETS};
+use crate::record::{head, send_frames};
+use aya_ebpf::bindings::BPF_ANY;
+use aya_ebpf::helpers::generated::{bpf_for_each_map_elem, bpf_get_current_cgroup_id, bpf_get_current_pid_tgid};
+use core::ffi::c_void;
+use fleetscope_ebpf::http2::{ClosedRecord, Shared};
+use fleetscope_ebpf::{kind, pulse};
+
+/// Tells that a connection is closed, if it was HTTP/2.
+#[inline(always)]
+pub(super) unsafe fn closed(shared: &Shared, cgroup: u64) {
+    if is_proven(shared) {
+        // SAFETY: as of `tell`.
+        unsafe { tell(shared.cookie, cgroup, 0) };
+    }
+}
+
+#[inline(always)]
+unsafe fn tell(cookie: u64, cgroup: u64, late: u32) {
+    // SAFETY: helpers without arguments; the record is on the stack; the counters are this processor's own.
+    unsafe {
+        let tgid = (bpf_get_current_pid_tgid() >> 32) as u32;
+        let record = ClosedRecord { head: head(kind::HTTP2_CLOSED, 0, cgroup), cookie, tgid, late };
+        let sent = send_frames((&raw const record).cast(), size_of::<ClosedRecord>() as u64);
+        let Some(counters) = HTTP2_COUNTERS.get_ptr_mut(0) else { return };
+        if sent {
+            (*counters).records += 1;
+        } else if CLOSES.insert(cookie, record, BPF_ANY as u64).is_ok() {
+            (*counters).closes_deferred += 1;
+        } else {
+            (*counters).closes_lost += 1;
+        }
+    }
+}
+
+/// A connection was found to be HTTP/2: if its socket is one of Unix, its close has to be looked for.
+#[inline(always)]
+pub(super) unsafe fn keep_unix(shared: &Shared, address: u64, family: u16) {
+    if family != AF_UNIX {
+        return;
+    }
+    // A socket without a file cannot be told from one that was closed.
+    let kept = FileSocket::at(address)
+        .is_some_and(|socket| UNIX_SOCKETS.insert(shared.cookie, socket, BPF_ANY as u64).is_ok());
+    if !kept && let Some(counters) = HTTP2_COUNTERS.get_ptr_mut(0) {
+        // SAFETY: this processor's own.
+        unsafe { (*counters).unix_full += 1 };
+    }
+}
+
+/// Looks which connections on Unix sockets were closed, if the agent has asked for it.
+#[inline(always)]
+pub(super) unsafe fn look_for_closed() {
+    let Some(asked) = PULSE.get_ptr_mut(pulse::LOOK) else { return };
+    // SAFETY: it points into the map; words are read and written whole. Two processors may look at once: one of them takes an entry out.
+    unsafe {
+        if core::ptr::read_volatile(asked) != 0 {
+            core::ptr::write_volatile(asked, 0);
+            let map: *mut c_void = (&raw const UNIX_SOCKETS).cast_mut().cast();
+            let mut nothing = 0_u64;
+            bpf_for_each_map_elem(map, look_at as *mut c_void, (&raw mut nothing).cast(), 0);
+        }
+    }
+}
+
+unsafe extern "C" fn look_at(_: *mut c_void, cookie: *const u64, socket: *const FileSocket, _: *mut c_void) -> i64 {
+    // SAFETY: the helper gives key and value of the map.
+    unsafe {
+        let (cookie, socket) = (*cookie, *socket);
+        if !socket.is_open() && UNIX_SOCKETS.remove(cookie).is_ok() {
+            if let Some(kept) = CONNECTIONS_BY_SOCKET.get_ptr_mut(socket.address)
+                && (*kept).inode == socket.inode
+            {
+                let _ = CONNECTIONS_BY_SOCKET.remove(socket.address);
+            }
+            tell(cookie, bpf_get_current_cgroup_id(), 1);
+        }
+    }
+    0
+}
