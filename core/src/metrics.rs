@@ -248,7 +248,7 @@ metrics! {
         "HTTP/2 connections that are held now, by state: open (can be read), joined, desync, unreadable.";
     /// Connections that became opaque.
     RPC_CONNECTIONS_OPAQUE = Counter, NodeAgent, "fleetscope_rpc_connections_opaque_total", "", ["reason"],
-        "How often a connection, or one direction of it, could not be read any more, by reason: tls, joined, desync, unreadable.";
+        "How often a connection, or one direction of it, could not be read any more, or nothing of it ever could, by reason: tls, joined, desync, unreadable.";
     /// Forgotten state.
     RPC_EVICTIONS = Counter, NodeAgent, "fleetscope_rpc_evictions_total", "", ["kind"],
         "What was forgotten to stay within the limits of memory, by kind: connection, stream.";

@@ -77,7 +77,7 @@ pub struct Counts {
     pub opaque: [u64; Opaque::ALL.len()],
     /// Connections that are held now and can be read.
     pub open: u64,
-    /// Connections that are held now and opaque, by [`Opaque`]; encrypted ones are not held.
+    /// Connections that are held now and opaque, by [`Opaque`]; those of which nothing is seen are not held.
     pub open_opaque: [u64; Opaque::ALL.len()],
     /// Calls in flight, those that were given out as started.
     pub in_flight: u64,

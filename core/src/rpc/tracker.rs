@@ -9,14 +9,16 @@ use super::counts::{Counts, Opaque};
 use super::frame::{Closed, Frames, Record, Start};
 use super::lru::Lru;
 use crate::hpack::Block;
+use fleetscope_ebpf::http2::reason;
 
 /// Nanoseconds between two looks for what has waited long enough.
 const SWEEP_EVERY: u64 = 250_000_000;
 
-/// Encrypted connections that are remembered. Of one whose both directions are first seen at the same moment, by two processors, the kernel
-/// writes two records, and nothing else of it ever. Between them are those that other processors write meanwhile: fewer than these, unless one of
-/// both processors is held up in its program while the other ones see so many encrypted connections open.
-pub(super) const ENCRYPTED: usize = 64;
+/// Connections that are remembered of which nothing is seen: they are encrypted, or cannot be read. Of one whose both directions are first seen at
+/// the same moment, by two processors, the kernel writes two records, and nothing else of it ever. Between them are those that other processors
+/// write meanwhile: fewer than these, unless one of both processors is held up in its program while the other ones see so many such connections
+/// open.
+pub(super) const UNSEEN: usize = 64;
 
 /// How much may be held.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -43,8 +45,8 @@ pub struct Tracker {
     lost_at: Option<u64>,
     /// Connections that a sweep looks at.
     due: Vec<u64>,
-    /// The cookies of the encrypted connections that were counted last, the oldest first; no socket has the cookie 0.
-    encrypted: [u64; ENCRYPTED],
+    /// The cookies of the connections that were counted last of which nothing is seen, the oldest first; no socket has the cookie 0.
+    unseen: [u64; UNSEEN],
 }
 
 // === impl Limits ===
@@ -68,7 +70,7 @@ impl Tracker {
             swept_at: 0,
             lost_at: None,
             due: Vec::new(),
-            encrypted: [0; ENCRYPTED],
+            unseen: [0; UNSEEN],
         }
     }
 
@@ -86,7 +88,7 @@ impl Tracker {
         let connection = match connections.touch(frames.cookie) {
             Some(connection) => connection,
             None if frames.start == Start::Never => {
-                self.encrypted(frames.cookie);
+                self.unseen(frames);
                 return;
             }
             None => {
@@ -113,12 +115,13 @@ impl Tracker {
         }
     }
 
-    /// Counts an encrypted connection at its first record.
-    fn encrypted(&mut self, cookie: u64) {
-        if !self.encrypted.contains(&cookie) {
-            self.encrypted.copy_within(1.., 0);
-            self.encrypted[ENCRYPTED - 1] = cookie;
-            self.counts.opaque[Opaque::Tls as usize] += 1;
+    /// Counts a connection of which nothing is seen, at its first record.
+    fn unseen(&mut self, frames: &Frames<'_>) {
+        if !self.unseen.contains(&frames.cookie) {
+            self.unseen.copy_within(1.., 0);
+            self.unseen[UNSEEN - 1] = frames.cookie;
+            let why = if frames.end == reason::UNREADABLE { Opaque::Unreadable } else { Opaque::Tls };
+            self.counts.opaque[why as usize] += 1;
         }
     }
 

@@ -48,8 +48,10 @@ pub struct Shared {
     pub reason: u8,
     /// Implausible I/Os since the last plausible one.
     pub strikes: u8,
+    /// 1 when something of it could be read.
+    pub read: u8,
     /// Always 0.
-    pub pad: [u8; 5],
+    pub pad: [u8; 4],
 }
 const _: () = assert!(size_of::<Shared>() == 16);
 
@@ -120,7 +122,13 @@ impl Shared {
     #[inline(always)]
     pub(super) fn reject(&mut self, reason: u8) {
         self.state = state::REJECTED;
-        self.reason = reason;
+        self.reason = if reason == reason::NOT_HTTP2 && self.read == 0 { reason::UNREADABLE } else { reason };
+    }
+
+    /// Whether it is not looked at again as nothing of it could be read: what it carries nobody knows.
+    #[inline(always)]
+    pub(super) fn is_unread(&self) -> bool {
+        self.state == state::REJECTED && self.reason == reason::UNREADABLE
     }
 
     /// An I/O of a direction without a place did not look like HTTP/2.

@@ -37,6 +37,9 @@ pub fn begin(shared: &Shared, direction: &mut Direction) -> Next {
 /// What to do with an I/O in this direction, by what its bytes say.
 #[inline(always)]
 pub fn classify(shared: &mut Shared, direction: &mut Direction, sniff: &Sniff) -> Next {
+    if sniff.unreadable == 0 {
+        shared.read = 1;
+    }
     let fresh = direction.phase == phase::NEW && shared.state == state::UNKNOWN;
     if fresh && sniff.opens_with_preface() {
         direction.restart(phase::PREFACE, start::PREFACE);
@@ -65,7 +68,7 @@ pub fn classify(shared: &mut Shared, direction: &mut Direction, sniff: &Sniff) -
         return Next::Tell;
     }
     shared.strike(direction);
-    Next::Skip
+    if shared.is_unread() { Next::Tell } else { Next::Skip }
 }
 
 /// The whole of it for one I/O of `len` bytes, with plain loops.
@@ -108,7 +111,12 @@ pub fn unreadable<I: Io>(walk: &mut Walk, shared: &mut Shared, direction: &mut D
         return;
     }
     match direction.phase {
-        phase::NEW | phase::LOST => shared.strike(direction),
+        phase::NEW | phase::LOST => {
+            shared.strike(direction);
+            if shared.is_unread() {
+                walk.end = shared.reason;
+            }
+        }
         phase::PREFACE | phase::HEAD | phase::BODY => walk.give_up(shared, direction, reason::UNREADABLE),
         _ => {}
     }
@@ -122,6 +130,9 @@ pub fn finish<I: Io>(walk: &mut Walk, shared: &mut Shared, direction: &mut Direc
         walk.give_up(shared, direction, reason::FLOOD);
     }
     if walk.pieces != 0 || walk.end != reason::NONE {
+        if shared.state == state::REJECTED {
+            direction.start = start::NONE;
+        }
         walk.flush(direction, io);
     }
 }

@@ -108,7 +108,7 @@ pub mod direction {
 /// A server may send its SETTINGS before it has read the client's preface: the first records of that direction say
 /// [`JOINED`](start::JOINED) and later ones [`PREFACE`](start::PREFACE). The record of the first header block tells what holds.
 pub mod start {
-    /// The connection never was HTTP/2: only with [`reason::TLS`](super::reason::TLS).
+    /// The connection never was HTTP/2: only with [`reason::TLS`](super::reason::TLS) or [`reason::UNREADABLE`](super::reason::UNREADABLE).
     pub const NONE: u8 = 0;
     /// Seen from its preface on: the header table is complete.
     pub const PREFACE: u8 = 1;
@@ -126,7 +126,8 @@ pub mod reason {
     pub const NOT_HTTP2: u8 = 2;
     /// A frame header broke a rule of its type: the place in the byte stream is lost, or the peer is faulty.
     pub const DESYNC: u8 = 3;
-    /// Bytes that were needed could not be read.
+    /// Bytes that were needed could not be read. Of a connection of which nothing could, [`STRIKES_MAX`](super::STRIKES_MAX) times, it is not
+    /// known what it is.
     pub const UNREADABLE: u8 = 4;
     /// One I/O had more frames than [`STEPS_MAX`](super::STEPS_MAX).
     pub const FLOOD: u8 = 5;

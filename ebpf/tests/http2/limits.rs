@@ -2,7 +2,9 @@
 
 use fleetscope_ebpf::http2::connection::{phase, state};
 use fleetscope_ebpf::http2::frame::{PREFACE, flag, kind};
-use fleetscope_ebpf::http2::{BLOCK_MAX, FLUSH_BYTES, PIECE_MAX, RESYNCS_MAX, STEPS_MAX, reason, start};
+use fleetscope_ebpf::http2::{
+    BLOCK_MAX, Direction, FLUSH_BYTES, PIECE_MAX, RESYNCS_MAX, STEPS_MAX, STRIKES_MAX, reason, start,
+};
 
 use crate::tap::{Tap, Way};
 use crate::wire::{Frame, REQUEST, RESPONSE, frame, header, headers, opening, read, settings};
@@ -243,4 +245,32 @@ fn a_rejected_connection_stays_as_it_is_whatever_comes_of_it() {
         tap.io(way, &opening()[20..]);
     }
     assert_eq!((tap.connection, tap.sent.len(), tap.received.len()), (rejected, 0, records));
+}
+
+#[test]
+fn a_connection_of_which_nothing_can_be_read_is_told_once_as_what_nobody_knows() {
+    let mut tap = Tap::default();
+    // Some of it has passed unseen.
+    tap.connection.sent = Direction { phase: phase::LOST, start: start::JOINED, ..Direction::default() };
+    for number in 1..STRIKES_MAX {
+        tap.unreadable(if number % 2 == 0 { Way::Sent } else { Way::Received }, 100);
+    }
+    assert!(tap.sent.is_empty() && tap.received.is_empty());
+    for _ in 0..2 * STRIKES_MAX {
+        tap.unreadable(Way::Sent, 100);
+    }
+    let told: Vec<_> = tap.sent.iter().map(|r| (r.batch.start, r.batch.end, r.batch.pieces)).collect();
+    assert_eq!((told, tap.received.len()), (vec![(start::NONE, reason::UNREADABLE, 0)], 0));
+    assert_eq!((tap.connection.shared.state, tap.connection.shared.reason), (state::REJECTED, reason::UNREADABLE));
+}
+
+#[test]
+fn a_connection_of_which_something_was_read_is_known_to_be_something_else() {
+    let mut tap = Tap::default();
+    tap.io(Way::Received, b"GET / HTTP/1.1\r\n\r\n");
+    for _ in 0..2 * STRIKES_MAX {
+        tap.unreadable(Way::Sent, 100);
+    }
+    assert!(tap.sent.is_empty() && tap.received.is_empty());
+    assert_eq!((tap.connection.shared.state, tap.connection.shared.reason), (state::REJECTED, reason::NOT_HTTP2));
 }

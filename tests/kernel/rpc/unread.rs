@@ -89,3 +89,39 @@ fn bytes_that_cannot_be_read_are_counted_and_the_connection_is_found_again() {
 fn lost(calls: &Calls) -> u64 {
     Loss::ALL.into_iter().map(|loss| calls.tracker.counts().lost(loss)).sum()
 }
+#[test]
+#[ignore = "needs CAP_BPF: make test-kernel"]
+fn connections_of_which_nothing_can_be_read_are_counted() {
+    for (sender, receiver) in [("sendfile", "trunc"), ("uring", "worker")] {
+        let options = &ways()[0];
+        let (mut session, mut calls, group) = observed(options);
+        let mut connection = Connection::new(&group, Manner { sender, receiver, ..PLAIN });
+        if let Some(reason) = connection.lacks_io_uring().filter(|_| sender == "uring") {
+            fleetscope_tests::skip::skip("connections_of_which_nothing_can_be_read_are_counted: io_uring", &reason);
+            continue;
+        }
+        connection.open();
+        for stream in (1..=199).step_by(2) {
+            connection.call(stream, "/a.B/C", 5, "0");
+        }
+        connection.order("close");
+        assert_eq!(calls.ended(), Vec::<String>::new(), "{sender} {receiver}");
+        let counts = calls.tracker.counts();
+        assert_eq!((counts.opaque(Opaque::Unreadable), calls.tracker.connections()), (2, 0), "{sender} {receiver}");
+        // What can be read and is something else is not counted.
+        let mut other = Connection::new(&group, PLAIN);
+        for number in 0..100 {
+            let way = if number % 9 == 0 { "write" } else { "sendfile" };
+            other.by(way, "read", "client", b"GET / HTTP/1.1\r\n\r\n").by(
+                way,
+                "read",
+                "server",
+                b"HTTP/1.1 200 OK\r\n\r\n",
+            );
+        }
+        other.order("close");
+        assert_eq!((calls.take().tracker.counts().opaque(Opaque::Unreadable), calls.records), (2, 2));
+        let counters = session.maps().http2_counters().unwrap();
+        assert_eq!(counters, Http2Counters { records: 2, ..Http2Counters::default() });
+    }
+}

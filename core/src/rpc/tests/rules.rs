@@ -264,13 +264,18 @@ fn the_group_of_a_call_is_that_of_the_task_that_has_its_request() {
 }
 
 #[test]
-fn an_encrypted_connection_is_counted_once_and_not_held() {
+fn a_connection_of_which_nothing_is_seen_is_counted_once_and_not_held() {
+    nothing_is_seen(fleetscope_ebpf::http2::reason::TLS, Opaque::Tls);
+    nothing_is_seen(fleetscope_ebpf::http2::reason::UNREADABLE, Opaque::Unreadable);
+}
+
+fn nothing_is_seen(why: u8, opaque: Opaque) {
     let mut rig = Rig::new();
     let mut tell = |cookie: u64, direction: Direction| {
         let mut sheet = super::wire::Sheet::new(cookie, direction, 1, 0, Vec::new());
-        (sheet.start, sheet.end) = (0, fleetscope_ebpf::http2::reason::TLS);
+        (sheet.start, sheet.end) = (0, why);
         rig.sheet(&sheet);
-        (rig.counts().opaque(Opaque::Tls), rig.tracker.connections())
+        (rig.counts().opaque(opaque), rig.tracker.connections())
     };
     assert_eq!(tell(5, Direction::Sent), (1, 0));
     assert_eq!(tell(6, Direction::Received), (2, 0), "another end of it is another socket");

@@ -1,10 +1,10 @@
 //! The tracker as bytes: what another process needs to go on with the records that come after those that were handled.
 //!
 //! ```text
-//! magic, version | checksum of the rest | counts, times, encrypted connections | connections, the one that said nothing for the longest time first
+//! magic, version | checksum of the rest | counts, times, connections of which nothing is seen | connections, the one that said nothing for the longest time first
 //! ```
 
-use super::{ENCRYPTED, Limits, Tracker};
+use super::{Limits, Tracker, UNSEEN};
 use crate::checkpoint::{CheckpointError, Reader, Saved, checksum, ensure, save_count};
 use crate::rpc::call::Call;
 use crate::rpc::connection::Connection;
@@ -36,7 +36,7 @@ impl Tracker {
         counts.save(&mut body);
         self.swept_at.save(&mut body);
         self.lost_at.save(&mut body);
-        self.encrypted.save(&mut body);
+        self.unseen.save(&mut body);
         save_count(parts.len(), &mut body);
         for part in parts.iter().rev() {
             body.extend_from_slice(part);
@@ -61,7 +61,7 @@ impl Tracker {
         tracker.counts = Saved::load(&mut from)?;
         tracker.swept_at = Saved::load(&mut from)?;
         tracker.lost_at = Saved::load(&mut from)?;
-        tracker.encrypted = Saved::load(&mut from)?;
+        tracker.unseen = Saved::load(&mut from)?;
         let Self { limits, connections, counts, .. } = &mut tracker;
         from.each(|mut connection: Box<Connection>| {
             let cookie = connection.cookie();
@@ -83,4 +83,4 @@ impl Tracker {
 }
 
 /// More bytes than everything but the connections takes.
-const HEAD_MAX: usize = 1024 + 8 * ENCRYPTED;
+const HEAD_MAX: usize = 1024 + 8 * UNSEEN;
