@@ -76,8 +76,8 @@ fn any_records(mut input: Input<'_>) {
                 // Mostly nothing is lost, and mostly all goes on; rarely the numbers go back.
                 *next = next.wrapping_add(u64::from(lost.saturating_sub(230))).wrapping_sub(u64::from(lost == 230));
                 let mut sheet = Sheet::new(cookie.into(), direction, now, *next, parts);
-                *next = next.wrapping_add(sheet.parts.len() as u64);
                 (sheet.start, sheet.end) = (if start < 200 { 1 } else { start % 4 }, end.saturating_sub(248));
+                *next = next.wrapping_add(sheet.parts.len() as u64).wrapping_add(u64::from(sheet.end != 0));
                 books.handle(&sheet.bytes(), now);
                 now += 1_000_000;
             }

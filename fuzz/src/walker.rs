@@ -202,7 +202,7 @@ impl Tap {
         let mut seq = old;
         for Sent { batch, pieces } in &sent {
             assert_eq!(batch.seq, seq, "pieces are counted without holes");
-            seq += u64::from(batch.pieces);
+            seq += u64::from(batch.pieces) + u64::from(batch.end != reason::NONE);
             assert!(batch.start != start::NONE || batch.end == reason::TLS);
             assert_ne!(batch.end, reason::FLOOD, "inputs have fewer frames than an I/O may have");
             for (head, _) in pieces {

@@ -99,17 +99,17 @@ impl Connection {
         cx.tail_lost = lost_at >= Some(self.ways[from.other().index()].heard);
         self.ways[from.index()].heard = cx.now;
         let way = &mut self.ways[from.index()];
-        let expected = std::mem::replace(&mut way.next, frames.seq.saturating_add(frames.count().into()));
-        // A record that gives a direction up may have no piece: its loss shows in that the direction is joined again.
-        let rejoined = frames.start == Start::Joined && way.headers.is_complete();
+        let expected = std::mem::replace(&mut way.next, frames.next());
         if frames.count() > 0 && way.given_up.take().is_some() {
             self.calls.set_blind(from, None);
         }
-        if frames.seq != expected || rejoined {
+        if frames.seq != expected {
             cx.counts.gaps += 1;
-            // How many it were is not known of what the kernel itself did not see.
-            let missing =
-                if rejoined { UNKNOWN } else { u32::try_from(frames.seq.saturating_sub(expected)).unwrap_or(UNKNOWN) };
+            let missing = match frames.start {
+                // How many it were is not known of what the kernel itself did not see.
+                Start::Joined => UNKNOWN,
+                Start::Preface | Start::Never => u32::try_from(frames.seq.saturating_sub(expected)).unwrap_or(UNKNOWN),
+            };
             self.gap(from, Loss::Gap, missing, cx);
         }
         for piece in frames.pieces() {
@@ -239,11 +239,6 @@ impl Connection {
 // === impl Headers ===
 
 impl Headers {
-    /// Whether its table was made as a complete one, and still is.
-    fn is_complete(&self) -> bool {
-        self.decoder.is_some() && self.unknown.is_none()
-    }
-
     /// What a block says; `None` if it cannot be decoded.
     fn decode<'s>(&mut self, bytes: Option<&[u8]>, start: Start, scratch: &'s mut Block) -> Option<Decoded<'s>> {
         if self.decoder.is_none() && start != Start::Preface {

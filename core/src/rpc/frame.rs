@@ -6,7 +6,7 @@
 
 use std::mem::offset_of;
 
-use fleetscope_ebpf::http2::{ClosedRecord, FrameHead, GIVEN_UP, Http2Record, PIECE_MAX, direction, start};
+use fleetscope_ebpf::http2::{ClosedRecord, FrameHead, GIVEN_UP, Http2Record, PIECE_MAX, direction, reason, start};
 use fleetscope_ebpf::{RecordHead, kind};
 
 use crate::checkpoint::saved_enum;
@@ -52,7 +52,7 @@ pub struct Frames<'a> {
     pub cgroup: u64,
     /// The socket's cookie, unique while the machine is up.
     pub cookie: u64,
-    /// Pieces of this direction before this record, those that were lost included.
+    /// Pieces of this direction before this record, those that were lost included (`fleetscope_ebpf::http2::Http2Record::seq`).
     pub seq: u64,
     /// Which way.
     pub direction: Direction,
@@ -181,6 +181,11 @@ impl<'a> Frames<'a> {
     /// How many pieces there are.
     pub fn count(&self) -> u16 {
         self.pieces
+    }
+
+    /// The sequence number of the next record, if none is lost in between.
+    pub(super) fn next(&self) -> u64 {
+        self.seq.saturating_add(self.pieces.into()).saturating_add(u64::from(self.end != reason::NONE))
     }
 
     /// The pieces, in the order in which they went over the connection.

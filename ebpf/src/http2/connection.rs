@@ -59,7 +59,7 @@ const _: () = assert!(size_of::<Shared>() == 16);
 #[repr(C)]
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Direction {
-    /// Pieces sent or lost so far.
+    /// Pieces sent or lost so far, see [`super::Http2Record::seq`].
     pub seq: u64,
     /// [`crate::pulse::MISSED`] as it was at the last I/O, at the end of system calls the turn of the group's verdict ([`crate::verdict::TURN`]);
     /// the kernel program's to compare, see [`Direction::missed`].

@@ -144,7 +144,9 @@ pub struct Http2Record {
     pub head: RecordHead,
     /// The socket's cookie, unique while the machine is up.
     pub cookie: u64,
-    /// Pieces of this direction before this record, sent or lost. A gap says how many records' pieces are missing.
+    /// Pieces of this direction before this record, sent or lost, and one for each time that it was given up before, or that its bytes
+    /// passed unseen. A record that follows another begins where that one's pieces end, one behind that if it gave the direction up;
+    /// else records between them are missing.
     pub seq: u64,
     /// The task's process id in the host's pid namespace.
     pub tgid: u32,

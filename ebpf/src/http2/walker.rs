@@ -250,11 +250,12 @@ impl Walk {
         true
     }
 
-    /// Sends the record. `seq` counts its pieces whether it arrives or not.
+    /// Sends the record. `seq` counts its pieces whether it arrives or not, and one more where it gives the direction up: what passes
+    /// from there on is not seen, which must show also when this record, which may have no piece, is lost.
     #[inline(always)]
     pub(super) fn flush<I: Io>(&mut self, direction: &mut Direction, io: &mut I) {
         let (bytes, pieces, seq) = (self.fill, self.pieces, direction.seq);
-        direction.seq = seq.wrapping_add(u64::from(pieces));
+        direction.seq = seq.wrapping_add(u64::from(pieces)).wrapping_add(u64::from(self.end != reason::NONE));
         io.send(Batch { seq, bytes, pieces, start: direction.told_start(), end: self.end });
         self.fill = 0;
         self.pieces = 0;

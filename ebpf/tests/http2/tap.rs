@@ -3,7 +3,7 @@
 use fleetscope_ebpf::http2::connection::{phase, state};
 use fleetscope_ebpf::http2::{
     BLOCK_MAX, Batch, Connection, Direction, FLUSH_BYTES, FrameHead, Io, PIECE_MAX, RECORD_BYTES_MAX, RESYNCS_MAX,
-    STRIKES_MAX, Walk, course, io::PEEK_BYTES,
+    STRIKES_MAX, Walk, course, io::PEEK_BYTES, reason,
 };
 
 use crate::wire::{Frame, len_u32};
@@ -119,7 +119,9 @@ impl Tap {
             let limit = if direction.phase == phase::PREFACE { 24 } else { 9 };
             assert!(direction.have < limit, "{} bytes held in phase {}", direction.have, direction.phase);
             assert!(direction.resyncs <= RESYNCS_MAX);
-            let behind = |record: &Record| record.batch.seq + u64::from(record.batch.pieces);
+            let behind = |Record { batch, .. }: &Record| {
+                batch.seq + u64::from(batch.pieces) + u64::from(batch.end != reason::NONE)
+            };
             assert_eq!(direction.seq, records.last().map_or(0, behind));
             if let [.., before, last] = &records[..] {
                 assert_eq!(last.batch.seq, behind(before), "pieces are counted without holes");

@@ -3,8 +3,7 @@
 use fleetscope_ebpf::http2::reason;
 
 use super::wire::{
-    Sheet, Wire, block, data_end, flag, go_away, headers, indexed, kind, last, literal, request, request_with, reset,
-    response, trailers,
+    Wire, block, data_end, flag, go_away, headers, indexed, kind, last, literal, request, reset, response, trailers,
 };
 use super::{MS, Rig};
 use crate::rpc::frame::Direction;
@@ -234,9 +233,7 @@ fn a_direction_that_is_given_up_makes_its_connection_opaque_until_it_is_found_ag
     {
         let mut rig = Rig::new();
         rig.sent(1, &[headers(1, &request("/a.B/C"))]);
-        let mut sheet = Sheet::new(1, Direction::Received, 2 * MS, 0, Vec::new());
-        sheet.end = why;
-        rig.sheet(&sheet);
+        rig.give_up(Direction::Received, 2, why);
         let counts = rig.counts();
         assert_eq!((counts.open, counts.opaque(opaque), counts.open_opaque[opaque as usize]), (0, 1, 1));
         rig.start = 2;
@@ -248,9 +245,7 @@ fn a_direction_that_is_given_up_makes_its_connection_opaque_until_it_is_found_ag
     }
     let mut rig = Rig::new();
     rig.sent(1, &[headers(1, &request("/a.B/C"))]);
-    let mut sheet = Sheet::new(1, Direction::Received, 2 * MS, 0, Vec::new());
-    sheet.end = reason::DESYNC;
-    rig.sheet(&sheet).tick(70_000);
+    rig.give_up(Direction::Received, 2, reason::DESYNC).tick(70_000);
     assert_eq!(rig.lines(), ["1 client a.B/C starts at 1", "1 a.B/C lost: desync"]);
 }
 
@@ -258,9 +253,8 @@ fn a_direction_that_is_given_up_makes_its_connection_opaque_until_it_is_found_ag
 fn calls_that_begin_while_the_server_cannot_be_read_do_not_end_with_the_close() {
     let mut rig = Rig::new();
     rig.sent(1, &[headers(1, &request("/a.B/C"))]);
-    let mut sheet = Sheet::new(1, Direction::Received, 2 * MS, 0, Vec::new());
-    sheet.end = reason::UNREADABLE;
-    rig.sheet(&sheet).sent(3, &[headers(3, &request("/a.B/D"))]).close(4).tick(2_000);
+    rig.give_up(Direction::Received, 2, reason::UNREADABLE);
+    rig.sent(3, &[headers(3, &request("/a.B/D"))]).close(4).tick(2_000);
     assert_eq!(
         rig.lines(),
         [
@@ -272,7 +266,7 @@ fn calls_that_begin_while_the_server_cannot_be_read_do_not_end_with_the_close() 
     );
     // Once it is found again, later calls end as always.
     let mut rig = Rig::new();
-    rig.sent(1, &[headers(1, &request("/a.B/C"))]).sheet(&sheet);
+    rig.sent(1, &[headers(1, &request("/a.B/C"))]).give_up(Direction::Received, 2, reason::UNREADABLE);
     rig.start = 2;
     rig.received(3, &[headers(1, &response())]).lines();
     rig.start = 1;
@@ -296,21 +290,6 @@ fn a_loss_at_the_end_of_a_direction_does_not_pass_for_the_close() {
     rig.tracker.records_lost(2 * MS);
     rig.sent(3, &[reset(1, CANCEL)]);
     assert_eq!(rig.lines(), ["1 client a.B/C starts at 1", "1 a.B/C lost: gap"]);
-}
-
-#[test]
-fn a_table_that_a_lost_record_completed_is_joined_again() {
-    let mut rig = Rig::new();
-    let fields = [("content-type", "application/grpc")];
-    let insert = [vec![0x83], literal(0x40, ":path", "/a.B/C"), block(&fields)].concat();
-    rig.sent(1, &[headers(1, &insert)]);
-    // The record that gave the direction up was lost, and had no piece.
-    rig.start = 2;
-    rig.sent(2, &[known_path(3, 62), headers(5, &request_with("/a.B/D", &fields))]);
-    assert_eq!(
-        rig.lines(),
-        ["1 client a.B/C starts at 1", "3 client _OTHER=gap starts at 2", "5 client a.B/D starts at 2"]
-    );
 }
 
 #[test]

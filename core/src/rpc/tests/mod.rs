@@ -8,6 +8,7 @@ mod bounds;
 mod checkpoint;
 mod ends;
 mod gaps;
+mod machine;
 mod model;
 mod records;
 mod requests;
@@ -55,6 +56,13 @@ impl Rig {
         sheet.start = self.start;
         *seq += sheet.parts.len() as u64;
         self.sheet(&sheet)
+    }
+
+    /// The kernel gives a direction up: for that a piece counts that never comes.
+    fn give_up(&mut self, direction: Direction, ms: u64, why: u8) -> &mut Self {
+        let mut sheet = Sheet::new(self.cookie, direction, ms * MS, self.seq[direction.index()], Vec::new());
+        (sheet.start, sheet.end) = (self.start, why);
+        self.lose(direction, 1).sheet(&sheet)
     }
 
     /// Pieces that the ring buffer refused.

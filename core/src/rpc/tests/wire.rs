@@ -76,6 +76,12 @@ impl Wire {
         parts
     }
 
+    /// Its bytes.
+    pub(crate) fn on_the_wire(&self) -> Vec<u8> {
+        let length = u32::try_from(self.payload.len()).unwrap().to_be_bytes();
+        [&length[1..], &[self.kind, self.flags], &self.stream.to_be_bytes(), &self.payload].concat()
+    }
+
     /// What the kernel sends of it when its block is too long.
     pub(crate) fn given_up(&self) -> Part {
         let length = u32::try_from(self.payload.len()).unwrap();
