@@ -4,7 +4,8 @@
 //! When frames of a connection may be missing, each call in flight is *in doubt*: its end may have been among them. The end of its
 //! response resolves that, with what it says, and after a loss of the server's frames any part of the response does. A reset, a
 //! GOAWAY or the close of the connection does not, as these come after a lost end too; then, and after [`Limits::doubt_for`], the
-//! call is lost. So is a call that begins while nothing can be read of the server. A call whose request is missing counts as lost
+//! call is lost. So is a call that begins while nothing can be read of the server, or before the first frame of it is seen on a
+//! connection that was joined in mid-life: the kernel may not have found its frames yet. A call whose request is missing counts as lost
 //! when the next request is seen, as these are numbered, or when its response ends. The status that a response ends with is
 //! what its server said, also where the client's reset was lost.
 

@@ -81,7 +81,12 @@ struct At<'c> {
 impl Connection {
     pub(super) fn new(frames: &Frames<'_>, now: u64, counts: &mut Counts) -> Self {
         counts.open += 1;
-        let calls = Calls::new(frames.cookie, frames.start != Start::Preface);
+        let joined = frames.start != Start::Preface;
+        let mut calls = Calls::new(frames.cookie, joined);
+        if joined {
+            // The kernel may not have found the frames of the other direction yet: those before its first record pass unseen.
+            calls.set_blind(frames.direction.other(), Some(Loss::Joined));
+        }
         let ways = [(); 2].map(|()| Way { heard: now, ..Way::default() });
         Self { calls, ways, closed: None, opaque: None, tables: (0, 0), bytes: 0 }
     }
@@ -100,7 +105,8 @@ impl Connection {
         self.ways[from.index()].heard = cx.now;
         let way = &mut self.ways[from.index()];
         let expected = std::mem::replace(&mut way.next, frames.next());
-        if frames.count() > 0 && way.given_up.take().is_some() {
+        if frames.count() > 0 {
+            way.given_up = None;
             self.calls.set_blind(from, None);
         }
         if frames.seq != expected {

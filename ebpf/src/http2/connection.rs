@@ -131,19 +131,21 @@ impl Shared {
         self.state == state::REJECTED && self.reason == reason::UNREADABLE
     }
 
-    /// An I/O of a direction without a place did not look like HTTP/2.
+    /// An I/O of a direction without a place did not look like HTTP/2. Whether the direction of a connection that is known to be is
+    /// closed for that, which is to be told: nothing else will say that the rest of it is not seen.
     #[inline(always)]
-    pub(super) fn strike(&mut self, direction: &mut Direction) {
+    pub(super) fn strike(&mut self, direction: &mut Direction) -> bool {
         self.strikes = self.strikes.saturating_add(1);
         if self.strikes < STRIKES_MAX {
-            return;
+            return false;
         }
         if self.state == state::UNKNOWN {
             self.reject(reason::NOT_HTTP2);
-        } else {
-            direction.phase = phase::CLOSED;
-            self.strikes = 0;
+            return false;
         }
+        direction.restart(phase::CLOSED, start::JOINED);
+        self.strikes = 0;
+        true
     }
 }
 

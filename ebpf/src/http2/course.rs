@@ -16,7 +16,7 @@ pub enum Next {
     Sniff,
     /// Walk it.
     Walk,
-    /// Nothing, but tell why ([`Shared::reason`]) once: [`Walk::rejected`], then [`finish`].
+    /// Nothing, but tell once that the connection, or this direction of it, is not looked at any more: [`Walk::rejected`], then [`finish`].
     Tell,
 }
 
@@ -67,8 +67,7 @@ pub fn classify(shared: &mut Shared, direction: &mut Direction, sniff: &Sniff) -
         shared.reject(reason::TLS);
         return Next::Tell;
     }
-    shared.strike(direction);
-    if shared.is_unread() { Next::Tell } else { Next::Skip }
+    if shared.strike(direction) || shared.is_unread() { Next::Tell } else { Next::Skip }
 }
 
 /// The whole of it for one I/O of `len` bytes, with plain loops.
@@ -112,10 +111,7 @@ pub fn unreadable<I: Io>(walk: &mut Walk, shared: &mut Shared, direction: &mut D
     }
     match direction.phase {
         phase::NEW | phase::LOST => {
-            shared.strike(direction);
-            if shared.is_unread() {
-                walk.end = shared.reason;
-            }
+            walk.end = if shared.strike(direction) || shared.is_unread() { reason::UNREADABLE } else { reason::NONE };
         }
         phase::PREFACE | phase::HEAD | phase::BODY => walk.give_up(shared, direction, reason::UNREADABLE),
         _ => {}

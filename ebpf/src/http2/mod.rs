@@ -124,7 +124,8 @@ pub mod reason {
     pub const TLS: u8 = 1;
     /// Nothing of it looked like HTTP/2, [`STRIKES_MAX`](super::STRIKES_MAX) times. Never in a record; kept with the socket.
     pub const NOT_HTTP2: u8 = 2;
-    /// A frame header broke a rule of its type: the place in the byte stream is lost, or the peer is faulty.
+    /// A frame header broke a rule of its type: the place in the byte stream is lost, or the peer is faulty. Or nothing of the direction
+    /// looked like HTTP/2, [`STRIKES_MAX`](super::STRIKES_MAX) times, while the connection is known to be: it is not joined any more then.
     pub const DESYNC: u8 = 3;
     /// Bytes that were needed could not be read. Of a connection of which nothing could, [`STRIKES_MAX`](super::STRIKES_MAX) times, it is not
     /// known what it is.

@@ -40,10 +40,11 @@ impl Walk {
         Self { len, ..Self::default() }
     }
 
-    /// Over nothing, to tell why the connection is not looked at.
+    /// Over nothing, to tell why the connection is not looked at, or the direction if the connection is.
     #[inline(always)]
     pub fn rejected(shared: &Shared) -> Self {
-        Self { end: shared.reason, ..Self::default() }
+        let end = if shared.reason == reason::NONE { reason::DESYNC } else { shared.reason };
+        Self { end, ..Self::default() }
     }
 
     /// One step: a frame header and what lies behind it in the same memory, of a payload a piece or all that is skipped, or a part of either;
@@ -277,7 +278,9 @@ impl Walk {
     #[inline(always)]
     fn leave(&mut self, shared: &mut Shared, direction: &mut Direction) {
         direction.restart(phase::NEW, start::NONE);
-        shared.strike(direction);
+        if shared.strike(direction) {
+            self.end = reason::DESYNC;
+        }
         self.fill = 0;
         self.pieces = 0;
         self.at = self.len;

@@ -230,6 +230,31 @@ fn long_messages_read_in_parts_do_not_latch_a_connection_that_shows_frames() {
     assert_eq!(tap.frames(Way::Received).len(), 1);
 }
 
+#[test]
+fn a_direction_of_a_known_connection_that_shows_no_frames_is_closed_and_that_is_told_once() {
+    for proof in [opening(), headers(7, REQUEST, true)] {
+        let mut tap = Tap::default();
+        tap.io(Way::Sent, &proof);
+        if tap.connection.shared.state == state::COMPLETE {
+            // Else it would be known to begin with the next byte.
+            tap.unreadable(Way::Received, 10);
+        }
+        let (before, strikes) = (tap.ends(Way::Received), tap.connection.shared.strikes);
+        for _ in strikes..STRIKES_MAX {
+            assert_eq!(tap.ends(Way::Received), before);
+            tap.io(Way::Received, &[0x61; 4096]);
+        }
+        assert_eq!(tap.ends(Way::Received), [before, vec![reason::DESYNC]].concat());
+        assert_eq!(tap.received.last().map(|r| (r.batch.pieces, r.batch.start)), Some((0, start::JOINED)));
+        // For good; the other one goes on.
+        let records = tap.received.len();
+        tap.io(Way::Received, &headers(7, RESPONSE, false));
+        tap.io(Way::Sent, &headers(9, REQUEST, true));
+        assert_eq!((tap.connection.received.phase, tap.received.len()), (phase::CLOSED, records));
+        assert_eq!(tap.frames(Way::Sent).last().map(|frame| frame.stream), Some(9));
+    }
+}
+
 proptest! {
     #![proptest_config(ProptestConfig { cases: 500, failure_persistence: None, ..ProptestConfig::default() })]
 

@@ -61,7 +61,7 @@ fn a_status_that_is_unknown_is_never_ok() {
 fn a_cancel_is_the_deadline_or_not_only_if_the_timeout_is_known() {
     let mut rig = Rig::joined();
     let unsure = [request("/a.B/C"), indexed(70)].concat();
-    rig.sent(1, &[headers(7, &unsure)]).sent(2, &[reset(7, CANCEL)]);
+    rig.received(1, &[headers(5, &response())]).sent(1, &[headers(7, &unsure)]).sent(2, &[reset(7, CANCEL)]);
     assert_eq!(rig.lines(), ["7 client a.B/C starts at 1", "7 client a.B/C 1..2 _OTHER"]);
 }
 

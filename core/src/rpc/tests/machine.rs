@@ -1,12 +1,13 @@
 //! The kernel's machine and the tracker together: what one leaves out the other must not take for nothing.
 
 use fleetscope_ebpf::http2::io::PEEK_BYTES;
-use fleetscope_ebpf::http2::{Batch, Connection, FrameHead, Io, Next, Walk, course};
+use fleetscope_ebpf::http2::{Batch, Connection, FrameHead, Io, Next, STRIKES_MAX, Walk, course};
 
-use super::wire::{Part, Sheet, Wire, headers, indexed, kind, literal};
+use super::gaps::lost;
+use super::wire::{Part, Sheet, Wire, headers, indexed, kind, last, literal, request, response, trailers};
 use super::{MS, Rig};
-use crate::rpc::Loss;
 use crate::rpc::frame::Direction;
+use crate::rpc::{Loss, Opaque};
 
 /// A client's connection under observation; `rig` gets the records that the ring buffer takes.
 struct Machine {
@@ -143,5 +144,57 @@ fn a_loss_of_the_record_that_gives_a_direction_up_shows_in_the_next_one() {
         );
         // Of the calls in between there is no trace but the numbers of the requests.
         assert_eq!(machine.rig.counts().lost(Loss::Gap) - before, 2);
+    }
+}
+
+#[test]
+fn a_call_that_ended_before_its_server_was_found_is_lost_and_gets_no_status() {
+    let mut machine = Machine::new();
+    machine.frames(Direction::Sent, 1, &[headers(7, &request("/a.B/C"))]);
+    // A read that begins inside of a frame proves nothing, so that the end of the call passes with it.
+    let answer = [headers(7, &response()), last(7, &trailers("0"))].map(|frame| frame.on_the_wire()).concat();
+    machine.io(Direction::Received, 2, &[&[0x61; 40][..], &answer].concat());
+    machine.frames(Direction::Sent, 3, &[headers(9, &request("/a.B/D"))]);
+    machine.frames(Direction::Received, 4, &[last(9, &[response(), trailers("0")].concat())]);
+    // What begins from here on ends as always.
+    machine.frames(Direction::Sent, 5, &[headers(11, &request("/a.B/E"))]);
+    machine.rig.close(3_600_000).tick(3_602_000);
+    assert_eq!(
+        machine.rig.lines(),
+        [
+            "7 client a.B/C starts at 1",
+            "9 client a.B/D starts at 3",
+            "9 answers at 4",
+            "9 client a.B/D 3..4 (4) OK",
+            "11 client a.B/E starts at 5",
+            "7 a.B/C lost: joined",
+            "11 client a.B/E 5..3600000 UNAVAILABLE",
+        ]
+    );
+    assert_eq!(lost(&machine.rig.counts()), [(Loss::Joined, 1)]);
+}
+
+#[test]
+fn a_server_that_is_never_found_makes_its_connection_opaque_and_its_calls_lost() {
+    for nowhere in [false, true] {
+        let mut machine = Machine::new();
+        machine.frames(Direction::Sent, 1, &[headers(7, &request("/a.B/C"))]);
+        for _ in 0..STRIKES_MAX {
+            if nowhere {
+                machine.unreadable(Direction::Received, 2, 4096);
+            } else {
+                machine.io(Direction::Received, 2, &[0x61; 4096]);
+            }
+        }
+        let why = if nowhere { Opaque::Unreadable } else { Opaque::Desync };
+        let counts = machine.rig.counts();
+        assert_eq!((counts.opaque(why), counts.open, counts.open_opaque.iter().sum::<u64>()), (1, 0, 1));
+        machine.frames(Direction::Sent, 3, &[headers(9, &request("/a.B/D"))]);
+        machine.rig.lines();
+        machine.rig.tick(59_999);
+        assert_eq!(machine.rig.counts().in_flight, 2);
+        machine.rig.tick(60_500);
+        let second = format!("9 a.B/D lost: {}", why.as_str());
+        assert_eq!(machine.rig.lines(), ["7 a.B/C lost: joined".to_owned(), second]);
     }
 }
