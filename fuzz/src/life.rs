@@ -208,7 +208,7 @@ impl Life<'_> {
         self.seq[way] += count;
         if input.byte() >= 224 {
             self.lossless = false;
-            self.books.tracker.records_lost(now);
+            self.books.tracker.records_lost(now, count);
         } else {
             self.hear(|books, see| books.handle_with(&sheet.bytes(), now, see));
         }

@@ -67,7 +67,7 @@ fn any_records(mut input: Input<'_>) {
                 now += u64::from(input.u16()) * 100_000;
                 books.tick(now);
             }
-            3 => books.tracker.records_lost(now),
+            3 => books.tracker.records_lost(now, input.below(16).into()),
             _ => {
                 let (cookie, direction) = (input.below(COOKIES), input.byte() & 1);
                 let (start, end, lost) = (input.byte(), input.byte(), input.byte());

@@ -66,7 +66,8 @@ fn after_an_agent_that_was_killed_names_are_unknown_and_none_is_wrong() {
     connection.client(&indexed(7, 1)).server(&response(7, 5, "0")).client(&indexed(9, 3)).server(&response(9, 5, "0"));
     let expected = both(&[(2, "_OTHER", "OK"), (2, "a.B/D", "OK")]);
     assert_eq!(agent.calls.ended(), expected);
-    assert_eq!(agent.calls.tracker.counts().unnamed(Unnamed::Gap), 4);
+    let counts = *agent.calls.tracker.counts();
+    assert_eq!((counts.unnamed(Unnamed::Joined), counts.gaps, counts.lost), (4, 0, [0; 8]), "{counts:?}");
 }
 
 #[test]

@@ -15,6 +15,7 @@ use super::counts::{Counts, Loss, Opaque, Unnamed};
 use super::frame::{Direction, Frames, Piece, STREAM_BITS, Start};
 use super::header_block::{Gathered, HeaderBlocks, Torn};
 use super::requests::UNKNOWN;
+use super::tracker::Losses;
 use crate::hpack::{Block, Decoder};
 
 /// Identifier of `SETTINGS_HEADER_TABLE_SIZE` (RFC 9113 section 6.5.2).
@@ -91,17 +92,17 @@ impl Connection {
         Self { calls, ways, closed: None, opaque: None, tables: (0, 0), bytes: 0 }
     }
 
-    /// Handles one record of it. `lost_at` is when the latest loss of records became known; `scratch` is any block.
+    /// Handles one record of it. `losses` are those of all connections; `scratch` is any block.
     pub(super) fn handle(
         &mut self,
         frames: &Frames<'_>,
-        lost_at: Option<u64>,
+        losses: &mut Losses,
         scratch: &mut Block,
         cx: &mut Context<'_>,
     ) {
         let from = frames.direction;
         // A loss in this direction shows in the sequence number; one in the other may not have shown yet.
-        cx.tail_lost = lost_at >= Some(self.ways[from.other().index()].heard);
+        cx.tail_lost = losses.at >= Some(self.ways[from.other().index()].heard);
         self.ways[from.index()].heard = cx.now;
         let way = &mut self.ways[from.index()];
         let expected = std::mem::replace(&mut way.next, frames.next());
@@ -109,12 +110,17 @@ impl Connection {
             way.given_up = None;
             self.calls.set_blind(from, None);
         }
-        if frames.seq != expected {
+        let missing = frames.seq.saturating_sub(expected);
+        if expected == 0 && missing > losses.pieces {
+            // More than was lost: the connection was forgotten, or another agent saw them, and counted their calls.
+            self.gap(from, Loss::Joined, 0, cx);
+        } else if frames.seq != expected {
+            losses.pieces = losses.pieces.saturating_sub(missing);
             cx.counts.gaps += 1;
             let missing = match frames.start {
                 // How many it were is not known of what the kernel itself did not see.
                 Start::Joined => UNKNOWN,
-                Start::Preface | Start::Never => u32::try_from(frames.seq.saturating_sub(expected)).unwrap_or(UNKNOWN),
+                Start::Preface | Start::Never => u32::try_from(missing).unwrap_or(UNKNOWN),
             };
             self.gap(from, Loss::Gap, missing, cx);
         }
@@ -191,9 +197,9 @@ impl Connection {
         self.closed.map_or(u64::MAX, |(_, until)| until).min(self.calls.due())
     }
 
-    /// Time has passed: gives up what has waited long enough. Whether the connection is gone. `lost_at` as of [`Connection::handle`].
-    pub(super) fn expire(&mut self, lost_at: Option<u64>, cx: &mut Context<'_>) -> bool {
-        cx.tail_lost = self.ways.iter().any(|way| lost_at >= Some(way.heard));
+    /// Time has passed: gives up what has waited long enough. Whether the connection is gone. `losses` as of [`Connection::handle`].
+    pub(super) fn expire(&mut self, losses: &Losses, cx: &mut Context<'_>) -> bool {
+        cx.tail_lost = self.ways.iter().any(|way| losses.at >= Some(way.heard));
         if let Some((time, _)) = self.closed.filter(|(_, until)| *until <= cx.now) {
             self.calls.close(time, cx);
             return true;
@@ -343,7 +349,7 @@ impl At<'_> {
     /// Frames of this direction are missing.
     fn lose(&mut self, loss: Loss, missing: u32, cx: &mut Context<'_>) {
         self.headers.ragged = true;
-        self.headers.unknown = Some(Unnamed::Gap);
+        self.headers.unknown = Some(if loss == Loss::Joined { Unnamed::Joined } else { Unnamed::Gap });
         if let Some(decoder) = &mut self.headers.decoder {
             decoder.gap();
         }

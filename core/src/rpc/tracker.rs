@@ -33,6 +33,15 @@ pub struct Limits {
     pub doubt_for: u64,
 }
 
+/// What the kernel is known to have lost.
+#[derive(Debug, Default)]
+pub(super) struct Losses {
+    /// When the latest loss became known.
+    pub(super) at: Option<u64>,
+    /// Pieces that have not shown in a gap yet.
+    pub(super) pieces: u64,
+}
+
 /// See the module's documentation.
 #[derive(Debug)]
 pub struct Tracker {
@@ -42,7 +51,7 @@ pub struct Tracker {
     /// What the latest header block said.
     scratch: Block,
     swept_at: u64,
-    lost_at: Option<u64>,
+    losses: Losses,
     /// Connections that a sweep looks at.
     due: Vec<u64>,
     /// The cookies of the connections that were counted last of which nothing is seen, the oldest first; no socket has the cookie 0.
@@ -68,7 +77,7 @@ impl Tracker {
             counts: Counts::default(),
             scratch: Block::default(),
             swept_at: 0,
-            lost_at: None,
+            losses: Losses::default(),
             due: Vec::new(),
             unseen: [0; UNSEEN],
         }
@@ -84,7 +93,7 @@ impl Tracker {
     }
 
     fn frames(&mut self, frames: &Frames<'_>, now: u64, emit: &mut impl FnMut(Event<'_>)) {
-        let Self { limits, connections, counts, scratch, lost_at, .. } = self;
+        let Self { limits, connections, counts, scratch, losses, .. } = self;
         let connection = match connections.touch(frames.cookie) {
             Some(connection) => connection,
             None if frames.start == Start::Never => {
@@ -97,7 +106,7 @@ impl Tracker {
             }
         };
         let mut cx = Context { now, limits, counts, tail_lost: false, emit: &mut *emit };
-        connection.handle(frames, *lost_at, scratch, &mut cx);
+        connection.handle(frames, losses, scratch, &mut cx);
         connection.measure(cx.counts);
         self.shed(now, emit);
     }
@@ -125,11 +134,13 @@ impl Tracker {
         }
     }
 
-    /// The kernel's count of lost records has grown, as was found at `now`, nanoseconds of `CLOCK_BOOTTIME`; to be told before the
-    /// records that are drained then. Most losses show in the next record of the direction. Of a direction that says no more
-    /// only this tells: a reset from the other side, or the close, then does not tell how the call ended.
-    pub fn records_lost(&mut self, now: u64) {
-        self.lost_at = self.lost_at.max(Some(now));
+    /// The kernel's count of lost records has grown, as was found at `now`, nanoseconds of `CLOCK_BOOTTIME`, and that of the pieces in them by
+    /// `pieces`; to be told before the records that are drained then. Most losses show in the next record of the direction. Of a
+    /// direction that says no more only this tells: a reset from the other side, or the close, then does not tell how the call ended. And of one
+    /// of which nothing was seen only this tells that its beginning was lost, and not seen by someone before.
+    pub fn records_lost(&mut self, now: u64, pieces: u64) {
+        self.losses.at = self.losses.at.max(Some(now));
+        self.losses.pieces = self.losses.pieces.saturating_add(pieces);
     }
 
     /// Time passes: to be called after each drain of the ring buffer, at least every second. `now` is nanoseconds of
@@ -139,13 +150,13 @@ impl Tracker {
             return;
         }
         self.swept_at = now;
-        let Self { limits, connections, counts, due, lost_at, .. } = self;
+        let Self { limits, connections, counts, due, losses, .. } = self;
         due.clear();
         due.extend(connections.iter().filter(|(_, connection)| connection.due() <= now).map(|(cookie, _)| cookie));
         for cookie in due.drain(..) {
             let Some(connection) = connections.get_mut(cookie) else { continue };
             let mut cx = Context { now, limits, counts, tail_lost: false, emit: &mut *emit };
-            if connection.expire(*lost_at, &mut cx) {
+            if connection.expire(losses, &mut cx) {
                 connection.leave(cx.counts);
                 connections.remove(cookie);
             } else {

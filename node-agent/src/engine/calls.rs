@@ -21,8 +21,8 @@ pub(super) struct Calls {
     ring: Option<AsyncFd<Records>>,
     tracker: rpc::Tracker,
     series: RpcSeries,
-    /// What the kernel is known to have counted.
-    counters: Http2Counters,
+    /// What the kernel is known to have counted; `None` before the first look.
+    counters: Option<Http2Counters>,
     /// Records that the kernel is known to have lost.
     lost: u64,
     /// The last note of I/Os that passed unseen.
@@ -42,7 +42,7 @@ impl Calls {
     pub(super) fn new(restart: Restart) -> Self {
         let Restart { report, tracker, missed, lost } = restart;
         let series = RpcSeries::new(rpc::SeriesLimits::default());
-        Self { ring: None, tracker, series, counters: Http2Counters::default(), lost, missed, report, read: 0 }
+        Self { ring: None, tracker, series, counters: None, lost, missed, report, read: 0 }
     }
 
     /// Tells the series of the calls that another agent saw start. To be called once, when the groups are known.
@@ -96,9 +96,11 @@ impl Calls {
         // Before the records, as these may end calls that were lost.
         let closes = maps.http2_counters().and_then(|found| {
             let (lost_before, missed_before) = (*lost, *missed);
-            (*lost, *missed, *counters) = (lost_of(&found), maps.missed()?, found);
+            // What was lost before the first look is of an agent before: what began then was begun before this one.
+            let pieces = counters.map_or(0, |before| found.pieces_lost.saturating_sub(before.pieces_lost));
+            (*lost, *missed, *counters) = (lost_of(&found), maps.missed()?, Some(found));
             if *lost > lost_before || *missed != missed_before {
-                tracker.records_lost(now);
+                tracker.records_lost(now, pieces);
             }
             maps.deferred_closes(&found)
         });
@@ -134,7 +136,7 @@ impl Calls {
             missed,
             unreadable,
             ..
-        } = self.counters;
+        } = self.counters.unwrap_or_default();
         registry.set(&EVENTS_DEFERRED, None, &["http2_close"], number(closes_deferred));
         let lost = [
             ("http2_frames", pieces_lost),

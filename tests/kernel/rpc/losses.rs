@@ -18,7 +18,7 @@ fn what_the_ring_refuses_is_counted_exactly() {
         let counters = session.maps().http2_counters().unwrap();
         assert_eq!(u64::try_from(calls.records).unwrap(), counters.records);
         assert!(counters.records_lost > 0, "{counters:?}");
-        calls.tracker.records_lost(0);
+        calls.tracker.records_lost(0, counters.pieces_lost);
         // The next records show the gap; what began and ended inside it is not known to have been.
         connection.call(2 * made + 1, "/a.B/D", 5, "0").order("close");
         let ended = calls.after(120 * SECOND).ended();

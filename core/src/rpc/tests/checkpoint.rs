@@ -170,7 +170,7 @@ proptest! {
             for (tracker, lines) in [(Some(&mut one), &mut lines), (two.as_mut(), &mut other_lines)] {
                 let Some(tracker) = tracker else { continue };
                 if lost {
-                    tracker.records_lost(now);
+                    tracker.records_lost(now, sheet.parts.len() as u64);
                 } else {
                     tracker.handle(&parse(&bytes).unwrap(), now, &mut |event| lines.push(line(&event)));
                 }

@@ -282,12 +282,12 @@ fn a_loss_at_the_end_of_a_direction_does_not_pass_for_the_close() {
     let mut rig = Rig::new();
     rig.sent(1, &[headers(1, &request("/a.B/C"))]);
     // The ring buffer refuses the response; nothing else comes of the connection but its close.
-    rig.tracker.records_lost(2 * MS);
+    rig.tracker.records_lost(2 * MS, 1);
     rig.close(3).tick(2_000);
     assert_eq!(rig.lines(), ["1 client a.B/C starts at 1", "1 a.B/C lost: gap"]);
     let mut rig = Rig::new();
     rig.sent(1, &[headers(1, &request("/a.B/C"))]);
-    rig.tracker.records_lost(2 * MS);
+    rig.tracker.records_lost(2 * MS, 1);
     rig.sent(3, &[reset(1, CANCEL)]);
     assert_eq!(rig.lines(), ["1 client a.B/C starts at 1", "1 a.B/C lost: gap"]);
 }

@@ -69,9 +69,9 @@ impl Machine {
     }
 
     fn tell(&mut self, direction: Direction, ms: u64, sent: Vec<(Batch, Vec<Part>)>) {
-        for (Batch { seq, start, end, .. }, parts) in sent {
+        for (Batch { seq, pieces, start, end, .. }, parts) in sent {
             if self.full {
-                self.rig.tracker.records_lost(ms * MS);
+                self.rig.tracker.records_lost(ms * MS, pieces.into());
                 continue;
             }
             let mut sheet = Sheet::new(self.rig.cookie, direction, ms * MS, seq, parts);

@@ -62,11 +62,17 @@ impl Rig {
     fn give_up(&mut self, direction: Direction, ms: u64, why: u8) -> &mut Self {
         let mut sheet = Sheet::new(self.cookie, direction, ms * MS, self.seq[direction.index()], Vec::new());
         (sheet.start, sheet.end) = (self.start, why);
-        self.lose(direction, 1).sheet(&sheet)
+        self.pass(direction, 1).sheet(&sheet)
     }
 
     /// Pieces that the ring buffer refused.
     fn lose(&mut self, direction: Direction, pieces: u64) -> &mut Self {
+        self.tracker.records_lost(0, pieces);
+        self.pass(direction, pieces)
+    }
+
+    /// Pieces that went to another tracker.
+    fn pass(&mut self, direction: Direction, pieces: u64) -> &mut Self {
         self.seq[direction.index()] += pieces;
         self
     }

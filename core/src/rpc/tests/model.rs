@@ -287,7 +287,7 @@ proptest! {
             tracker.tick(now, &mut note);
             if dice.below(one_in) == 0 {
                 gone += 1;
-                tracker.records_lost(now);
+                tracker.records_lost(now, sheet.parts.len() as u64);
                 continue;
             }
             tracker.handle(&parse(&sheet.bytes()).unwrap(), now, &mut note);

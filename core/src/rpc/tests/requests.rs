@@ -2,7 +2,7 @@
 
 use super::Rig;
 use super::gaps::{CANCEL, End, lost};
-use super::wire::{headers, last, request, reset, response, trailers};
+use super::wire::{block, headers, indexed, last, request, reset, response, trailers};
 use crate::rpc::Loss;
 use crate::rpc::frame::Direction;
 
@@ -86,4 +86,70 @@ fn a_jump_in_the_numbers_counts_no_more_calls_than_there_are_frames_missing() {
     rig.sent(1, &[headers(1, &request("/a.B/C"))]).lose(Direction::Sent, 2);
     rig.sent(2, &[headers(0x7fff_ffff, &request("/a.B/C"))]);
     assert_eq!(lost(&rig.counts()), [(Loss::Gap, 2)]);
+}
+
+/// One whose connection said so much while another tracker saw it.
+fn met_again() -> Rig {
+    let mut rig = Rig::new();
+    rig.pass(Direction::Sent, 100_000).pass(Direction::Received, 80_000);
+    rig
+}
+
+#[test]
+fn a_connection_that_is_met_again_has_no_calls_to_lose() {
+    let mut rig = met_again();
+    let known = [vec![0x83], indexed(62), block(&[("content-type", "application/grpc")])].concat();
+    rig.sent(1, &[headers(100_001, &known), headers(100_003, &request("/a.B/C"))]);
+    rig.received(
+        2,
+        &[last(100_001, &[response(), trailers("0")].concat()), last(100_003, &[response(), indexed(62)].concat())],
+    );
+    assert_eq!(
+        rig.lines(),
+        [
+            "100001 client _OTHER=joined starts at 1",
+            "100003 client a.B/C starts at 1",
+            "100001 answers at 2",
+            "100001 client _OTHER=joined 1..2 (2) OK",
+            "100003 answers at 2",
+            "100003 client a.B/C 1..2 (2) _OTHER",
+        ]
+    );
+    let counts = rig.counts();
+    assert_eq!((lost(&counts), counts.gaps, counts.faults), (vec![], 0, 0));
+    // Calls that were in flight meanwhile count when they end, and from here on all is as always.
+    rig.received(3, &[last(99_999, &trailers("0"))]).tick(1_500);
+    assert_eq!(lost(&rig.counts()), [(Loss::Joined, 1)]);
+    rig.lose(Direction::Sent, 2).sent(1_600, &[headers(100_009, &request("/a.B/C"))]);
+    assert_eq!(lost(&rig.counts()), [(Loss::Gap, 2), (Loss::Joined, 1)]);
+    // The server is met first.
+    let mut rig = met_again();
+    rig.received(1, &[last(99_999, &trailers("0"))]).sent(2, &[headers(100_001, &request("/a.B/C"))]).tick(1_500);
+    assert_eq!((lost(&rig.counts()), rig.counts().gaps), (vec![(Loss::Joined, 1)], 0));
+}
+
+#[test]
+fn settings_that_another_tracker_saw_may_have_allowed_any_table() {
+    let mut rig = Rig::new();
+    rig.sent(1, &[headers(1, &request("/a.B/C"))]).pass(Direction::Received, 1);
+    rig.received(2, &[headers(1, &response())])
+        .sent(3, &[headers(3, &[vec![0x3f, 0xe1, 0xff, 0x03], request("/a.B/D")].concat())]);
+    assert_eq!((rig.counts().faults, rig.counts().in_flight), (0, 2));
+}
+
+#[test]
+fn as_much_of_the_beginning_of_a_connection_is_lost_as_the_ring_refused() {
+    let begins = |refused: u64| {
+        let mut rig = Rig::new();
+        rig.tracker.records_lost(0, refused);
+        for cookie in 1..=2 {
+            rig.cookie = cookie;
+            rig.seq = [6, 0];
+            rig.sent(1, &[headers(7, &request("/a.B/C"))]);
+        }
+        (lost(&rig.counts()), rig.counts().gaps)
+    };
+    assert_eq!(begins(5), (vec![], 0));
+    assert_eq!(begins(6), (vec![(Loss::Gap, 3)], 1));
+    assert_eq!(begins(12), (vec![(Loss::Gap, 6)], 2));
 }

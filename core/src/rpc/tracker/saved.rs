@@ -4,14 +4,16 @@
 //! magic, version | checksum of the rest | counts, times, connections of which nothing is seen | connections, the one that said nothing for the longest time first
 //! ```
 
-use super::{Limits, Tracker, UNSEEN};
-use crate::checkpoint::{CheckpointError, Reader, Saved, checksum, ensure, save_count};
+use super::{UNSEEN, Limits, Losses, Tracker};
+use crate::checkpoint::{CheckpointError, Reader, Saved, checksum, ensure, save_count, saved_struct};
 use crate::rpc::call::Call;
 use crate::rpc::connection::Connection;
 use crate::rpc::counts::Loss;
 
 /// `FLSRPC`, then the version: to be counted up with each change to what is saved, to an enum that is, and to what it means.
-const MAGIC: u64 = u64::from_le_bytes(*b"FLSRPC\x03\x00");
+const MAGIC: u64 = u64::from_le_bytes(*b"FLSRPC\x04\x00");
+
+saved_struct!(Losses { at, pieces });
 
 impl Tracker {
     /// All that is known, in at most `max` bytes if that is enough for the counts. What does not fit is left out, the connections that said nothing for
@@ -35,7 +37,7 @@ impl Tracker {
         let mut body = Vec::with_capacity(max.saturating_sub(room));
         counts.save(&mut body);
         self.swept_at.save(&mut body);
-        self.lost_at.save(&mut body);
+        self.losses.save(&mut body);
         self.unseen.save(&mut body);
         save_count(parts.len(), &mut body);
         for part in parts.iter().rev() {
@@ -60,7 +62,7 @@ impl Tracker {
         let mut tracker = Self::new(limits);
         tracker.counts = Saved::load(&mut from)?;
         tracker.swept_at = Saved::load(&mut from)?;
-        tracker.lost_at = Saved::load(&mut from)?;
+        tracker.losses = Saved::load(&mut from)?;
         tracker.unseen = Saved::load(&mut from)?;
         let Self { limits, connections, counts, .. } = &mut tracker;
         from.each(|mut connection: Box<Connection>| {
