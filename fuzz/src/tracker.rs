@@ -68,6 +68,7 @@ fn any_records(mut input: Input<'_>) {
                 books.tick(now);
             }
             3 => books.tracker.records_lost(now, input.below(16).into()),
+            4 => books.restart(),
             _ => {
                 let (cookie, direction) = (input.below(COOKIES), input.byte() & 1);
                 let (start, end, lost) = (input.byte(), input.byte(), input.byte());
@@ -152,6 +153,15 @@ impl Books {
             }
             Err(error) => assert!(FrameError::REASONS.contains(&error.reason())),
         }
+        self.check();
+    }
+
+    /// Another process goes on with what this one leaves, and with all of it.
+    fn restart(&mut self) {
+        let held = self.tracker.connections();
+        let left = self.tracker.checkpoint(usize::MAX);
+        self.tracker = Tracker::restore(self.limits, &left).expect("what was left can be read");
+        assert_eq!((self.tracker.connections(), self.tracker.checkpoint(usize::MAX) == left), (held, true));
         self.check();
     }
 

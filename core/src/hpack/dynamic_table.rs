@@ -139,8 +139,8 @@ impl DynamicTable {
         EntryId { epoch: self.epoch, ordinal: self.inserts - 1 - i64::from(index) }
     }
 
-    /// Inserts an entry; `None` if it is larger than the table. Its name has `name_len` bytes, its value `value_len`: no more than
-    /// a block can hold.
+    /// Inserts an entry; `None` if it is larger than the table. One that is larger than what is kept is unknown from the start, as are all before
+    /// it. Its name has `name_len` bytes, its value `value_len`: no more than a block can hold.
     pub(super) fn insert(&mut self, meaning: Meaning, name_len: u32, value_len: u32) -> Option<EntryId> {
         self.generation += 1;
         let size = u64::from(name_len) + u64::from(value_len) + OVERHEAD;
@@ -151,12 +151,20 @@ impl DynamicTable {
             self.complete = true;
             return None;
         }
-        self.make_room(size);
-        self.size += size;
-        let size = u32::try_from(size).expect("a table's size has 32 bits, and this one is not larger");
-        self.entries.push_front(Entry { meaning, name_len, size });
         self.inserts += 1;
-        self.conclude();
+        match u32::try_from(size) {
+            Ok(size) if size <= MAX_TABLE => {
+                self.make_room(size.into());
+                self.size += u64::from(size);
+                self.entries.push_front(Entry { meaning, name_len, size });
+                self.conclude();
+            }
+            _ => {
+                self.entries.clear();
+                self.size = 0;
+                self.complete = false;
+            }
+        }
         Some(self.id(0))
     }
 

@@ -122,6 +122,26 @@ fn a_table_larger_than_what_is_kept_has_unknown_older_entries_with_the_same_iden
 }
 
 #[test]
+fn an_entry_larger_than_what_is_kept_is_one_that_is_not_known() {
+    let mut decoder = Decoder::new();
+    decoder.set_limit(1 << 20);
+    assert!(decoded(&mut decoder, &[hex("3fe1ff3f"), inserts(3)].concat()).is_ok());
+    // The name takes one byte of what is kept, the entry itself 32.
+    let zeros = |count| [hex("40 01 78"), huffman_zeros(count)].concat();
+    assert!(decoded(&mut decoder, &zeros(MAX_TABLE - 40)).is_ok());
+    assert_eq!((decoder.table.entries.len(), decoder.table.size), (1, u64::from(MAX_TABLE - 7)));
+    assert!(decoded(&mut decoder, &zeros(MAX_TABLE - 32)).is_ok());
+    assert_eq!((decoder.table.entries.len(), decoder.table.size), (0, 0));
+    assert!(decoded(&mut decoder, &inserts(1)).is_ok());
+    assert_eq!(decoded(&mut decoder, &[0xbe]).unwrap().method, path(0));
+    // Behind it are the large one, the one before that, and three that were seen and are as good as never seen now.
+    for (index, ordinal) in [(0xbf, 4), (0xc0, 3), (0xc3, 0)] {
+        let unknown = Field::Unknown(Some(EntryId { epoch: 0, ordinal }));
+        assert_eq!(decoded(&mut decoder, &[index]).unwrap().method, unknown);
+    }
+}
+
+#[test]
 fn memory_is_bounded_whatever_comes() {
     let mut decoder = Decoder::joined();
     // The smallest entries there are: an empty name and an empty value.

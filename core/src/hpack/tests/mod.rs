@@ -34,6 +34,15 @@ fn literal(first: u8, name: &str, value: &str) -> Vec<u8> {
     field
 }
 
+/// A string of so many zeros, a multiple of eight, as Huffman's code has them: five bits without a one each.
+fn huffman_zeros(count: u32) -> Vec<u8> {
+    let bytes = count as usize / 8 * 5;
+    let mut string = loona_hpack::encoder::encode_integer(bytes, 7);
+    string[0] |= 0x80;
+    string.resize(string.len() + bytes, 0);
+    string
+}
+
 /// What a list of fields says, told in the plainest way.
 fn truth(fields: &[(String, String)]) -> Block {
     let mut block = Block::default();

@@ -3,6 +3,7 @@ use proptest::prelude::*;
 
 use super::encoder::{Encoder, Plan, coded, plans};
 use super::*;
+use crate::checkpoint::{self, Saved as _};
 
 /// Most of the table that the sender of a run may use, in bytes; small ones evict.
 fn max() -> impl Strategy<Value = usize> {
@@ -186,6 +187,34 @@ proptest! {
             }
         }
     }
+}
+
+proptest! {
+    #![proptest_config(cases(200))]
+
+    #[test]
+    fn what_is_saved_can_be_loaded_whatever_came(
+        joined in any::<bool>(), limit in prop_oneof![Just(4096), Just(MAX_TABLE), Just(1 << 20)], blocks in vec(prop_oneof![2 => hostile(), 1 => large()], 1..12),
+    ) {
+        let mut decoder = if joined { Decoder::joined() } else { Decoder::new() };
+        decoder.set_limit(limit);
+        for block in blocks {
+            let _ = decoder.decode(&block, &mut Block::default());
+            let mut bytes = Vec::new();
+            decoder.save(&mut bytes);
+            let mut from = checkpoint::Reader::new(&bytes);
+            let loaded = Decoder::load(&mut from).and_then(|decoder| from.end().map(|()| decoder));
+            let mut again = Vec::new();
+            loaded.map_err(|error| TestCaseError::fail(error.to_string()))?.save(&mut again);
+            prop_assert!(bytes == again);
+        }
+    }
+}
+
+/// A block that makes the table large, if that is allowed, and then one of an entry about as large as what is kept.
+fn large() -> impl Strategy<Value = Vec<u8>> {
+    let first = prop_oneof![Just(hex("")), Just(hex("3fe1ff3f"))];
+    (first, 8180..8200_u32).prop_map(|(first, eighth)| [first, hex("40 01 78"), huffman_zeros(eighth * 8)].concat())
 }
 
 /// Bytes that are likely to be fields.

@@ -3,7 +3,7 @@
 use proptest::prelude::*;
 
 use super::model::{Dice, life};
-use super::wire::{Sheet, Wire, closed, data_end, flag, indexed, kind, literal};
+use super::wire::{Sheet, Wire, closed, data_end, flag, headers, indexed, kind, literal, table_size};
 use super::{MS, Rig, line};
 use crate::rpc::{CheckpointError, Counts, Event, Limits, Tracker, parse};
 
@@ -107,6 +107,47 @@ fn what_does_not_fit_is_left_out_and_counted() {
     assert_eq!(counts.lost(crate::rpc::Loss::Evicted), gone);
     let newest: Vec<u64> = part.in_flight().map(|call| call.cookie).collect();
     assert_eq!(newest, (gone + 1..=50).collect::<Vec<u64>>());
+}
+
+#[test]
+fn a_header_entry_that_is_larger_than_what_is_kept_costs_nothing_but_itself() {
+    let mut rig = Rig::new();
+    rig.received(1, &[table_size(1 << 20)]).sent(2, &[inserting(1, "/a.B/C")]);
+    // To 1 MiB; behind all else `x`, and 65,536 zeros of five bits each.
+    let zeros = [vec![0x40, 0x01, b'x', 0xff, 0x81, 0xbf, 0x02], vec![0; 40_960]].concat();
+    let block = [vec![0x3f, 0xe1, 0xff, 0x3f], inserting(3, "/a.B/D").payload, zeros].concat();
+    rig.sent(3, &[headers(3, &block)]).lines();
+    rig.tracker = restored(&rig.tracker);
+    rig.sent(5, &[inserting(5, "/a.B/E"), by_index(7)]).received(6, &answer(3)).received(6, &answer(7));
+    assert_eq!(
+        rig.lines(),
+        [
+            "5 client a.B/E starts at 5",
+            "7 client a.B/E starts at 5",
+            "3 answers at 6",
+            "3 client a.B/D 3..6 (6) OK",
+            "7 answers at 6",
+            "7 client a.B/E 5..6 (6) OK",
+        ]
+    );
+    assert_eq!((rig.counts().faults, rig.counts().in_flight), (0, 2));
+}
+
+#[test]
+fn a_connection_that_cannot_be_is_left_out_and_the_others_are_not() {
+    let mut rig = Rig::new();
+    for cookie in [1, 2, 3] {
+        rig.cookie = cookie;
+        rig.seq = [0, 0];
+        let streams = if cookie == 2 { vec![1, 3, 5] } else { vec![1] };
+        rig.sent(cookie, &streams.into_iter().map(|stream| inserting(stream, "/a.B/C")).collect::<Vec<Wire>>());
+    }
+    let limits = Limits { streams: 2, ..Limits::default() };
+    let tracker = Tracker::restore(limits, &rig.tracker.checkpoint(ROOM)).unwrap();
+    let counts = tracker.counts();
+    assert_eq!((tracker.connections(), counts.open, counts.evicted_connections), (2, 2, 1));
+    assert_eq!((counts.started, counts.in_flight, counts.lost(crate::rpc::Loss::Evicted)), (5, 2, 3));
+    assert_eq!(tracker.in_flight().map(|call| call.cookie).collect::<Vec<u64>>(), [1, 3]);
 }
 
 #[test]

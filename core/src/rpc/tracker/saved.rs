@@ -2,18 +2,28 @@
 //!
 //! ```text
 //! magic, version | checksum of the rest | counts, times, connections of which nothing is seen | connections, the one that said nothing for the longest time first
+//! connection: calls in flight, bytes that follow | the connection
 //! ```
 
 use super::{UNSEEN, Limits, Losses, Tracker};
 use crate::checkpoint::{CheckpointError, Reader, Saved, checksum, ensure, save_count, saved_struct};
 use crate::rpc::call::Call;
 use crate::rpc::connection::Connection;
-use crate::rpc::counts::Loss;
+use crate::rpc::counts::{Counts, Loss};
 
 /// `FLSRPC`, then the version: to be counted up with each change to what is saved, to an enum that is, and to what it means.
 const MAGIC: u64 = u64::from_le_bytes(*b"FLSRPC\x04\x00");
 
 saved_struct!(Losses { at, pieces });
+
+impl Counts {
+    /// A connection is forgotten with so many calls in flight.
+    fn forget(&mut self, in_flight: u64) {
+        self.evicted_connections += 1;
+        let lost = &mut self.lost[Loss::Evicted as usize];
+        *lost = lost.saturating_add(in_flight);
+    }
+}
 
 impl Tracker {
     /// All that is known, in at most `max` bytes if that is enough for the counts. What does not fit is left out, the connections that said nothing for
@@ -23,12 +33,14 @@ impl Tracker {
         let (mut parts, mut room): (Vec<Vec<u8>>, _) = (Vec::new(), max.saturating_sub(HEAD_MAX));
         let mut full = false;
         for connection in self.connections.newest_first() {
-            let mut part = Vec::new();
-            connection.save(&mut part);
+            let (mut part, mut bytes) = (Vec::new(), Vec::new());
+            let in_flight = connection.in_flight().count();
+            save_count(in_flight, &mut part);
+            connection.save(&mut bytes);
+            bytes.save(&mut part);
             full |= part.len() > room;
             if full {
-                counts.evicted_connections += 1;
-                counts.lost[Loss::Evicted as usize] += connection.in_flight().count() as u64;
+                counts.forget(in_flight as u64);
             } else {
                 room -= part.len();
                 parts.push(part);
@@ -50,7 +62,8 @@ impl Tracker {
         bytes
     }
 
-    /// One that goes on where the one that gave this [`Tracker::checkpoint`] stopped. Its counts go on, too.
+    /// One that goes on where the one that gave this [`Tracker::checkpoint`] stopped. Its counts go on, too. A connection that cannot be is
+    /// as if forgotten: it must not cost the others.
     pub fn restore(limits: Limits, bytes: &[u8]) -> Result<Self, CheckpointError> {
         let mut from = Reader::new(bytes);
         if u64::load(&mut from)? != MAGIC {
@@ -64,18 +77,29 @@ impl Tracker {
         tracker.swept_at = Saved::load(&mut from)?;
         tracker.losses = Saved::load(&mut from)?;
         tracker.unseen = Saved::load(&mut from)?;
-        let Self { limits, connections, counts, .. } = &mut tracker;
-        from.each(|mut connection: Box<Connection>| {
-            let cookie = connection.cookie();
-            ensure(connection.streams() <= limits.streams.max(1), "the number of streams")?;
-            ensure(connections.len() < limits.connections.max(1), "the number of connections")?;
-            ensure(connections.get_mut(cookie).is_none(), "a connection that is there twice")?;
-            connection.enter(counts);
-            connections.insert(cookie, connection);
+        from.each(|(in_flight, bytes): (u32, Vec<u8>)| {
+            if tracker.take_in(&bytes).is_err() {
+                tracker.counts.forget(in_flight.into());
+            }
             Ok(())
         })?;
         from.end()?;
         Ok(tracker)
+    }
+
+    /// Takes in a connection that was saved.
+    fn take_in(&mut self, bytes: &[u8]) -> Result<(), CheckpointError> {
+        let Self { limits, connections, counts, .. } = self;
+        let mut from = Reader::new(bytes);
+        let mut connection = Box::<Connection>::load(&mut from)?;
+        from.end()?;
+        let cookie = connection.cookie();
+        ensure(connection.streams() <= limits.streams.max(1), "the number of streams")?;
+        ensure(connections.len() < limits.connections.max(1), "the number of connections")?;
+        ensure(connections.get_mut(cookie).is_none(), "a connection that is there twice")?;
+        connection.enter(counts);
+        connections.insert(cookie, connection);
+        Ok(())
     }
 
     /// The calls that were given out as started and are not over: whoever takes events after [`Tracker::restore`] has not seen these start.
