@@ -21,7 +21,7 @@ const STEPS_MAX: u32 = 500;
 const TIMEOUTS: [(&str, u64); 3] = [("50m", 50_000_000), ("200000u", 200_000_000), ("1H", 3_600_000_000_000)];
 /// The code of a reset by a client that does not want an answer any more (RFC 9113 section 7).
 const CANCEL: u32 = 8;
-/// So long and a 64th of its timeout before the end of that, but at most a quarter of it, a call that is reset counts as timed out (`rpc::stream`).
+/// So long and a 64th of its timeout before the end of that, but at most an eighth of it, a call that is reset counts as timed out (`rpc::stream`).
 const SLACK: u64 = 100 * STEP;
 /// So long may a server go on behind its client's reset, which it has not read yet. The tracker waits for a second.
 const CROSSING: u64 = 900 * STEP;
@@ -142,7 +142,7 @@ impl Life<'_> {
                 let way = usize::from(input.byte() & 1);
                 let at = self.record(way, Part::of(kind::RST_STREAM, 0, stream, &CANCEL.to_be_bytes(), 0), input);
                 // A client's clock has run a little when its request is seen.
-                let slack = |timeout: u64| (SLACK + timeout / 64).min(timeout / 4);
+                let slack = |timeout: u64| (SLACK + timeout / 64).min(timeout / 8);
                 let expired = truth.timeout.is_some_and(|timeout| at - truth.start >= timeout - slack(timeout));
                 let status = if expired { Status::DeadlineExceeded } else { Status::Cancelled };
                 self.tell(stream, |truth| truth.end(at, status, way == 1));

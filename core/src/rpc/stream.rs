@@ -152,10 +152,10 @@ impl Request {
 }
 
 /// By how much a reset may be early. C-core rounds the timeout up to three figures, so by at most a hundredth
-/// (<https://github.com/grpc/grpc/blob/0592779ffe0c3b074a4b83bcc5f1721531f21d15/src/core/lib/transport/timeout_encoding.cc>). Never more than a quarter, as a client that
-/// gives up by itself does so at any time.
+/// (<https://github.com/grpc/grpc/blob/0592779ffe0c3b074a4b83bcc5f1721531f21d15/src/core/lib/transport/timeout_encoding.cc>). Never more than an eighth: a client that
+/// gives up by itself, as one that hedges does, resets at any time, and short timeouts are where clients hedge.
 fn slack(timeout: u64) -> u64 {
-    (TIMEOUT_SLACK + timeout / 64).min(timeout / 4)
+    (TIMEOUT_SLACK + timeout / 64).min(timeout / 8)
 }
 
 /// The name of the method that is called by this `:path`; `None` if it is no name.
