@@ -7,7 +7,7 @@ use std::time::{Duration, Instant};
 use fleetscope_tests::audit::{Log, Request};
 
 use crate::figures::float;
-use crate::process::Operator;
+use crate::process::{Operator, Way};
 use crate::report::Report;
 use crate::site::Site;
 
@@ -85,7 +85,7 @@ pub(crate) fn listed(requests: &[Request]) -> String {
 }
 
 /// Counts what is asked when nothing happens.
-pub(crate) async fn idle(site: &Site, report: &mut Report, operator: &Operator) {
+pub(crate) async fn idle(site: &Site, report: &mut Report, operator: &Operator, way: Way) {
     let seconds = std::env::var("IDLE_SECONDS").ok().and_then(|text| text.parse().ok()).unwrap_or(120);
     let mut calls = Calls::from_now();
     calls.quiet(&operator.user).await;
@@ -97,13 +97,16 @@ pub(crate) async fn idle(site: &Site, report: &mut Report, operator: &Operator) 
     let watches = other.iter().filter(|request| request.verb == "watch").count();
     let rest: Vec<Request> = other.into_iter().filter(|request| request.verb != "watch").collect();
     let per_minute = |count: usize| float(count as u64) / minutes;
-    report.idle = per_minute(rest.len());
+    if way == Way::Straight {
+        report.idle = per_minute(rest.len());
+    }
     report.table("Idle", "| seconds | leader election, calls/min | watches begun anew, calls/min | all other calls/min | which | CPU, % of one | memory, MiB |");
     report.row(&format!(
-        "| {seconds} | {:.1} | {:.1} | {:.1} | {} | {:.2} | {:.1} |",
+        "| {seconds}{} | {:.1} | {:.1} | {:.1} | {} | {:.2} | {:.1} |",
+        way.suffix(),
         per_minute(leases.len()),
         per_minute(watches),
-        report.idle,
+        per_minute(rest.len()),
         listed(&rest),
         100.0 * used / float(seconds),
         operator.memory("VmRSS:"),

@@ -14,7 +14,7 @@ use crate::calls::Calls;
 use crate::figures::{float, percentile};
 use crate::fleets::Fleet;
 use crate::followed::LABEL;
-use crate::process::Operator;
+use crate::process::{Operator, Way};
 use crate::report::Report;
 use crate::site::Site;
 
@@ -88,23 +88,23 @@ pub(crate) fn others(site: &Site, phase: &str) -> JoinHandle<()> {
     })
 }
 
-/// All three ways; `suffix` says what is different from usual.
-pub(crate) async fn measure(site: &Site, report: &mut Report, operator: &Operator, suffix: &str) {
-    let phase = format!("{}{}", report.phase(), suffix.len());
+/// Edits that come in three ways.
+pub(crate) async fn measure(site: &Site, report: &mut Report, operator: &Operator, way: Way) {
+    let (phase, suffix) = (report.phase(), way.suffix());
     report.table("Edits", "| edits | number | p50, ms | p90, ms | p99, ms | longest, ms | not shown | CPU of the operator, % of one | its requests per edit |");
     let begun = Begun::now(operator);
     let figures = one_by_one(site, &format!("a{phase}"), ALONE).await;
-    told(report, suffix, "one after another".to_owned(), &figures.0);
+    told(report, way, "one after another".to_owned(), &figures.0);
     row(report, &format!("one after another{suffix}"), &figures, &begun.until_now(operator, 1.0));
     let begun = Begun::now(operator);
     let figures = steady(site, &format!("b{phase}"), STEADY).await;
-    told(report, suffix, format!("at {PACE} a second"), &figures.0);
+    told(report, way, format!("at {PACE} a second"), &figures.0);
     row(report, &format!("{PACE} a second{suffix}"), &figures, &begun.until_now(operator, 1.0));
     let begun = Begun::now(operator);
     let busy = others(site, &format!("c{phase}"));
     let figures = steady(site, &format!("d{phase}"), STEADY).await;
     busy.abort();
-    told(report, suffix, format!("at {} a second in all", PACE + OTHERS), &figures.0);
+    told(report, way, format!("at {} a second in all", PACE + OTHERS), &figures.0);
     let all = float(PACE + OTHERS) / float(PACE);
     let what = format!("{PACE} a second, while others are edited {OTHERS} a second{suffix}");
     row(report, &what, &figures, &begun.until_now(operator, all));
@@ -112,8 +112,8 @@ pub(crate) async fn measure(site: &Site, report: &mut Report, operator: &Operato
 }
 
 /// For the table of bars, which is about an operator without faults.
-fn told(report: &mut Report, suffix: &str, how: String, took: &[u64]) {
-    report.edits.extend(suffix.is_empty().then(|| (how, percentile(took, 99))));
+fn told(report: &mut Report, way: Way, how: String, took: &[u64]) {
+    report.edits.extend((way == Way::Straight).then(|| (how, percentile(took, 99))));
 }
 
 /// What the operator had done when a phase began.

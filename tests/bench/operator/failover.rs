@@ -6,28 +6,33 @@ use rustix::process::Signal;
 
 use crate::calls::{Calls, counts};
 use crate::edits;
-use crate::process::Operator;
+use crate::process::{Operator, Way};
 use crate::report::Report;
 use crate::site::Site;
 
 /// A leader that is killed, one that sleeps and wakes up, and one that is asked to stop. The operator that leads in the end.
-pub(crate) async fn measure(site: &Site, report: &mut Report, leader: Operator) -> Operator {
+pub(crate) async fn measure(site: &Site, report: &mut Report, leader: Operator, way: Way) -> Operator {
     report.table(
         "Leader failover",
         "| the leader | first write of the next one, s | writes of the old one after that | which then |",
     );
     let busy = edits::others(site, &report.phase());
-    let next = change(site, report, leader, Signal::KILL, "is killed (SIGKILL)").await;
-    let next = change(site, report, next, Signal::STOP, "sleeps (SIGSTOP), and wakes up when the next one leads").await;
-    let next = change(site, report, next, Signal::TERM, "is asked to stop (SIGTERM)").await;
+    let next = change(site, report, leader, Signal::KILL, way).await;
+    let next = change(site, report, next, Signal::STOP, way).await;
+    let next = change(site, report, next, Signal::TERM, way).await;
     busy.abort();
     Calls::from_now().quiet(&next.user).await;
     report.note("Fleets are edited 20 times a second meanwhile, so that there is always something to write. From the audit log.");
     next
 }
 
-async fn change(site: &Site, report: &mut Report, mut leader: Operator, signal: Signal, how: &str) -> Operator {
-    let next = Operator::start(&site.account());
+async fn change(site: &Site, report: &mut Report, mut leader: Operator, signal: Signal, way: Way) -> Operator {
+    let how = match signal {
+        Signal::KILL => "is killed (SIGKILL)",
+        Signal::STOP => "sleeps (SIGSTOP), and wakes up when the next one leads",
+        _ => "is asked to stop (SIGTERM)",
+    };
+    let next = Operator::start(&site.account(), way).await;
     next.ready().await;
     let (mut calls, mut old) = (Calls::from_now(), Calls::from_now());
     // It is at work when it goes.
@@ -46,10 +51,10 @@ async fn change(site: &Site, report: &mut Report, mut leader: Operator, signal: 
         (_, true) => "it ended in order",
         (_, false) => "it ended with a failure, as it should",
     };
-    if signal != Signal::TERM {
+    if signal != Signal::TERM && way == Way::Straight {
         report.failover.push(after);
     }
     report.late += late;
-    report.row(&format!("| {how} | {after:.1} | {late} | {ended} |"));
+    report.row(&format!("| {how}{} | {after:.1} | {late} | {ended} |", way.suffix()));
     next
 }

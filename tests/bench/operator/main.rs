@@ -5,7 +5,7 @@
 //! - `edits`: from an edit of a fleet to the change in its child
 //! - `failover`: from the end of a leader to the first write of the next one
 //! - `late`: prometheus-operator's kinds come when all fleets are there
-//! - `faults`: start and edits while 5 % of the requests fail
+//! - `faults`: all of these but `late` while 5 % of the requests fail
 //!
 //! `FLEETS` (5000) in namespaces of fifty; one pod per fleet on the fake nodes that are there. One `AlertPolicy` and one `ScrapePolicy` per namespace
 //! where these kinds are installed. The operator is `FLEETSCOPE_OPERATOR`, as a process of this machine, under service accounts with the chart's own roles;
@@ -31,6 +31,7 @@ mod start;
 
 use std::time::Instant;
 
+use process::Way;
 use report::Report;
 use site::Site;
 
@@ -49,16 +50,16 @@ async fn main() {
     let mut report = Report::new(&site).await;
     eprintln!("operator: {} fleets after {:.0} s", site.fleets.len(), begun.elapsed().as_secs_f64());
     // The first one is what the others go on from.
-    let mut operator = start::cold(&site, &mut report, "nothing there").await;
+    let mut operator = start::cold(&site, &mut report, "nothing there", Way::Straight).await;
     for name in &SECTIONS[..5] {
         let wanted = asked.is_empty() || asked.iter().any(|other| other == name);
         let start = Instant::now();
         match *name {
             _ if !wanted => continue,
-            "start" => operator = start::again(&site, &mut report, operator).await,
-            "idle" => calls::idle(&site, &mut report, &operator).await,
-            "edits" => edits::measure(&site, &mut report, &operator, "").await,
-            "failover" => operator = failover::measure(&site, &mut report, operator).await,
+            "start" => operator = start::again(&site, &mut report, operator, Way::Straight).await,
+            "idle" => calls::idle(&site, &mut report, &operator, Way::Straight).await,
+            "edits" => edits::measure(&site, &mut report, &operator, Way::Straight).await,
+            "failover" => operator = failover::measure(&site, &mut report, operator, Way::Straight).await,
             _ => operator = start::late(&site, &mut report, operator).await,
         }
         eprintln!("operator: {name} after {:.0} s", start.elapsed().as_secs_f64());

@@ -2,11 +2,11 @@
 
 use std::io::{Read as _, Write as _};
 use std::net::{TcpListener, TcpStream};
-use std::path::Path;
 use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
 
 use fleetscope_tests::exposition;
+use fleetscope_tests::faults::{Counts, Proxy, seeded};
 use fleetscope_tests::release::NAMESPACE;
 use fleetscope_tests::wait::until;
 use rustix::process::{Pid, Signal, kill_process};
@@ -17,9 +17,34 @@ use crate::site::Account;
 /// How long an operator may take to be ready, or to end.
 const LIMIT: Duration = Duration::from_mins(5);
 
+/// The faults are the same ones in each run.
+const SEED: u64 = 20_261_126;
+const PERCENT: u64 = 5;
+
+/// How an operator reaches the API server.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub(crate) enum Way {
+    Straight,
+    /// Through a proxy at which requests fail.
+    Faulty,
+}
+
+// === impl Way ===
+
+impl Way {
+    /// What stands behind the name of what was measured.
+    pub(crate) fn suffix(self) -> String {
+        match self {
+            Self::Straight => String::new(),
+            Self::Faulty => format!("; {PERCENT} % of the requests fail"),
+        }
+    }
+}
+
 /// An operator. It ends when this is dropped.
 pub(crate) struct Operator {
     child: Child,
+    proxy: Option<Proxy>,
     address: String,
     /// As the audit log has it.
     pub(crate) user: String,
@@ -31,12 +56,15 @@ pub(crate) struct Operator {
 
 impl Operator {
     /// Starts one as an account.
-    pub(crate) fn start(account: &Account) -> Self {
-        Self::start_with(account, &account.kubeconfig)
-    }
-
-    /// Starts one as an account, with another kubeconfig.
-    pub(crate) fn start_with(account: &Account, kubeconfig: &Path) -> Self {
+    pub(crate) async fn start(account: &Account, way: Way) -> Self {
+        let mut kubeconfig = account.kubeconfig.clone();
+        let mut proxy = None;
+        if way == Way::Faulty {
+            let started = Proxy::start(account.config().await, seeded(SEED, PERCENT)).await.unwrap();
+            kubeconfig = account.kubeconfig.with_extension("proxy");
+            std::fs::write(&kubeconfig, started.kubeconfig()).unwrap();
+            proxy = Some(started);
+        }
         let binary = std::env::var("FLEETSCOPE_OPERATOR").expect("FLEETSCOPE_OPERATOR names an operator");
         let address = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().to_string();
         let log = std::fs::File::create(account.kubeconfig.with_extension("log")).unwrap();
@@ -49,7 +77,7 @@ impl Operator {
             .stdout(Stdio::null())
             .stderr(log);
         let started = Instant::now();
-        Self { child: command.spawn().unwrap(), address, user: account.user(), started }
+        Self { child: command.spawn().unwrap(), proxy, address, user: account.user(), started }
     }
 
     /// Waits until its caches are filled.
@@ -108,6 +136,11 @@ impl Operator {
     pub(crate) async fn end(mut self) {
         self.signal(Signal::TERM);
         assert!(self.ended().await, "it stops in order");
+    }
+
+    /// The requests that it made, and which of them failed; none without faults.
+    pub(crate) fn faults(&self) -> Counts {
+        self.proxy.as_ref().map(Proxy::counts).unwrap_or_default()
     }
 
     fn get(&self, path: &str) -> Option<String> {

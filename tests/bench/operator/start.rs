@@ -4,42 +4,27 @@ use std::time::{Duration, Instant};
 
 use fleetscope_tests::audit::Request;
 use fleetscope_tests::cluster::kubectl;
-use fleetscope_tests::faults::{Proxy, seeded};
 
 use crate::calls::{Calls, counts, listed};
 use crate::figures::float;
-use crate::process::Operator;
+use crate::process::{Operator, Way};
 use crate::report::Report;
 use crate::site::{Site, install_monitoring};
-use crate::{edits, fleets, objects};
+use crate::{calls, edits, failover, fleets, objects};
 
 /// How long it may take until all fleets are Ready.
 const LIMIT: Duration = Duration::from_mins(15);
-/// The faults are the same ones in each run.
-const SEED: u64 = 20_261_126;
-const PERCENT: u64 = 5;
 const KINDS: [&str; 5] = ["podmonitors", "servicemonitors", "prometheusrules", "scrapeconfigs", "alertmanagerconfigs"];
 
 /// Starts an operator that finds fleets, and nothing of what it makes.
-pub(crate) async fn cold(site: &Site, report: &mut Report, how: &str) -> Operator {
-    let account = site.account();
-    measured(site, report, how, &account.user(), || Operator::start(&account)).await
-}
-
-async fn measured(
-    site: &Site,
-    report: &mut Report,
-    how: &str,
-    user: &str,
-    start: impl FnOnce() -> Operator,
-) -> Operator {
+pub(crate) async fn cold(site: &Site, report: &mut Report, how: &str, way: Way) -> Operator {
     site.followed.begin();
     let mut calls = Calls::from_now();
-    let operator = start();
+    let operator = Operator::start(&site.account(), way).await;
     let (first, last) = site.followed.ready(site.fleets.len(), LIMIT).await;
-    let requests = calls.quiet(user).await;
+    let requests = calls.quiet(&operator.user).await;
     let since = |moment: Option<Instant>| moment.map_or(0.0, |moment| (moment - operator.started).as_secs_f64());
-    row(site, report, how, (since(first), since(last)), &requests, &operator).await;
+    row(site, report, &format!("{how}{}", way.suffix()), (since(first), since(last)), &requests, &operator).await;
     operator
 }
 
@@ -73,17 +58,17 @@ async fn row(
 }
 
 /// Stops the operator and starts another one, which finds all that there is to make.
-pub(crate) async fn again(site: &Site, report: &mut Report, before: Operator) -> Operator {
+pub(crate) async fn again(site: &Site, report: &mut Report, before: Operator, way: Way) -> Operator {
     before.end().await;
-    let account = site.account();
     let mut calls = Calls::from_now();
-    let operator = Operator::start(&account);
+    let operator = Operator::start(&site.account(), way).await;
     operator.ready().await;
     let ready = operator.started.elapsed().as_secs_f64();
     operator.reconciled(site.fleets.len()).await;
     let all = operator.started.elapsed().as_secs_f64();
     let requests = calls.quiet(&operator.user).await;
-    row(site, report, "all children: looked at, nothing to write", (ready, all), &requests, &operator).await;
+    let how = format!("all children: looked at, nothing to write{}", way.suffix());
+    row(site, report, &how, (ready, all), &requests, &operator).await;
     report.note("A start with all children there: in the place of Ready stands that the operator is ready, and that it has looked at all fleets. Memory is the process's resident set when nothing has been written for ten seconds.");
     operator
 }
@@ -96,7 +81,7 @@ pub(crate) async fn late(site: &Site, report: &mut Report, before: Operator) -> 
     delete.extend(kinds.iter().map(String::as_str));
     kubectl(&delete).unwrap();
     fleets::reset(site).await;
-    let operator = cold(site, report, "nothing, and no kind of prometheus-operator").await;
+    let operator = cold(site, report, "nothing, and no kind of prometheus-operator", Way::Straight).await;
     let mut calls = Calls::from_now();
     let installed = Instant::now();
     install_monitoring();
@@ -107,23 +92,20 @@ pub(crate) async fn late(site: &Site, report: &mut Report, before: Operator) -> 
     operator
 }
 
-/// Start and edits behind a proxy at which requests fail.
+/// All of it but `late`, behind proxies at which requests fail.
 pub(crate) async fn with_faults(site: &Site, report: &mut Report) {
+    let way = Way::Faulty;
     fleets::reset(site).await;
-    let account = site.account();
-    let proxy = Proxy::start(account.config().await, seeded(SEED, PERCENT)).await.unwrap();
-    let kubeconfig = account.kubeconfig.with_extension("proxy");
-    std::fs::write(&kubeconfig, proxy.kubeconfig()).unwrap();
-    let how = format!("nothing; {PERCENT} % of the requests fail");
-    let start = || Operator::start_with(&account, &kubeconfig);
-    let operator = measured(site, report, &how, &account.user(), start).await;
-    edits::measure(site, report, &operator, &format!("; {PERCENT} % of the requests fail")).await;
-    let counts = proxy.counts();
+    let operator = cold(site, report, "nothing", way).await;
+    edits::measure(site, report, &operator, way).await;
+    let counts = operator.faults();
     let faults: Vec<String> = counts.faults.iter().map(|(fault, count)| format!("{count} {fault}")).collect();
     report.note(&format!(
         "Of {} requests of the operator that is told to have faults, these failed: {}. Every watch ended with 410 Gone after 10 to 50 s.",
         counts.requests,
         faults.join(", ")
     ));
-    operator.end().await;
+    let operator = again(site, report, operator, way).await;
+    calls::idle(site, report, &operator, way).await;
+    failover::measure(site, report, operator, way).await.end().await;
 }

@@ -5,7 +5,7 @@
 //! connection: calls in flight, bytes that follow | the connection
 //! ```
 
-use super::{UNSEEN, Limits, Losses, Tracker};
+use super::{Limits, Losses, Tracker, UNSEEN};
 use crate::checkpoint::{CheckpointError, Reader, Saved, checksum, ensure, save_count, saved_struct};
 use crate::rpc::call::Call;
 use crate::rpc::connection::Connection;
