@@ -7,7 +7,7 @@
 mod answer;
 mod proxy;
 
-pub use proxy::Proxy;
+pub use proxy::{Counts, Proxy};
 
 use std::time::Duration;
 
