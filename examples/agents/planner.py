@@ -19,16 +19,15 @@ DONE = threading.Semaphore(0)
 
 
 class Call:
-    """One call, from its request until it is entered in the account, which happens once."""
+    """One call, from its request until it is over, when it is entered in the account."""
 
     open = 0
     changed = threading.Condition()
 
-    def __init__(self, method, context, request=None):
-        self.method, self.context, self.request = method, context, request or {}
-        self.start = time.monotonic()
+    def __init__(self, method, context, start, request=None):
+        self.method, self.context, self.start, self.request = method, context, start, request or {}
         self.gone = threading.Event()
-        self.entered = False
+        self.status = None
         with Call.changed:
             Call.open += 1
         if not context.add_callback(self.ended):
@@ -37,16 +36,11 @@ class Call:
     def ended(self):
         """The call is over. If nothing was answered until now, the caller went away: its time was over, or it did not want to wait."""
         self.gone.set()
-        self.enter(grpc.StatusCode.DEADLINE_EXCEEDED if self.request.get("late") else grpc.StatusCode.CANCELLED)
-
-    def enter(self, status):
-        """Enters the call, if it is not entered yet."""
+        late = grpc.StatusCode.DEADLINE_EXCEEDED if self.request.get("late") else grpc.StatusCode.CANCELLED
+        LEDGER.enter(self.method, self.status or late, time.monotonic() - self.start)
         with Call.changed:
-            if not self.entered:
-                self.entered = True
-                LEDGER.enter(self.method, status, time.monotonic() - self.start)
-                Call.open -= 1
-                Call.changed.notify_all()
+            Call.open -= 1
+            Call.changed.notify_all()
 
     def answer(self):
         """Waits as long as the request says, and fails if it says so. Whether the caller is still there."""
@@ -54,13 +48,13 @@ class Call:
             return False
         status = grpc.StatusCode[self.request.get("status", "OK")]
         if status is not grpc.StatusCode.OK:
-            self.enter(status)
+            self.status = status
             self.context.abort(status, "as the request says")
         return True
 
     def succeed(self):
         """All was answered."""
-        self.enter(grpc.StatusCode.OK)
+        self.status = grpc.StatusCode.OK
 
     @classmethod
     def settled(cls):
@@ -69,17 +63,17 @@ class Call:
             cls.changed.wait_for(lambda: cls.open == 0)
 
 
-def plan(request, context):
+def plan(request, context, start):
     """One request, one response."""
-    call = Call("Plan", context, request)
+    call = Call("Plan", context, start, request)
     if call.answer():
         call.succeed()
     return {"steps": ["clone", "branch", "merge"]}
 
 
-def watch(request, context):
+def watch(request, context, start):
     """One request, as many responses as it says."""
-    call = Call("Watch", context, request)
+    call = Call("Watch", context, start, request)
     for number in range(request["messages"]):
         if not call.answer():
             return
@@ -87,41 +81,56 @@ def watch(request, context):
     call.succeed()
 
 
-def report(requests, context):
+def report(requests, context, start):
     """A stream of requests, one response."""
-    call = Call("Report", context)
+    call = Call("Report", context, start)
     count = sum(1 for _ in requests)
     call.succeed()
     return {"count": count}
 
 
-def converse(requests, context):
+def converse(requests, context, start):
     """A response to each request of a stream."""
-    call = Call("Converse", context)
+    call = Call("Converse", context, start)
     for request in requests:
         yield {"echo": request}
     call.succeed()
 
 
-def finish(_request, context):
+def finish(_request, context, start):
     """A caller is done."""
-    Call("Finish", context).succeed()
+    Call("Finish", context, start).succeed()
     DONE.release()
     return {}
 
 
+METHODS = {
+    "Plan": (grpc.unary_unary_rpc_method_handler, plan),
+    "Watch": (grpc.unary_stream_rpc_method_handler, watch),
+    "Report": (grpc.stream_unary_rpc_method_handler, report),
+    "Converse": (grpc.stream_stream_rpc_method_handler, converse),
+    "Finish": (grpc.unary_unary_rpc_method_handler, finish),
+}
+
+
+class Planner(grpc.GenericRpcHandler):
+    """All methods. It is asked for one as soon as a request has arrived: from there on a call takes its time, not only once a thread is free for it."""
+
+    def service(self, handler_call_details):
+        """The handler of one call."""
+        start = time.monotonic()
+        service, _, method = handler_call_details.method[1:].partition("/")
+        if service != SERVICE or method not in METHODS:
+            return None
+        kind, behaviour = METHODS[method]
+        decode, encode = json.loads, lambda message: json.dumps(message).encode()
+        return kind(lambda request, context: behaviour(request, context, start), decode, encode)
+
+
 def main():
     """Serves until the pod ends."""
-    decode, encode = json.loads, lambda message: json.dumps(message).encode()
-    handlers = {
-        "Plan": grpc.unary_unary_rpc_method_handler(plan, decode, encode),
-        "Watch": grpc.unary_stream_rpc_method_handler(watch, decode, encode),
-        "Report": grpc.stream_unary_rpc_method_handler(report, decode, encode),
-        "Converse": grpc.stream_stream_rpc_method_handler(converse, decode, encode),
-        "Finish": grpc.unary_unary_rpc_method_handler(finish, decode, encode),
-    }
     server = grpc.server(futures.ThreadPoolExecutor(max_workers=16))
-    server.add_generic_rpc_handlers((grpc.method_handlers_generic_handler(SERVICE, handlers),))
+    server.add_generic_rpc_handlers((Planner(),))
     server.add_insecure_port("0.0.0.0:50051")
     server.start()
     for _ in range(int(os.environ.get("CALLERS", "1"))):

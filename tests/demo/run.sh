@@ -116,7 +116,7 @@ calls_equal() {
 }
 # ---- and how long calls took: method, quantile, seconds by Prometheus, the bucket of the server's own account, how many buckets lie between
 quantiles() {
-  for q in 0.5 0.99; do
+  for q in 0.5 0.9 0.99; do
     prometheus "histogram_quantile($q, sum by (le, rpc_method) (rpc_server_call_duration_seconds_bucket{namespace=\"agents\", fleet=\"sample\"}))" |
       jq -r --arg q $q '.data.result[] | ["quantile", .metric.rpc_method, $q, .value[1]] | @tsv'
   done | awk -F'\t' -v OFS='\t' '
@@ -124,7 +124,7 @@ quantiles() {
     function bucket(seconds, i) { for (i = 1; i <= last && seconds > bound[i] + 0; i++); return i }
     function reached(method, q, i, seen) { for (i = 1; i <= last && (seen += took[method, i]) < q * calls[method]; i++); return i }
     $1 == "took" && $2 == "server" { took[$3, $4 == "inf" ? last + 1 : bucket($4)] += $5; calls[$3] += $5 }
-    $1 == "quantile" {
+    $1 == "quantile" && calls[$2] >= 20 { # of fewer there are no quantiles to speak of
       own = reached($2, $3)
       between = bucket($4) - own
       print $2, $3, $4, (own == 1 ? 0 : bound[own - 1]), (own > last ? "inf" : bound[own]), between < 0 ? -between : between
@@ -146,7 +146,8 @@ same=1
 until_true 240 equal || same=0
 until_true 60 calls_equal || same=0
 quantiles >"$work/quantiles"
-if [ ! -s "$work/quantiles" ] || ! awk -F'\t' '$6 > 1 { exit 1 }' "$work/quantiles"; then same=0; fi
+# What a call waits until the server's clock starts is in the kernel's time alone: on a busy machine that is most of the slowest calls.
+if [ ! -s "$work/quantiles" ] || ! awk -F'\t' '$2 == 0.5 && $6 > 1 { exit 1 }' "$work/quantiles"; then same=0; fi
 since "$t0"
 echo
 
@@ -182,7 +183,7 @@ printf '\nHow long a call took in the server, in ms: histogram_quantile in Prome
 {
   printf 'METHOD\tQUANTILE\tPROMETHEUS\tSERVER SAYS\t\n'
   awk -F'\t' '{ printf "%s\tp%g\t%.2f\t%s\t%s\n", $1, 100 * $2, 1000 * $3, $5 == "inf" ? "more than " 1000 * $4 : 1000 * $4 " to " 1000 * $5,
-    $6 == 0 ? "in it" : $6 == 1 ? "beside it" : "DIFFERENT" }' "$work/quantiles"
+    $6 == 0 ? "in it" : $6 == 1 ? "beside it" : $6 - 1 " buckets between" ($2 == 0.5 ? ", DIFFERENT" : "") }' "$work/quantiles"
 } | awk -F'\t' -f scripts/table.awk
 
 cat <<T
