@@ -91,6 +91,12 @@ fn owner_key(object: &DynamicObject, owner: &OwnerReference) -> Option<OwnerKey>
     Some(OwnerKey::new(OwnerKind::of(owner)?, object.namespace()?, &owner.name))
 }
 
+/// Whether a version is older than another of the same object. They are numbers that grow (Kubernetes' KEP-5504); of what is none nothing is
+/// concluded.
+fn is_older(version: &str, than: &str) -> bool {
+    matches!((version.parse::<u64>(), than.parse::<u64>()), (Ok(version), Ok(than)) if version < than)
+}
+
 fn place(object: &DynamicObject) -> Place {
     (object.namespace().unwrap_or_default(), object.name_any())
 }
@@ -135,11 +141,20 @@ impl Store {
         places.filter_map(|place| Some((place.clone(), self.by_place.get(place)?.clone()))).collect()
     }
 
-    /// Whether the owner with this uid controls the object, and it is as desired.
+    /// Whether the owner with this uid controls the object, and it is as desired: as it was seen, or, while the watch lags behind our own write, as
+    /// we wrote it.
     pub fn settled(&mut self, place: &Place, uid: &str, desired: u64) -> bool {
-        let Some(child) = self.by_place.get_mut(place).filter(|child| child.is(uid, desired)) else { return false };
-        child.wanted = Some(desired);
-        true
+        let Some(child) = self.by_place.get_mut(place) else { return false };
+        if let Some((version, written)) = self.written.get(place)
+            && is_older(&child.resource_version, version)
+        {
+            return *written == Some(desired) && child.controller.as_deref() == Some(uid) && !child.deleting;
+        }
+        let settled = child.is(uid, desired);
+        if settled {
+            child.wanted = Some(desired);
+        }
+        settled
     }
 
     /// The uid and the newest known version of an object that this owner controls, if it was seen to be as desired and nobody else changed it since:
@@ -344,6 +359,26 @@ mod tests {
         assert!(!store.get(&at("m")).unwrap().is("uid-f", 77));
         store.compared(&at("m"), 78, digest);
         assert!(!store.get(&at("m")).unwrap().is("uid-f", 78), "that was another state of the object");
+    }
+
+    #[test]
+    fn while_the_watch_lags_an_object_is_as_we_wrote_it_and_not_as_it_was_seen() {
+        let mut store = Store::default();
+        let version = |number: i32| {
+            let mut object = object("m", "f", number);
+            object.metadata.resource_version = Some(number.to_string());
+            object
+        };
+        store.handle(Event::Apply(version(9)));
+        let seen = store.get(&at("m")).unwrap().digest;
+        assert!(store.settled(&at("m"), "uid-f", seen));
+        store.wrote(&at("m"), "10", Some(7));
+        assert!(store.settled(&at("m"), "uid-f", 7), "it is not written twice");
+        assert!(!store.settled(&at("m"), "uid-g", 7));
+        assert!(!store.settled(&at("m"), "uid-f", seen), "an edit that is taken back is written");
+        // Ours was skipped by a new list: somebody wrote after us.
+        store.handle(Event::Apply(version(11)));
+        assert!(!store.settled(&at("m"), "uid-f", 7));
     }
 
     #[test]
