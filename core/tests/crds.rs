@@ -2,6 +2,9 @@
 #![expect(clippy::unwrap_used, reason = "a test fails by a panic")]
 #![expect(clippy::disallowed_methods, reason = "committed files are read; the library itself reads none")]
 
+#[path = "cel/cases/fleet_specs.rs"]
+mod fleet_specs;
+
 use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 
@@ -17,6 +20,8 @@ use fleetscope_core::resources::{Installed, Site, scrape_policy};
 use k8s_openapi::apiextensions_apiserver::pkg::apis::apiextensions::v1::CustomResourceDefinition;
 use kube::core::cel::compile_schema;
 use serde_json::{Value, json};
+
+use fleet_specs::rule;
 
 /// `kubectl apply` without `--server-side` keeps the object in an annotation of at most this size, in bytes.
 const APPLY_MAX: usize = 256 << 10;
@@ -36,17 +41,7 @@ fn fleet(spec: &Value) -> Value {
 }
 
 fn with(path: &str, value: Value) -> Value {
-    let mut spec = json!({ "selector": {}, "tasks": { "rules": [rule()] }, "grpc": {}, "scrape": {} });
-    let (parent, field) = path.rsplit_once('/').unwrap();
-    match spec.pointer_mut(parent).unwrap() {
-        Value::Array(items) => items[field.parse::<usize>().unwrap()] = value,
-        fields => fields[field] = value,
-    }
-    fleet(&spec)
-}
-
-fn rule() -> Value {
-    json!({ "name": "a", "match": { "executable": "a" }, "resultByExitCode": {} })
+    fleet(&fleet_specs::with(path, value))
 }
 
 /// Each fault as `path: message`.

@@ -1,7 +1,13 @@
 //! Every bound of the schema, on a kind whose spec has nothing but receivers and routes.
 
+/// Shared with the table of what each CEL rule refuses.
+#[path = "../../../tests/cel/cases/receiver_specs.rs"]
+mod receiver_specs;
+
 use kube::{CustomResource, CustomResourceExt as _};
 use serde_json::{Value, json};
+
+use receiver_specs::{email, receiver, secret, slack, with, with_route};
 
 use super::*;
 use crate::api::admission::{Fault, admit};
@@ -28,36 +34,6 @@ fn read(spec: &Value) -> Result<Routing, Vec<String>> {
         refused.faults.iter().map(|Fault { path, message }| format!("{path}: {message}")).collect::<Vec<_>>()
     })?;
     Ok(serde_json::from_value::<RoutingOnly>(object).unwrap().spec.routing)
-}
-
-fn secret(name: &str) -> Value {
-    json!({ "name": name, "key": "value" })
-}
-
-fn email() -> Value {
-    json!({ "to": "ops@example.com", "from": "fleetscope@example.com", "smarthost": "mail.example.com:587" })
-}
-
-fn receiver(kind: &str, value: Value) -> Value {
-    let mut receiver = json!({ "name": "a" });
-    receiver[kind] = value;
-    receiver
-}
-
-/// A spec with one receiver of a kind.
-fn with(kind: &str, value: Value) -> Value {
-    json!({ "receivers": [receiver(kind, value)] })
-}
-
-/// A spec with one route of these fields to a receiver that exists.
-fn with_route(fields: Value) -> Value {
-    let mut route = json!({ "receiver": "a" });
-    route.as_object_mut().unwrap().append(&mut serde_json::from_value(fields).unwrap());
-    json!({ "receivers": [receiver("slack", json!({ "urlSecret": secret("s") }))], "routes": [route] })
-}
-
-fn slack() -> Value {
-    json!({ "urlSecret": secret("slack") })
 }
 
 #[test]

@@ -3,6 +3,7 @@
 use serde_json::{Value, json};
 
 use super::Pair;
+use super::fleet_specs::{rule, with};
 
 pub(super) fn cases() -> Vec<Pair> {
     values().into_iter().map(|(path, good, bad, says)| (with(path, good), with(path, bad), says)).collect()
@@ -45,18 +46,4 @@ fn values() -> Vec<(&'static str, Value, Value, &'static str)> {
         (codes, json!({ "255": "ok", "*": "ok" }), json!({ "256": "ok" }), code),
         (codes, json!({ "sigterm": "ok", "oom": "ok" }), json!({ "SIGTERM": "ok" }), code),
     ]
-}
-
-fn with(path: &str, value: Value) -> Value {
-    let mut spec = json!({ "selector": {}, "tasks": { "rules": [rule()] }, "grpc": {}, "scrape": {} });
-    let (parent, field) = path.rsplit_once('/').unwrap();
-    match spec.pointer_mut(parent).unwrap() {
-        Value::Array(items) => items[field.parse::<usize>().unwrap()] = value,
-        fields => fields[field] = value,
-    }
-    spec
-}
-
-fn rule() -> Value {
-    json!({ "name": "a", "match": { "executable": "a" }, "resultByExitCode": {} })
 }

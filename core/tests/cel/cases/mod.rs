@@ -2,7 +2,9 @@
 //! without a cluster and for an API server.
 
 mod alerting;
+mod fleet_specs;
 mod fleets;
+mod receiver_specs;
 mod receivers;
 mod scrape_policies;
 

@@ -3,36 +3,7 @@
 use serde_json::{Value, json};
 
 use super::Pair;
-
-fn secret(name: &str) -> Value {
-    json!({ "name": name, "key": "value" })
-}
-
-fn email() -> Value {
-    json!({ "to": "ops@example.com", "from": "fleetscope@example.com", "smarthost": "mail.example.com:587" })
-}
-
-fn receiver(kind: &str, value: Value) -> Value {
-    let mut receiver = json!({ "name": "a" });
-    receiver[kind] = value;
-    receiver
-}
-
-/// A spec with one receiver of a kind.
-fn with(kind: &str, value: Value) -> Value {
-    json!({ "receivers": [receiver(kind, value)] })
-}
-
-/// A spec with one route of these fields to a receiver that exists.
-fn with_route(fields: Value) -> Value {
-    let mut route = json!({ "receiver": "a" });
-    route.as_object_mut().unwrap().append(&mut serde_json::from_value(fields).unwrap());
-    json!({ "receivers": [receiver("slack", json!({ "urlSecret": secret("s") }))], "routes": [route] })
-}
-
-fn slack() -> Value {
-    json!({ "urlSecret": secret("slack") })
-}
+use super::receiver_specs::{email, receiver, secret, slack, with, with_route};
 
 pub(super) fn cases() -> Vec<Pair> {
     let named = |name: &str| json!({ "name": name, "slack": slack() });
