@@ -75,6 +75,10 @@ impl Kind for Fleet {
         &status.conditions
     }
 
+    fn conditions_mut(status: &mut AgentFleetStatus) -> &mut [Condition] {
+        &mut status.conditions
+    }
+
     fn in_place(status: &AgentFleetStatus) -> Vec<ObjectStatus> {
         status.scrape.iter().cloned().collect()
     }

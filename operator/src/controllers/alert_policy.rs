@@ -82,6 +82,10 @@ impl Kind for Alerts {
         &status.conditions
     }
 
+    fn conditions_mut(status: &mut PolicyStatus) -> &mut [Condition] {
+        &mut status.conditions
+    }
+
     fn in_place(status: &PolicyStatus) -> Vec<ObjectStatus> {
         status.objects.clone()
     }

@@ -75,6 +75,10 @@ impl Kind for ClusterAlerts {
         &status.conditions
     }
 
+    fn conditions_mut(status: &mut PolicyStatus) -> &mut [Condition] {
+        &mut status.conditions
+    }
+
     fn in_place(status: &PolicyStatus) -> Vec<ObjectStatus> {
         status.objects.clone()
     }

@@ -88,6 +88,9 @@ pub(crate) trait Kind: Send + Sync + 'static {
     /// The conditions of a status.
     fn conditions(status: &Self::Status) -> &[Condition];
 
+    /// The same, to be changed.
+    fn conditions_mut(status: &mut Self::Status) -> &mut [Condition];
+
     /// The objects that are in place by a status.
     fn in_place(_status: &Self::Status) -> Vec<ObjectStatus> {
         Vec::new()

@@ -4,6 +4,7 @@ use std::collections::{BTreeSet, HashMap};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
+use k8s_openapi::apimachinery::pkg::apis::meta::v1::ObjectMeta;
 use kube::runtime::watcher::Event;
 use kube::{Resource as _, ResourceExt as _};
 
@@ -34,15 +35,33 @@ pub(super) struct Memory<S> {
     arrived: Option<(i64, Duration)>,
     /// Whether the lag of that generation was counted.
     counted: bool,
-    /// The status that was written last, with the resource version that it was based on: while the cache still shows that version, it is
-    /// behind.
-    pub(super) written: Option<(String, S)>,
+    /// The status that was written last.
+    pub(super) written: Option<Written<S>>,
     /// When that was.
     pub(super) written_at: Option<Duration>,
     /// The generation of the last turn, and when it ended.
     turned: Option<(i64, Duration)>,
     /// What is known of its Secrets.
     pub(super) secrets: Option<secrets::Known>,
+}
+
+/// A status that was written.
+pub(super) struct Written<S> {
+    /// The resource version that it was based on.
+    pub version: Option<String>,
+    /// The status.
+    pub status: S,
+    /// Whether the answer says that it was written; without one it may have been or not.
+    pub sure: bool,
+}
+
+// === impl Written ===
+
+impl<S> Written<S> {
+    /// Whether the cache, which shows the object so, is behind it: it still shows the version that it was based on.
+    pub(super) fn is_newer_than(&self, shown: &ObjectMeta) -> bool {
+        self.version == shown.resource_version
+    }
 }
 
 // === impl Memory ===
@@ -95,11 +114,7 @@ impl<K: Kind> Turns<K> {
                 memory.arrived = Some((generation, clock::now()));
                 memory.counted = false;
             }
-            if memory
-                .written
-                .as_ref()
-                .is_some_and(|(version, _)| Some(version) != object.meta().resource_version.as_ref())
-            {
+            if memory.written.as_ref().is_some_and(|written| !written.is_newer_than(object.meta())) {
                 memory.written = None;
             }
         }

@@ -8,6 +8,7 @@
 //! - `turn`: one reconcile, of whichever kind
 //! - `program`: objects as they are wanted, and no others
 //! - `selected`: who takes them
+//! - `tell`: the status, as it is written
 //! - `announce`: Events
 
 mod agent_fleet;
@@ -26,6 +27,7 @@ mod program;
 mod scrape_policy;
 mod selected;
 mod status;
+mod tell;
 mod turn;
 
 pub(crate) use agent_fleet::Fleet;
@@ -34,4 +36,4 @@ pub(crate) use cluster_alert_policy::ClusterAlerts;
 pub(crate) use control::{control, signalled};
 pub(crate) use model_price_list::Prices;
 pub(crate) use scrape_policy::Scrape;
-pub use turn::STATUS_MANAGER;
+pub use tell::STATUS_MANAGER;

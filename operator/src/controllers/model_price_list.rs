@@ -51,6 +51,10 @@ impl Kind for Prices {
         &status.conditions
     }
 
+    fn conditions_mut(status: &mut ModelPriceListStatus) -> &mut [Condition] {
+        &mut status.conditions
+    }
+
     fn status(
         _: &Context,
         _: &OwnerKey,

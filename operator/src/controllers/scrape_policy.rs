@@ -89,6 +89,10 @@ impl Kind for Scrape {
         &status.conditions
     }
 
+    fn conditions_mut(status: &mut ScrapePolicyStatus) -> &mut [Condition] {
+        &mut status.conditions
+    }
+
     fn in_place(status: &ScrapePolicyStatus) -> Vec<ObjectStatus> {
         status.objects.clone()
     }

@@ -5,31 +5,25 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use fleetscope_core::api::conditions::{ConditionType, Fact, Reason, merge};
-use fleetscope_core::api::{GROUP, VERSION};
 use fleetscope_core::resources::Fault;
 use jiff::Timestamp;
-use k8s_openapi::apimachinery::pkg::apis::meta::v1::{Condition, ObjectMeta};
-use kube::api::{Patch, PatchParams};
-use kube::core::DynamicObject;
+use k8s_openapi::apimachinery::pkg::apis::meta::v1::Condition;
+use kube::Resource as _;
 use kube::runtime::controller::Action;
-use kube::{Api, CustomResourceExt as _, Resource as _};
-use serde_json::json;
 
-use super::announce::announce;
 use super::guard::Unreadable;
 use super::kind::{Kind, Told};
 use super::memory::{Guarded, Turns, key};
 use super::program::{self, Owner};
 use super::selected;
+use super::tell::{last_status, tell};
 use crate::clock;
-use crate::context::{Context, lock};
+use crate::context::lock;
 use crate::error::Error;
-use crate::metrics::{Outcome, Write};
+use crate::metrics::Outcome;
 use crate::owner::OwnerKey;
 use crate::secrets;
 
-/// Field manager of the status, apart from that of the children, for both are applied whole.
-pub const STATUS_MANAGER: &str = "fleetscope-operator-status";
 /// A status that only counts differently is written at most this often: each write comes back by the watch and would find the
 /// next pod already counted.
 const STATUS_PERIOD: Duration = Duration::from_secs(1);
@@ -111,7 +105,7 @@ async fn turn<K: Kind>(guarded: &Guarded<K>, key: &OwnerKey, turns: &Turns<K>) -
     let uid = object.meta().uid.clone().unwrap_or_default();
     let owner = Owner { key, uid: &uid, suspended: K::suspended(object) };
     let selectable = if accepted { selected::children::<K>(ctx, object, &decision.desired) } else { Vec::new() };
-    let before = last_status(object.meta(), key, turns).or_else(|| K::status_of(object)).unwrap_or_default();
+    let before = last_status::<K>(object.meta(), key, turns).or_else(|| K::status_of(object)).unwrap_or_default();
     let programmed = if accepted {
         Some(program::program(ctx, owner, decision.desired, &K::in_place(&before)).await?)
     } else {
@@ -147,13 +141,7 @@ async fn turn<K: Kind>(guarded: &Guarded<K>, key: &OwnerKey, turns: &Turns<K>) -
         wait = last.and_then(|last| (last + STATUS_PERIOD).checked_sub(clock::now())).filter(|wait| !wait.is_zero());
     }
     if next != before && wait.is_none() {
-        let version = object.meta().resource_version.clone().unwrap_or_default();
-        write_status::<K>(key, Some(&uid), &next, ctx).await?;
-        turns.remember(key, |memory| {
-            memory.written = Some((version, next.clone()));
-            memory.written_at = Some(clock::now());
-        });
-        announce(ctx, &object.object_ref(&()), K::conditions(&before), K::conditions(&next)).await;
+        tell(&object.object_ref(&()), object.meta(), key, &before, next, turns).await?;
     }
     later = later.into_iter().chain(wait).min();
     Ok(match (retry, later) {
@@ -217,13 +205,6 @@ fn only_counts(before: &[Condition], next: &[Condition]) -> bool {
     said(before) == said(next)
 }
 
-/// The status that was written last, while the cache does not show it yet.
-fn last_status<K: Kind>(shown: &ObjectMeta, key: &OwnerKey, turns: &Turns<K>) -> Option<K::Status> {
-    let memory = lock(&turns.memory);
-    let (version, status) = memory.get(key)?.written.as_ref()?;
-    (shown.resource_version.as_ref() == Some(version)).then(|| status.clone())
-}
-
 /// Says on the object itself that it cannot be read. What was made of it stays.
 async fn tell_unreadable<K: Kind>(
     guarded: &Guarded<K>,
@@ -231,18 +212,15 @@ async fn tell_unreadable<K: Kind>(
     key: &OwnerKey,
     turns: &Turns<K>,
 ) -> Result<Turn, Error> {
-    let (ctx, shown) = (&turns.ctx, &unreadable.metadata);
-    let before: K::Status = last_status(shown, key, turns)
+    let shown = &unreadable.metadata;
+    let before: K::Status = last_status::<K>(shown, key, turns)
         .or_else(|| serde_json::from_value(unreadable.status.clone()).ok())
         .unwrap_or_default();
     let conditions = unreadable_conditions(K::conditions(&before), &unreadable.error, shown.generation);
     let next = K::unreadable(before.clone(), conditions, shown.generation);
     if next != before {
         tracing::warn!(object = %key, error = %unreadable.error, "Object cannot be read");
-        write_status::<K>(key, shown.uid.as_deref(), &next, ctx).await?;
-        let version = shown.resource_version.clone().unwrap_or_default();
-        turns.remember(key, |memory| memory.written = Some((version, next.clone())));
-        announce(ctx, &guarded.object_ref(&()), K::conditions(&before), K::conditions(&next)).await;
+        tell(&guarded.object_ref(&()), shown, key, &before, next, turns).await?;
     }
     Ok(Turn::Done)
 }
@@ -260,44 +238,6 @@ fn unreadable_conditions(before: &[Condition], error: &str, generation: Option<i
     let others = before.iter().filter(|condition| !facts.iter().any(|fact| fact.kind.as_str() == condition.type_));
     conditions.extend(others.cloned());
     conditions
-}
-
-async fn write_status<K: Kind>(
-    key: &OwnerKey,
-    uid: Option<&str>,
-    status: &K::Status,
-    ctx: &Context,
-) -> Result<(), Error> {
-    program::leading(ctx)?;
-    let resource = K::Object::api_resource();
-    let api = if K::KIND.namespaced() {
-        Api::<DynamicObject>::namespaced_with(ctx.client.clone(), &key.namespace, &resource)
-    } else {
-        Api::<DynamicObject>::all_with(ctx.client.clone(), &resource)
-    };
-    // The uid: an object that was made again under the same name has not earned this status.
-    let mut patch = json!({
-        "apiVersion": format!("{GROUP}/{VERSION}"),
-        "kind": K::KIND.as_str(),
-        "metadata": { "name": key.name, "uid": uid },
-        "status": status,
-    });
-    if K::KIND.namespaced() {
-        patch["metadata"]["namespace"] = json!(key.namespace);
-    }
-    let params = PatchParams::apply(STATUS_MANAGER).force();
-    match api.patch_status(&key.name, &params, &Patch::Apply(&patch)).await {
-        Ok(_) => {
-            ctx.metrics.status(Write::Applied);
-            Ok(())
-        }
-        // Deleted meanwhile, or made again: there is nobody to tell.
-        Err(kube::Error::Api(status)) if status.code == 404 => Ok(()),
-        Err(source) => {
-            ctx.metrics.status(Write::Error);
-            Err(Error::Api { verb: "write the status of", kind: K::KIND.as_str(), name: key.name.clone(), source })
-        }
-    }
 }
 
 /// The next look without cause, up to a tenth earlier, so that objects that came together spread out.

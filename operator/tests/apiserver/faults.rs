@@ -151,6 +151,31 @@ async fn a_write_whose_answer_is_lost_is_not_written_again() {
 
 #[tokio::test]
 #[ignore = "needs etcd and kube-apiserver: make test-operator"]
+async fn a_status_whose_answer_is_lost_is_told_with_the_same_times_again() {
+    let world = World::start().await;
+    world.install_monitors();
+    let names = fleets(&world, "crew", 1).await;
+    let history = History::follow(&world);
+    let (mut tries, behind) = (0, Duration::from_secs(20));
+    // Tries in more than one second, for times are told in seconds, and nothing comes by the watch meanwhile.
+    let lost = move |asked: &Asked| {
+        if asked.is_watch() {
+            return asked.path.ends_with("/agentfleets").then_some(Fault::Held(behind));
+        }
+        tries += usize::from(asked.is_write() && asked.path.ends_with("/status"));
+        (asked.is_write() && asked.path.ends_with("/status") && tries <= 5).then_some(Fault::DoneInternal)
+    };
+    let proxy = world.proxy(Box::new(lost)).await;
+    let _operator = world.operator_behind(&proxy, "one", &[]);
+    ready(&world, &names).await;
+    let all_lost = async || (proxy.counts().faults.get("done, 500") == Some(&5)).then_some(());
+    eventually(PATIENT, "five answers to be lost", all_lost).await;
+    world.quiet().await;
+    assert_eq!(history.repeated(), BTreeSet::new());
+}
+
+#[tokio::test]
+#[ignore = "needs etcd and kube-apiserver: make test-operator"]
 async fn a_fleet_that_never_succeeds_is_in_nobodys_way() {
     const OTHERS: usize = 40;
     let world = World::start().await;
