@@ -218,8 +218,8 @@ impl Life<'_> {
     /// Calls that have not ended do with their connection.
     fn close(&mut self) {
         self.now += STEP;
-        let now = self.now;
-        self.hear(|books, see| books.handle_with(&closed(COOKIE, now), now, see));
+        let (now, ends) = (self.now, self.seq);
+        self.hear(|books, see| books.handle_with(&closed(COOKIE, now, ends), now, see));
         for truth in self.calls.values_mut().filter(|truth| truth.ends.is_empty()) {
             truth.end(now, Status::Unavailable, true);
         }

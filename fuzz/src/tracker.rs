@@ -62,7 +62,10 @@ fn any_records(mut input: Input<'_>) {
                 let len = input.u16().into();
                 books.handle(input.bytes(len), now);
             }
-            1 => books.handle(&closed(input.below(COOKIES).into(), now), now),
+            1 => {
+                let cookie = input.below(COOKIES);
+                books.handle(&closed(cookie.into(), now, seq[usize::from(cookie)]), now);
+            }
             2 => {
                 now += u64::from(input.u16()) * 100_000;
                 books.tick(now);
@@ -85,7 +88,7 @@ fn any_records(mut input: Input<'_>) {
         }
     }
     for cookie in 0..COOKIES {
-        books.handle(&closed(cookie.into(), now), now);
+        books.handle(&closed(cookie.into(), now, seq[usize::from(cookie)]), now);
     }
     books.finish(now);
 }

@@ -12,7 +12,7 @@ use fleetscope_ebpf::http2::reason;
 use super::assembly::{Assembly, Frame, Head, Step};
 use super::calls::{Calls, Context, Decoded, SETTLE, Seen};
 use super::counts::{Counts, Loss, Opaque, Unnamed};
-use super::frame::{Direction, Frames, Piece, STREAM_BITS, Start};
+use super::frame::{Closed, Direction, Frames, Piece, STREAM_BITS, Start};
 use super::header_block::{Gathered, HeaderBlocks, Torn};
 use super::requests::UNKNOWN;
 use super::tracker::Losses;
@@ -32,13 +32,23 @@ pub(super) struct Connection {
     calls: Calls,
     /// By [`Direction::index`].
     ways: [Way; 2],
-    /// When it was closed, and when its calls end for that.
-    closed: Option<(u64, u64)>,
+    closed: Option<End>,
     opaque: Option<Opaque>,
     /// Bytes of memory of the header tables, and how many records ago that was.
     tables: (usize, u8),
     /// Bytes of memory, as [`Connection::measure`] said last.
     bytes: usize,
+}
+
+/// That it was closed.
+#[derive(Debug)]
+struct End {
+    /// When.
+    time: u64,
+    /// When its calls end for that.
+    due: u64,
+    /// What [`Way::next`] is when nothing is missing.
+    ends: [u64; 2],
 }
 
 /// One direction.
@@ -104,26 +114,12 @@ impl Connection {
         // A loss in this direction shows in the sequence number; one in the other may not have shown yet.
         cx.tail_lost = losses.at >= Some(self.ways[from.other().index()].heard);
         self.ways[from.index()].heard = cx.now;
-        let way = &mut self.ways[from.index()];
-        let expected = std::mem::replace(&mut way.next, frames.next());
         if frames.count() > 0 {
-            way.given_up = None;
+            self.ways[from.index()].given_up = None;
             self.calls.set_blind(from, None);
         }
-        let missing = frames.seq.saturating_sub(expected);
-        if expected == 0 && missing > losses.pieces {
-            // More than was lost: the connection was forgotten, or another agent saw them, and counted their calls.
-            self.gap(from, Loss::Joined, 0, cx);
-        } else if frames.seq != expected {
-            losses.pieces = losses.pieces.saturating_sub(missing);
-            cx.counts.gaps += 1;
-            let missing = match frames.start {
-                // How many it were is not known of what the kernel itself did not see.
-                Start::Joined => UNKNOWN,
-                Start::Preface | Start::Never => u32::try_from(missing).unwrap_or(UNKNOWN),
-            };
-            self.gap(from, Loss::Gap, missing, cx);
-        }
+        self.reach(from, frames.seq, frames.start, losses, cx);
+        self.ways[from.index()].next = frames.next();
         for piece in frames.pieces() {
             self.piece(&piece, frames, scratch, cx);
         }
@@ -140,6 +136,25 @@ impl Connection {
             self.gap(from, opaque.loss(), UNKNOWN, cx);
         }
         self.show(cx.counts);
+    }
+
+    /// The kernel is at `seq` of a direction that is known to begin so: finds out whether pieces before are missing.
+    fn reach(&mut self, from: Direction, seq: u64, start: Start, losses: &mut Losses, cx: &mut Context<'_>) {
+        let expected = std::mem::replace(&mut self.ways[from.index()].next, seq);
+        let missing = seq.saturating_sub(expected);
+        if expected == 0 && missing > losses.pieces {
+            // More than was lost: the connection was forgotten, or another agent saw them, and counted their calls.
+            self.gap(from, Loss::Joined, 0, cx);
+        } else if seq != expected {
+            losses.pieces = losses.pieces.saturating_sub(missing);
+            cx.counts.gaps += 1;
+            let missing = match start {
+                // How many it were is not known of what the kernel itself did not see.
+                Start::Joined => UNKNOWN,
+                Start::Preface | Start::Never => u32::try_from(missing).unwrap_or(UNKNOWN),
+            };
+            self.gap(from, Loss::Gap, missing, cx);
+        }
     }
 
     fn piece(&mut self, piece: &Piece<'_>, frames: &Frames<'_>, scratch: &mut Block, cx: &mut Context<'_>) {
@@ -177,9 +192,12 @@ impl Connection {
         (&mut way.assembly, at)
     }
 
-    /// It was closed. Records of its last frames that other processors write may still come, for a moment.
-    pub(super) fn close(&mut self, time: u64, now: u64) {
-        self.closed.get_or_insert((time, now.saturating_add(SETTLE)));
+    /// It was closed. Records of its last frames that other processors write may still come, for a moment; and of I/O that was under way the end
+    /// is told once more.
+    pub(super) fn close(&mut self, closed: &Closed, now: u64) {
+        let due = now.saturating_add(SETTLE);
+        let end = self.closed.get_or_insert(End { time: closed.time, due, ends: closed.ends });
+        end.ends = closed.ends;
     }
 
     /// Whether it was.
@@ -194,13 +212,19 @@ impl Connection {
 
     /// When [`Connection::expire`] is to be called, nanoseconds of `CLOCK_BOOTTIME`.
     pub(super) fn due(&self) -> u64 {
-        self.closed.map_or(u64::MAX, |(_, until)| until).min(self.calls.due())
+        self.closed.as_ref().map_or(u64::MAX, |end| end.due).min(self.calls.due())
     }
 
     /// Time has passed: gives up what has waited long enough. Whether the connection is gone. `losses` as of [`Connection::handle`].
-    pub(super) fn expire(&mut self, losses: &Losses, cx: &mut Context<'_>) -> bool {
-        cx.tail_lost = self.ways.iter().any(|way| losses.at >= Some(way.heard));
-        if let Some((time, _)) = self.closed.filter(|(_, until)| *until <= cx.now) {
+    pub(super) fn expire(&mut self, losses: &mut Losses, cx: &mut Context<'_>) -> bool {
+        if let Some(End { time, ends, .. }) = self.closed.take_if(|end| end.due <= cx.now) {
+            for from in [Direction::Sent, Direction::Received] {
+                let end = ends[from.index()];
+                if end > self.ways[from.index()].next {
+                    // How its last calls ended is among what is missing.
+                    self.reach(from, end, Start::Joined, losses, cx);
+                }
+            }
             self.calls.close(time, cx);
             return true;
         }

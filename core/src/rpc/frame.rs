@@ -73,6 +73,9 @@ pub struct Closed {
     pub cookie: u64,
     /// It was closed some time before `time`, which is when that was found: how long its calls took is not known.
     pub late: bool,
+    /// What [`Frames::next`] says after the last record of each direction, by [`Direction::index`]; one more when bytes have passed unseen after it.
+    /// Less when the kernel cannot tell.
+    pub ends: [u64; 2],
 }
 
 /// One record.
@@ -207,8 +210,8 @@ pub fn is_record(bytes: &[u8]) -> bool {
 
 /// What a close says that the ring buffer had no room for.
 pub fn from_deferred(record: &ClosedRecord) -> Record<'static> {
-    let ClosedRecord { head: RecordHead { time, .. }, cookie, late, .. } = *record;
-    Record::Closed(Closed { time, cookie, late: late != 0 })
+    let ClosedRecord { head: RecordHead { time, .. }, cookie, tgid: _, late, ends } = *record;
+    Record::Closed(Closed { time, cookie, late: late != 0, ends })
 }
 
 /// Parses one entry of the ring buffer. Bytes after the record are ignored: the ring buffer rounds sizes up.
@@ -222,6 +225,7 @@ pub fn parse(bytes: &[u8]) -> Result<Record<'_>, FrameError> {
                 time: u64_at(bytes, offset_of!(RecordHead, time)),
                 cookie: u64_at(bytes, offset_of!(ClosedRecord, cookie)),
                 late: u32_at(bytes, offset_of!(ClosedRecord, late)) != 0,
+                ends: [0, 8].map(|at| u64_at(bytes, offset_of!(ClosedRecord, ends) + at)),
             }))
         }
         kind => Err(FrameError::Kind { kind }),

@@ -115,7 +115,7 @@ impl Tracker {
         let Self { limits, connections, counts, .. } = self;
         let Some(connection) = connections.get_mut(closed.cookie) else { return };
         if !closed.late {
-            connection.close(closed.time, now);
+            connection.close(closed, now);
         } else if !connection.is_closed() {
             // Nothing of it can still come, and how its calls ended it does not tell.
             connection.end(closed.time, &mut Context { now, limits, counts, tail_lost: true, emit });

@@ -50,8 +50,10 @@ pub struct Shared {
     pub strikes: u8,
     /// 1 when something of it could be read.
     pub read: u8,
+    /// 1 when it was told that the connection is closed; the kernel program's, the machine does not look at it.
+    pub closed: u8,
     /// Always 0.
-    pub pad: [u8; 4],
+    pub pad: [u8; 3],
 }
 const _: () = assert!(size_of::<Shared>() == 16);
 

@@ -73,7 +73,7 @@ pub const RESYNCS_MAX: u8 = 16;
 
 /// Counts up with every change to what records and the values of maps mean, where their sizes do not show it, and to programs that are pinned: the first
 /// agent's stay.
-const ABI_VERSION: u64 = 2;
+const ABI_VERSION: u64 = 3;
 
 /// A number for the layout and meaning of what may outlive an agent: another agent goes on with it only if its own number is the same.
 pub const fn abi() -> u64 {
@@ -207,10 +207,13 @@ pub struct ClosedRecord {
     pub cookie: u64,
     /// Process id of the task that was running, in the host's pid namespace; not always one of the connection's.
     pub tgid: u32,
-    /// 1 when it was found to be closed some time afterwards: `head.time` says when it was found.
+    /// 1 when it was found to be closed some time afterwards: `head.time` says when it was found, and `ends` is 0.
     pub late: u32,
+    /// [`Http2Record::seq`] behind all records of what was sent, and of what was received, and one more when bytes have passed unseen since
+    /// the last I/O that was seen. An I/O that was under way meanwhile may make such a record once more, with the same or a later end.
+    pub ends: [u64; 2],
 }
-const _: () = assert!(size_of::<ClosedRecord>() == 40);
+const _: () = assert!(size_of::<ClosedRecord>() == 56);
 
 /// How the bytes of an I/O were out of reach: index of [`Http2Counters::unreadable`].
 pub mod unreadable {

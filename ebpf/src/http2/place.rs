@@ -32,6 +32,17 @@ impl Direction {
         self.placed == placed::MOVES && passed != 0 && !(received && passed == 1)
     }
 
+    /// Where the direction ends for [`super::ClosedRecord::ends`], when the socket was at `place` in the end. The end of the stream (FIN) takes a
+    /// number, too.
+    #[inline(always)]
+    pub fn end(&self, place: Option<u32>) -> u64 {
+        let unseen = match place {
+            Some(place) => self.has_place() && place.wrapping_sub(self.place) > 1,
+            None => false,
+        };
+        self.seq.wrapping_add(unseen as u64)
+    }
+
     /// Whether bytes that pass unseen show in the place of the next I/O.
     #[inline(always)]
     pub fn has_place(&self) -> bool {

@@ -96,12 +96,6 @@ impl FileSocket {
         copy(address, &SOCK_FAMILY).unwrap_or(0)
     }
 
-    /// Whether its bytes have TCP's sequence numbers.
-    #[inline(always)]
-    pub(crate) fn is_tcp(self) -> bool {
-        copy(self.address, &SOCK_PROTOCOL) == Some(IPPROTO_TCP)
-    }
-
     /// `SOCK_*`; 0 when the socket is gone.
     #[inline(always)]
     pub(crate) fn kind(self) -> u16 {
@@ -111,10 +105,16 @@ impl FileSocket {
     /// The sequence number behind what the task has sent, or received, of a socket of TCP; none of any other.
     #[inline(always)]
     pub(crate) fn tcp_place(self, received: bool) -> Option<u32> {
-        if !self.is_tcp() {
+        Self::tcp_place_at(self.address, received)
+    }
+
+    /// As [`Self::tcp_place`], of the `struct sock` that is there.
+    #[inline(always)]
+    pub(crate) fn tcp_place_at(address: u64, received: bool) -> Option<u32> {
+        if copy(address, &SOCK_PROTOCOL) != Some(IPPROTO_TCP) {
             return None;
         }
-        copy(self.address, if received { &TCP_COPIED_SEQ } else { &TCP_WRITE_SEQ })
+        copy(address, if received { &TCP_COPIED_SEQ } else { &TCP_WRITE_SEQ })
     }
 }
 

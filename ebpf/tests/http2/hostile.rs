@@ -85,7 +85,7 @@ proptest! {
             ..Direction::default()
         };
         let [state, reason, strikes] = shared;
-        let shared = Shared { cookie: 0, state, reason, strikes, read: 1, pad: [0; 4] };
+        let shared = Shared { cookie: 0, state, reason, strikes, read: 1, closed: 0, pad: [0; 3] };
         let mut connection = Connection { shared, sent: direction, received: direction };
         for io in &ios {
             crate::tap::survive(&mut connection, io);

@@ -31,6 +31,17 @@ fn the_end_of_the_stream_is_received_with_the_last_bytes() {
 }
 
 #[test]
+fn a_direction_ends_where_its_socket_is_when_nothing_passed_unseen() {
+    let (_, mut direction) = told(u32::MAX - 4, true, false, &[(10, 0)]);
+    direction.seq = 7;
+    let at = direction.place;
+    let ends =
+        [None, Some(0), Some(1), Some(2), Some(900)].map(|more| direction.end(more.map(|more| at.wrapping_add(more))));
+    assert_eq!(ends, [7, 7, 7, 8, 8], "the end of the stream takes a number");
+    assert_eq!(Direction::default().end(Some(77)), 0, "nothing of it was seen");
+}
+
+#[test]
 fn numbers_that_stand_while_bytes_pass_tell_nothing() {
     let (told, direction) = told(77, false, false, &[(10, 0), (10, 0), (1, 0), (500, 0)]);
     assert_eq!((told, direction.has_place()), (vec![false; 4], false));

@@ -3,7 +3,7 @@
 use super::*;
 
 /// A socket of TCP changes its state, and the programs look for what the agent asked for.
-fn look_for_closed(session: &mut Session) {
+pub(super) fn look_for_closed(session: &mut Session) {
     session.maps().beat().unwrap();
     drop(std::net::TcpListener::bind("127.0.0.1:0").unwrap());
 }

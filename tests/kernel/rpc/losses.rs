@@ -1,5 +1,6 @@
 //! What passes unseen, and what the ring buffer refuses: counted, and nothing wrong is said.
 
+use super::closes::look_for_closed;
 use super::*;
 
 #[test]
@@ -31,6 +32,42 @@ fn what_the_ring_refuses_is_counted_exactly() {
         let calls_made = 2 * u64::from(made + 1);
         assert_eq!((counts.in_flight, counts.finished + counts.lost(Loss::Gap)), (0, calls_made), "{counts:?}");
         assert!(counts.gaps >= 2, "{counts:?}");
+    }
+}
+
+#[test]
+#[ignore = "needs CAP_BPF: make test-kernel"]
+fn a_response_that_passes_unseen_before_the_close_is_lost_and_no_error() {
+    for options in &ways() {
+        for family in ["inet", "inet6", "mptcp", "unix"] {
+            if family == "mptcp" && options.rpc != Rpc::Sockets {
+                // Without numbers for its bytes only the end of a system call tells that the group was not looked at, and none tells of this.
+                continue;
+            }
+            let (mut session, mut calls, group) = observed(options);
+            let mut connection = Connection::new(&group, Manner { family, ..PLAIN });
+            connection.open().call(1, "/a.B/C", 5, "0").client(&request(3, "/a.B/D", 5));
+            assert_eq!(calls.ended(), both(1, "a.B/C", "OK"), "{family}");
+            session.verdict(&group, verdict::TASKS);
+            connection.server(&response(3, 5, "0"));
+            session.verdict(&group, verdict::RPC);
+            connection.order("close");
+            drop(connection);
+            look_for_closed(&mut session);
+            let ended = calls.after(120 * SECOND).ended();
+            assert_eq!(
+                ended,
+                ["1 x client a.B/D lost: gap", "1 x server a.B/D lost: gap"],
+                "{:?} {family}",
+                options.rpc
+            );
+            assert_eq!((calls.tracker.connections(), calls.tracker.counts().in_flight), (0, 0), "{family}");
+        }
+        // When all of it was seen, nobody answered.
+        let (_session, mut calls, group) = observed(options);
+        let mut connection = Connection::new(&group, PLAIN);
+        connection.open().client(&request(1, "/a.B/C", 5)).order("close");
+        assert_eq!(calls.after(120 * SECOND).ended(), both(1, "a.B/C", "UNAVAILABLE"), "{:?}", options.rpc);
     }
 }
 

@@ -1,10 +1,11 @@
 //! A connection as bytes.
 
-use super::{Connection, Headers, Way, held};
+use super::{Connection, End, Headers, Way, held};
 use crate::checkpoint::{CheckpointError, Reader, Saved, saved_struct};
 use crate::rpc::call::Call;
 use crate::rpc::counts::Counts;
 
+saved_struct!(End { time, due, ends });
 saved_struct!(Headers { blocks, decoder, unknown, limit, ragged });
 saved_struct!(Way { next, heard, assembly, headers, given_up });
 

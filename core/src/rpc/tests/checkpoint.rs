@@ -221,7 +221,7 @@ proptest! {
         let Some(mut two) = two else { return Ok(()) };
         for (tracker, lines) in [(&mut one, &mut lines), (&mut two, &mut other_lines)] {
             for cookie in 1..=2 {
-                tracker.handle(&parse(&closed(cookie, now)).unwrap(), now, &mut |event| lines.push(line(&event)));
+                tracker.handle(&parse(&closed(cookie, now, [0; 2])).unwrap(), now, &mut |event| lines.push(line(&event)));
             }
             tracker.tick(now + 100_000 * MS, &mut |event| lines.push(line(&event)));
             // Connections that go at one moment do so in no order.
@@ -258,7 +258,7 @@ proptest! {
             tracker.handle(&parse(&sheet.bytes()).unwrap(), now, &mut |_| {});
         }
         for cookie in 1..=2 {
-            tracker.handle(&parse(&closed(cookie, now)).unwrap(), now, &mut |_| {});
+            tracker.handle(&parse(&closed(cookie, now, [0; 2])).unwrap(), now, &mut |_| {});
         }
         tracker.tick(u64::MAX, &mut |_| {});
     }

@@ -3,7 +3,8 @@
 use fleetscope_ebpf::http2::reason;
 
 use super::wire::{
-    Wire, block, data_end, flag, go_away, headers, indexed, kind, last, literal, request, reset, response, trailers,
+    Wire, block, closed, data_end, flag, go_away, headers, indexed, kind, last, literal, request, reset, response,
+    trailers,
 };
 use super::{MS, Rig};
 use crate::rpc::frame::Direction;
@@ -280,16 +281,35 @@ fn calls_that_begin_while_the_server_cannot_be_read_do_not_end_with_the_close() 
 #[test]
 fn a_loss_at_the_end_of_a_direction_does_not_pass_for_the_close() {
     let mut rig = Rig::new();
+    rig.received(0, &[Wire::new(kind::SETTINGS, 0, 0, &[0; 6])]);
     rig.sent(1, &[headers(1, &request("/a.B/C"))]);
-    // The ring buffer refuses the response; nothing else comes of the connection but its close.
+    // The ring buffer refuses the response, or it passes unseen; nothing else comes of the connection but its close.
+    rig.pass(Direction::Received, 1).close(3).tick(2_000);
+    assert_eq!(rig.lines(), ["1 client a.B/C starts at 1", "1 a.B/C lost: gap"]);
+    assert_eq!((rig.counts().gaps, rig.counts().in_flight), (1, 0));
+    // What other connections lost is not its.
+    let mut rig = Rig::new();
+    rig.sent(1, &[headers(1, &request("/a.B/C"))]);
     rig.tracker.records_lost(2 * MS, 1);
     rig.close(3).tick(2_000);
-    assert_eq!(rig.lines(), ["1 client a.B/C starts at 1", "1 a.B/C lost: gap"]);
+    assert_eq!(rig.lines(), ["1 client a.B/C starts at 1", "1 client a.B/C 1..3 UNAVAILABLE"]);
     let mut rig = Rig::new();
     rig.sent(1, &[headers(1, &request("/a.B/C"))]);
     rig.tracker.records_lost(2 * MS, 1);
     rig.sent(3, &[reset(1, CANCEL)]);
     assert_eq!(rig.lines(), ["1 client a.B/C starts at 1", "1 a.B/C lost: gap"]);
+}
+
+#[test]
+fn of_a_close_that_is_told_twice_the_first_time_and_the_last_end_count() {
+    let mut rig = Rig::new();
+    rig.sent(1, &[headers(1, &request("/a.B/C"))]).sent(2, &[headers(3, &request("/a.B/D"))]);
+    rig.received(3, &[headers(1, &response())]).lines();
+    // The close comes while an I/O is under way: bytes seem to have passed unseen. Then the I/O is seen, and the end told again.
+    let early = closed(rig.cookie, 5 * MS, [2, 2]);
+    rig.bytes(&early, 5 * MS).close(6).tick(2_000);
+    assert_eq!(rig.lines(), ["1 client a.B/C 1..5 (3) UNAVAILABLE", "3 client a.B/D 2..5 UNAVAILABLE"]);
+    assert_eq!(rig.counts().gaps, 0);
 }
 
 #[test]

@@ -89,7 +89,7 @@ impl Rig {
     }
 
     fn close(&mut self, ms: u64) -> &mut Self {
-        self.bytes(&closed(self.cookie, ms * MS), ms * MS)
+        self.bytes(&closed(self.cookie, ms * MS, self.seq), ms * MS)
     }
 
     fn tick(&mut self, ms: u64) -> &mut Self {

@@ -70,6 +70,8 @@ pub(super) struct Truth {
 /// A connection's life: records in the order in which the kernel writes them, and the calls.
 pub(super) struct Life {
     pub(super) records: Vec<Sheet>,
+    /// Where each direction ends.
+    ends: [u64; 2],
     calls: BTreeMap<u32, Truth>,
 }
 
@@ -119,8 +121,8 @@ pub(super) fn life(calls: usize, dice: &mut Dice) -> Life {
     let mut encoders = [Encoder::default(), Encoder::default()];
     let mut waiting: VecDeque<_> = (0..calls).map(|at| (u32::try_from(at).unwrap() * 2 + 1, script(dice))).collect();
     let mut open: Vec<(u32, VecDeque<Step>)> = Vec::new();
-    let mut life = Life { records: Vec::new(), calls: BTreeMap::new() };
-    let (mut seq, mut time) = ([0, 0], 0);
+    let mut life = Life { records: Vec::new(), ends: [0; 2], calls: BTreeMap::new() };
+    let mut time = 0;
     while !waiting.is_empty() || !open.is_empty() {
         if !waiting.is_empty() && (open.is_empty() || dice.below(3) == 0) {
             let (stream, steps) = waiting.pop_front().unwrap();
@@ -144,7 +146,7 @@ pub(super) fn life(calls: usize, dice: &mut Dice) -> Life {
             time += if dice.below(40) == 0 { 1_500 * MS } else { MS };
             first.get_or_insert(time);
             let (now, after) = rest.split_at(dice.below(rest.len()) + 1);
-            let next = &mut seq[direction.index()];
+            let next = &mut life.ends[direction.index()];
             life.records.push(Sheet::new(1, direction, time, *next, now.to_vec()));
             *next += now.len() as u64;
             rest = after;
@@ -233,7 +235,7 @@ proptest! {
             tracker.tick(now, &mut note);
             tracker.handle(&parse(&sheet.bytes()).unwrap(), now, &mut note);
         }
-        tracker.handle(&parse(&closed(1, now)).unwrap(), now, &mut note);
+        tracker.handle(&parse(&closed(1, now, life.ends)).unwrap(), now, &mut note);
         tracker.tick(now + 1_000 * MS, &mut note);
         let expected: BTreeMap<u32, Vec<String>> = life.calls.iter().map(|(stream, truth)| {
             let Truth { method, start, first, end, .. } = truth;
@@ -292,7 +294,7 @@ proptest! {
             }
             tracker.handle(&parse(&sheet.bytes()).unwrap(), now, &mut note);
         }
-        tracker.handle(&parse(&closed(1, now)).unwrap(), now, &mut note);
+        tracker.handle(&parse(&closed(1, now, life.ends)).unwrap(), now, &mut note);
         tracker.tick(now + 1_000 * MS, &mut note);
         prop_assert_eq!(wrong, Vec::<String>::new(), "{} of {} records lost", gone, life.records.len());
         let counts = tracker.counts();

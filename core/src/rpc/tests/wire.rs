@@ -129,20 +129,23 @@ fn head(kind: u16, time: u64, cgroup: u64) -> Vec<u8> {
     bytes
 }
 
-/// The record of a closed connection; its group is that of whatever ran then.
-pub(crate) fn closed(cookie: u64, time: u64) -> Vec<u8> {
+/// The record of a closed connection whose directions end there; its group is that of whatever ran then.
+pub(crate) fn closed(cookie: u64, time: u64, ends: [u64; 2]) -> Vec<u8> {
+    closing(cookie, time, 0, ends)
+}
+
+fn closing(cookie: u64, time: u64, late: u32, ends: [u64; 2]) -> Vec<u8> {
     let mut bytes = head(record_kind::HTTP2_CLOSED, time, 1);
     bytes.extend(cookie.to_ne_bytes());
-    bytes.extend([0; 8]);
+    bytes.extend([0; 4]);
+    bytes.extend(late.to_ne_bytes());
+    bytes.extend(ends.map(u64::to_ne_bytes).concat());
     bytes
 }
 
 /// The record of a connection that was closed some time before.
 pub(crate) fn found_closed(cookie: u64, time: u64) -> Vec<u8> {
-    let mut bytes = closed(cookie, time);
-    let end = bytes.len();
-    bytes[end - 4..].copy_from_slice(&1_u32.to_ne_bytes());
-    bytes
+    closing(cookie, time, 1, [0; 2])
 }
 
 /// A header block of literals that are not indexed.

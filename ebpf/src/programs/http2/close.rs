@@ -10,24 +10,33 @@ use crate::record::{head, send_frames};
 use aya_ebpf::bindings::BPF_ANY;
 use aya_ebpf::helpers::generated::{bpf_for_each_map_elem, bpf_get_current_cgroup_id, bpf_get_current_pid_tgid};
 use core::ffi::c_void;
-use fleetscope_ebpf::http2::{ClosedRecord, Shared};
+use fleetscope_ebpf::http2::{ClosedRecord, Direction, Shared};
 use fleetscope_ebpf::{kind, pulse};
 
-/// Tells that a connection is closed, if it was HTTP/2.
+/// Tells that a connection is closed, if it was HTTP/2; `sent` and `received` are where its directions end.
 #[inline(always)]
-pub(super) unsafe fn closed(shared: &Shared, cgroup: u64) {
-    if is_proven(shared) {
-        // SAFETY: as of `tell`.
-        unsafe { tell(shared.cookie, cgroup, 0) };
+pub(super) unsafe fn closed(shared: *mut Shared, sent: u64, received: u64, cgroup: u64) {
+    // SAFETY: a value of a map; `tell` as it says.
+    unsafe {
+        if is_proven(&*shared) {
+            (*shared).closed = 1;
+            tell((*shared).cookie, cgroup, 0, [sent, received]);
+        }
     }
 }
 
+/// Where a direction ends: [`Direction::end`], also where it was not looked at for a time. `epoch` is what directions are compared with.
 #[inline(always)]
-unsafe fn tell(cookie: u64, cgroup: u64, late: u32) {
+pub(super) fn end(direction: &Direction, place: Option<u32>, epoch: u64) -> u64 {
+    if epoch == direction.epoch { direction.end(place) } else { direction.seq.wrapping_add(1) }
+}
+
+#[inline(always)]
+unsafe fn tell(cookie: u64, cgroup: u64, late: u32, ends: [u64; 2]) {
     // SAFETY: helpers without arguments; the record is on the stack; the counters are this processor's own.
     unsafe {
         let tgid = (bpf_get_current_pid_tgid() >> 32) as u32;
-        let record = ClosedRecord { head: head(kind::HTTP2_CLOSED, 0, cgroup), cookie, tgid, late };
+        let record = ClosedRecord { head: head(kind::HTTP2_CLOSED, 0, cgroup), cookie, tgid, late, ends };
         let sent = send_frames((&raw const record).cast(), size_of::<ClosedRecord>() as u64);
         let Some(counters) = HTTP2_COUNTERS.get_ptr_mut(0) else { return };
         if sent {
@@ -80,7 +89,7 @@ unsafe extern "C" fn look_at(_: *mut c_void, cookie: *const u64, socket: *const 
             {
                 let _ = CONNECTIONS_BY_SOCKET.remove(socket.address);
             }
-            tell(cookie, bpf_get_current_cgroup_id(), 1);
+            tell(cookie, bpf_get_current_cgroup_id(), 1, [0; 2]);
         }
     }
     0

@@ -3,7 +3,7 @@
 //! The first two fire in net/socket.c behind every send and receive, with the bytes that it moved, in the context of the task: an I/O that
 //! moved nothing, was refused, or only peeked is none. The bytes are where the system call's arguments say.
 
-use super::close::{closed, keep_unix, look_for_closed};
+use super::close::{closed, end, keep_unix, look_for_closed};
 use super::hook::epoch;
 use super::{
     AF_UNIX, FAMILIES, NOT_OF_THE_STREAM, SOCK_STREAM, TCP_CLOSE, begin_record, check_place, count_unreadable,
@@ -44,9 +44,10 @@ fn http2_state(ctx: BtfTracePointContext) -> i32 {
     // SAFETY: inet_sock_set_state(sk, oldstate, newstate).
     unsafe {
         if argument(&ctx, 2) as u32 == TCP_CLOSE {
-            let connection = connection_of(argument(&ctx, 0));
+            let socket = argument(&ctx, 0);
+            let connection = connection_of(socket);
             if !connection.is_null() {
-                tell_closed(&(*connection).shared, bpf_get_current_cgroup_id());
+                close_tcp(socket, connection);
             }
         }
         look_for_closed();
@@ -81,7 +82,9 @@ unsafe fn observe(socket: u64, ret: i32, flags: u32, way: u8) {
         if ret == 0 {
             // The other end of a socket that has no state is gone.
             if way == direction::RECEIVED && family == AF_UNIX && !connection.is_null() {
-                tell_closed(&(*connection).shared, cgroup);
+                let now = epoch();
+                let ends = [end(&(*connection).sent, None, now), end(&(*connection).received, None, now)];
+                tell_closed(&raw mut (*connection).shared, ends[0], ends[1], cgroup);
             }
             return;
         }
@@ -110,6 +113,23 @@ unsafe fn observe(socket: u64, ret: i32, flags: u32, way: u8) {
         if let Some(scratch) = HTTP2_SCRATCH.get_ptr_mut(way as u32) {
             look(socket, task, connection, scratch, cgroup, ret as u32, flags, way);
         }
+        if (*connection).shared.closed != 0 && family != AF_UNIX {
+            // The close came while this I/O was under way: where the connection ends was not known yet.
+            close_tcp(socket, connection);
+        }
+    }
+}
+
+/// Tells that the connection on a socket of TCP is closed.
+#[inline(always)]
+unsafe fn close_tcp(socket: u64, connection: *mut Connection) {
+    // SAFETY: `socket` is an argument of the tracepoint; the value is the socket's own. What is read of it are words, each as it was before an
+    // I/O that is under way, or after it.
+    unsafe {
+        let (sock, now) = (Sock::new(socket), epoch());
+        let sent = end(&(*connection).sent, sock.tcp_place(false), now);
+        let received = end(&(*connection).received, sock.tcp_place(true), now);
+        tell_closed(&raw mut (*connection).shared, sent, received, bpf_get_current_cgroup_id());
     }
 }
 
@@ -203,9 +223,9 @@ fn is_file_of(task: Task, descriptor: u32, socket: u64) -> bool {
 }
 
 #[inline(never)]
-unsafe fn tell_closed(shared: &Shared, cgroup: u64) {
+unsafe fn tell_closed(shared: *mut Shared, sent: u64, received: u64, cgroup: u64) {
     // SAFETY: as of `closed`.
-    unsafe { closed(shared, cgroup) };
+    unsafe { closed(shared, sent, received, cgroup) };
 }
 
 #[inline(never)]

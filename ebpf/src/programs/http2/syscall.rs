@@ -5,7 +5,7 @@
 //! are kept in a hash by the socket's address. A sniff is a chain of programs, each of some steps, and so is a walk where the kernel lacks
 //! `bpf_loop` (before 5.17): then an I/O may have some 300 frames, and one of more loses its place, which is counted.
 
-use super::close::{closed, keep_unix, look_for_closed};
+use super::close::{closed, end, keep_unix, look_for_closed};
 use super::socket::{Walked, walk_step};
 use super::{
     AF_UNIX, FAMILIES, MSG_TRUNC, NOT_OF_THE_STREAM, SOCK_STREAM, TCP_CLOSE, begin_record, check_place,
@@ -106,7 +106,11 @@ fn http2_syscall_state(ctx: BtfTracePointContext) -> i32 {
         if argument(&ctx, 2) as u32 == TCP_CLOSE {
             let socket = argument(&ctx, 0);
             if let Some(kept) = CONNECTIONS_BY_SOCKET.get_ptr_mut(socket) {
-                closed(&(*kept).connection.shared, bpf_get_current_cgroup_id());
+                let connection = &raw mut (*kept).connection;
+                // Whether the group was looked at all the time shows in the places alone.
+                let sent = (*connection).sent.end(FileSocket::tcp_place_at(socket, false));
+                let received = (*connection).received.end(FileSocket::tcp_place_at(socket, true));
+                closed(&raw mut (*connection).shared, sent, received, bpf_get_current_cgroup_id());
                 let _ = CONNECTIONS_BY_SOCKET.remove(socket);
             }
         }
@@ -147,7 +151,9 @@ unsafe fn observe(registers: Registers, ret: i64) -> Next {
                 && family == AF_UNIX
                 && (*kept).inode == socket.inode
             {
-                closed(&(*kept).connection.shared, cgroup);
+                let connection = &raw mut (*kept).connection;
+                let ends = [end(&(*connection).sent, None, turn), end(&(*connection).received, None, turn)];
+                closed(&raw mut (*connection).shared, ends[0], ends[1], cgroup);
             }
             return Next::Skip;
         }
@@ -156,7 +162,8 @@ unsafe fn observe(registers: Registers, ret: i64) -> Next {
             _ => {
                 // Another socket was at this address; of one that is not TCP nobody said that it is gone.
                 if let Some(kept) = known {
-                    closed(&(*kept).connection.shared, cgroup);
+                    let connection = &raw mut (*kept).connection;
+                    closed(&raw mut (*connection).shared, (*connection).sent.seq, (*connection).received.seq, cgroup);
                 }
                 let mut fresh = KeptConnection::NOTHING;
                 fresh.inode = socket.inode;
