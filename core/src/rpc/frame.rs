@@ -73,8 +73,8 @@ pub struct Closed {
     pub cookie: u64,
     /// It was closed some time before `time`, which is when that was found: how long its calls took is not known.
     pub late: bool,
-    /// What [`Frames::next`] says after the last record of each direction, by [`Direction::index`]; one more when bytes have passed unseen after it.
-    /// Less when the kernel cannot tell.
+    /// Where what was sent, and what was received, ends: the sequence number that the next record of the direction would have; one more when bytes
+    /// have passed unseen after the last one. Less when the kernel cannot tell.
     pub ends: [u64; 2],
 }
 

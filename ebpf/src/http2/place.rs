@@ -40,7 +40,7 @@ impl Direction {
             Some(place) => self.has_place() && place.wrapping_sub(self.place) > 1,
             None => false,
         };
-        self.seq.wrapping_add(unseen as u64)
+        self.seq.wrapping_add(u64::from(unseen))
     }
 
     /// Whether bytes that pass unseen show in the place of the next I/O.
