@@ -49,7 +49,7 @@ left_overs() { ! tracked '*.rs' '*.sh' '*.yaml' '*.tpl' '*.md' Makefile Dockerfi
 # shellcheck disable=SC2016 # the marks around code
 documented() {
   local path name rc=0
-  for path in $(tracked '*.md' | xargs grep -ohE '`(cli|core|crds|charts|docs|ebpf|examples|fuzz|node-agent|operator|scripts|setup|tests)/[A-Za-z0-9_./{},-]+`' -- | tr -d '`' | sort -u); do
+  for path in $(tracked '*.md' | xargs grep -ohE '`(cli|core|crds|charts|docs|ebpf|examples|fuzz|node-agent|operator|scripts|serve|setup|tests)/[A-Za-z0-9_./{},-]+`' -- | tr -d '`' | sort -u); do
     for name in $(eval "printf '%s ' $path"); do [ -e "$name" ] || { echo "the pages name $name, which is not there" && rc=1; }; done
   done
   for name in $(grep -oE '`[a-z0-9]+(_[a-z0-9]+){3,}`' docs/development.md | tr -d '`'); do

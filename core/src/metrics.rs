@@ -221,7 +221,7 @@ metrics! {
         "Time to answer a scrape of /metrics.";
     /// Requests that got less than they asked for.
     HTTP_DEGRADED = Counter, NodeAgent, "fleetscope_http_degraded_total", "", ["reason"],
-        "Requests over HTTP that were not answered as asked, by reason: busy and slow (503), stale (older figures of containers), unread (the client did not take the answer in time), evicted and evicted_idle (closed to make room for a newer connection, with a request in progress and without).";
+        "Requests over HTTP that node agent or operator did not answer as asked, by reason: busy and slow (503), stale (older figures of containers), unread (the client did not take the answer in time), evicted and evicted_idle (closed to make room for a newer connection, with a request in progress and without).";
     /// Own memory.
     SELF_MEMORY = Gauge, NodeAgent, "fleetscope_process_resident_memory_bytes", "bytes", [],
         "Resident memory of the node agent.";

@@ -5,6 +5,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use fleetscope_core::series;
+use fleetscope_serve::{listen, serve};
 use kube::Client;
 use tokio::runtime::{Builder, Runtime};
 use tokio::signal::unix::{SignalKind, signal};
@@ -16,8 +17,6 @@ use crate::engine::handle::Handle;
 use crate::engine::restart::Restart;
 use crate::engine::{Changes, Engine, Settings};
 use crate::http::App;
-use crate::http::listen::listen;
-use crate::http::server::serve;
 use crate::info::{Capabilities, Cgroups, Info, Limits, Probe, VERSION, check_text, kernel, probes_reason};
 use crate::mounts::{Mounts, Paths};
 use crate::probes::capabilities::{self, CapabilityError, Dropped, Held};
@@ -254,8 +253,9 @@ impl Running {
         let (stop_engine, engine_stopping) = watch::channel(false);
         let engine = Engine::new(settings, probes, mounts, Arc::clone(&readiness), restart);
         let engine = tokio::spawn(engine.run(Changes { pods, fleets }, questions, engine_stopping));
-        let app = App::new(handle.clone(), Sampling::new(read_from), Arc::clone(&readiness), info);
-        let http = tokio::spawn(serve(listener, app.router(), handle, http_stopping));
+        let app = App::new(handle, Sampling::new(read_from), Arc::clone(&readiness), info);
+        let told = app.told();
+        let http = tokio::spawn(serve(listener, app.router(), told, http_stopping));
         info!(%address, "Serving");
         let watches = node.map(|node| {
             tokio::spawn(async move {

@@ -13,13 +13,12 @@ use fleetscope_node_agent::engine::handle::Handle;
 use fleetscope_node_agent::engine::restart::Restart;
 use fleetscope_node_agent::engine::{Changes, Engine, Settings};
 use fleetscope_node_agent::http::App;
-use fleetscope_node_agent::http::listen::listen;
-use fleetscope_node_agent::http::server::serve;
 use fleetscope_node_agent::info;
 use fleetscope_node_agent::mounts::{Mounts, Paths};
 use fleetscope_node_agent::probes::{Options, Probes};
 use fleetscope_node_agent::readiness::Readiness;
 use fleetscope_node_agent::sampling::Sampling;
+use fleetscope_serve::{listen, serve};
 use serde_json::{Value, json};
 use tokio::runtime::Runtime;
 use tokio::sync::{mpsc, watch};
@@ -57,7 +56,7 @@ fn serve_without_probes() -> Served {
     let ((stop_engine, engine_stop), (stop_http, http_stop)) = (watch::channel(false), watch::channel(false));
     let restart = Restart::take(&mut probes);
     let engine = Engine::new(settings, probes, mounts, Arc::clone(&readiness), restart);
-    let app = App::new(handle.clone(), Sampling::new(None), readiness, json!({ "version": info::VERSION }));
+    let app = App::new(handle, Sampling::new(None), readiness, json!({ "version": info::VERSION }));
     let address = runtime.block_on(async {
         let listener = listen(SocketAddr::from(([127, 0, 0, 1], 0))).expect("loopback");
         let address = listener.local_addr().expect("bound");
@@ -65,7 +64,8 @@ fn serve_without_probes() -> Served {
             engine.run(Changes { pods, fleets }, questions, engine_stop).await;
             drop((pods_out, fleets_out));
         });
-        tokio::spawn(serve(listener, app.router(), handle, http_stop));
+        let told = app.told();
+        tokio::spawn(serve(listener, app.router(), told, http_stop));
         address
     });
     Served { address, _runtime: runtime, _stop: [stop_engine, stop_http] }

@@ -7,6 +7,7 @@ use fleetscope_core::expose::{self, Format};
 use fleetscope_core::metrics as table;
 use fleetscope_core::resources::ChildKind;
 use fleetscope_core::series::{Filter, Limits, Registry};
+use fleetscope_serve::Cut;
 use kube::runtime::watcher;
 
 use crate::context::lock;
@@ -96,6 +97,9 @@ impl Default for Metrics {
             }
         }
         registry.set(&table::BACKOFF, None, &[INSTALLATION], 0.0);
+        for why in Cut::ALL {
+            registry.add(&table::HTTP_DEGRADED, None, &[why.as_str()], 0.0);
+        }
         for outcome in [Outcome::Ok, Outcome::Error] {
             registry.add(&table::RECONCILES, None, &[INSTALLATION, outcome.as_str()], 0.0);
         }
@@ -154,6 +158,11 @@ impl Metrics {
     /// Leadership came.
     pub fn leading(&self) {
         lock(&self.registry).set(&table::LEADER, None, &[], 1.0);
+    }
+
+    /// A connection was cut off.
+    pub fn cut_off(&self, why: Cut) {
+        lock(&self.registry).add(&table::HTTP_DEGRADED, None, &[why.as_str()], 1.0);
     }
 
     /// An optional kind came or went.

@@ -2,6 +2,8 @@
 //!
 //! One part that ends takes the process with it: half an operator is worse than none, for nobody would restart it.
 
+use std::io;
+use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
@@ -16,11 +18,11 @@ use crate::args::RunArgs;
 use crate::backoff::Backoffs;
 use crate::clock;
 use crate::context::Context;
-use crate::controllers::{Alerts, ClusterAlerts, Fleet, Prices, Scrape, control, signalled};
+use crate::controllers::{Alerts, ClusterAlerts, Fleet, Prices, Scrape, control};
 use crate::leader::{Elector, Gate, Lost};
 use crate::metrics::Outcome;
 use crate::scope::Scope;
-use crate::server::{self, Health, ServerError};
+use crate::server::{self, Health};
 use crate::{children, deadline, installation, namespaces, pods, workloads};
 
 /// How long reconciles may go on after the signal to stop. Below Kubernetes' 30 s, and below the lease's deadline.
@@ -35,9 +37,14 @@ pub enum RunError {
     /// Leadership was lost.
     #[error(transparent)]
     Lost(#[from] Lost),
-    /// The HTTP server failed.
-    #[error(transparent)]
-    Server(#[from] ServerError),
+    /// The address is not free, or not ours.
+    #[error("failed to listen on {address}: {source}")]
+    Listen {
+        /// Where.
+        address: SocketAddr,
+        /// Why not.
+        source: io::Error,
+    },
     /// A part ended that never ends.
     #[error("failed to keep {part} running: it ended")]
     Ended {
@@ -79,12 +86,15 @@ pub async fn run(args: RunArgs, stop: impl Future<Output = ()>) -> Result<(), Ru
     let (stopping, stopped) = watch::channel(false);
     let (won, leading) = watch::channel(false);
 
-    let listener = server::listen(listen)?;
+    let listener = fleetscope_serve::listen(listen).map_err(|source| RunError::Listen { address: listen, source })?;
     tracing::info!(address = %listener.local_addr().unwrap_or(listen), namespaces = namespaces_watched, version = env!("CARGO_PKG_VERSION"), "Operator started");
     let mut parts = Parts::new();
     let health = Health { ctx: Arc::clone(&ctx), elector: Arc::clone(&elector) };
-    let http = server::serve(listener, health, signalled(stopped.clone()));
-    parts.spawn(async move { http.await.map(|()| "the HTTP server").map_err(RunError::from) });
+    let http = server::serve(listener, health, stopped.clone());
+    parts.spawn(async move {
+        http.await;
+        Ok("the HTTP server")
+    });
     for kind in ChildKind::ALL {
         let watch = children::watch(Arc::clone(&ctx), kind);
         parts.spawn(async move {

@@ -29,6 +29,7 @@ fn wrong_values_are_refused_with_the_name_of_the_field() {
         ("namespaces={a,a}", "/namespaces"),
         ("monitoring.self.enabled=yes", "/monitoring/self/enabled"),
         ("monitoring.self.interval=fast", "/monitoring/self/interval"),
+        ("monitoring.self.interval=2m", "/monitoring/self/interval"),
         ("monitoring.dashboards.enabled=maybe", "/monitoring/dashboards/enabled"),
         ("monitoring.dashboards.label=no label", "/monitoring/dashboards/label"),
         ("monitoring.dashboards.folders=x", "folders"),

@@ -5,6 +5,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 
 use fleetscope_core::series::{Filter, Snapshot};
 use fleetscope_core::tasks::rows::AgentRow;
+use fleetscope_serve::Cut;
 use tokio::sync::{mpsc, oneshot};
 
 use crate::sampler::{Sample, Target};
@@ -46,9 +47,19 @@ impl Degraded {
             Self::Busy => "busy",
             Self::Slow => "slow",
             Self::Stale => "stale",
-            Self::Unread => "unread",
-            Self::Evicted => "evicted",
-            Self::EvictedIdle => "evicted_idle",
+            Self::Unread => Cut::Unread.as_str(),
+            Self::Evicted => Cut::Evicted.as_str(),
+            Self::EvictedIdle => Cut::EvictedIdle.as_str(),
+        }
+    }
+}
+
+impl From<Cut> for Degraded {
+    fn from(why: Cut) -> Self {
+        match why {
+            Cut::Unread => Self::Unread,
+            Cut::Evicted => Self::Evicted,
+            Cut::EvictedIdle => Self::EvictedIdle,
         }
     }
 }

@@ -11,6 +11,7 @@ use axum::extract::State;
 use axum::http::StatusCode;
 use axum::response::Response;
 use axum::routing::get;
+use fleetscope_serve::Told;
 use serde::Serialize;
 
 use crate::engine::handle::{Degraded, Handle};
@@ -21,12 +22,9 @@ use answer::{Refused, json, json_body};
 
 mod admission;
 pub mod answer;
-mod connection;
 pub mod encoding;
-pub mod listen;
 pub mod metrics;
 pub mod rows;
-pub mod server;
 #[cfg(test)]
 mod tests;
 
@@ -74,6 +72,12 @@ impl<I: Serialize + Send + Sync + 'static> App<I> {
             .fallback(|| async { Refused::Path })
             .method_not_allowed_fallback(|| async { Refused::Method })
             .with_state(self)
+    }
+
+    /// Counts what the server cuts off.
+    pub fn told(&self) -> Told {
+        let engine = self.engine.clone();
+        Arc::new(move |why| engine.degraded(why.into()))
     }
 
     fn readyz(&self) -> Response {

@@ -6,6 +6,7 @@ use std::time::{Duration, Instant};
 
 use fleetscope_core::metrics::AGENT_INFO;
 use fleetscope_core::series::{Identity, Limits, Registry};
+use fleetscope_serve::{Bounds, listen, serve_within};
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::{TcpSocket, TcpStream};
 use tokio::sync::watch;
@@ -13,8 +14,6 @@ use tokio::time::timeout;
 
 use super::App;
 use super::admission::Admission;
-use super::listen::listen;
-use super::server::{Bounds, serve_within};
 use crate::engine::handle::{Degraded, DegradedCounts, Handle, Question};
 use crate::readiness::Readiness;
 use crate::sampling::Sampling;
@@ -76,18 +75,14 @@ async fn head(client: &mut TcpStream) -> String {
 async fn who_does_not_read_takes_bounded_room_for_a_bounded_time() {
     let (engine, told) = engine();
     let untold = engine.clone();
-    let app = App::within(
-        Admission::new(1, ROOM, QUEUE),
-        engine.clone(),
-        Sampling::new(None),
-        Arc::new(Readiness::new(false)),
-        (),
-    );
+    let app =
+        App::within(Admission::new(1, ROOM, QUEUE), engine, Sampling::new(None), Arc::new(Readiness::new(false)), ());
     let listener = listen(SocketAddr::from(([127, 0, 0, 1], 0))).expect("loopback");
     let address = listener.local_addr().expect("bound");
     let (_stop, stopping) = watch::channel(false);
     let bounds = Bounds { answer: READ, ..Bounds::default() };
-    tokio::spawn(serve_within(bounds, listener, app.router(), engine, stopping));
+    let cut = app.told();
+    tokio::spawn(serve_within(bounds, listener, app.router(), cut, stopping));
 
     let mut unread = Vec::new();
     for _ in 0..2 {

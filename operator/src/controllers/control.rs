@@ -89,7 +89,7 @@ async fn idle<K: Kind>(ctx: Arc<Context>, stopped: watch::Receiver<bool>) {
 }
 
 /// Ends when the process is to stop.
-pub(crate) async fn signalled(mut stopped: watch::Receiver<bool>) {
+async fn signalled(mut stopped: watch::Receiver<bool>) {
     // The sender goes away when the process ends: the same.
     let _ = stopped.wait_for(|stopped| *stopped).await;
 }

@@ -33,7 +33,7 @@ mod turn;
 pub(crate) use agent_fleet::Fleet;
 pub(crate) use alert_policy::Alerts;
 pub(crate) use cluster_alert_policy::ClusterAlerts;
-pub(crate) use control::{control, signalled};
+pub(crate) use control::control;
 pub(crate) use model_price_list::Prices;
 pub(crate) use scrape_policy::Scrape;
 pub use tell::STATUS_MANAGER;

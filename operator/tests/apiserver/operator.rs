@@ -8,8 +8,10 @@ use std::process::Command;
 use fleetscope_operator::owner::OwnerKind;
 use fleetscope_tests::exposition::{Sample, parse, sum};
 
+use serde_json::json;
+
 use crate::server::{Process, eventually};
-use crate::world::LIMIT;
+use crate::world::{LIMIT, World};
 
 /// The operator as a process.
 pub(crate) struct Operator {
@@ -48,15 +50,41 @@ impl Operator {
         eventually(LIMIT, &format!("{times} more looks at objects of {}", kind.as_str()), looked).await;
     }
 
-    fn metrics(&self) -> Vec<Sample> {
+    /// Where it answers.
+    fn connect(&self) -> TcpStream {
         let log = self.logged();
         let started = log.lines().find(|line| line.contains("Operator started")).unwrap();
         let (_, address) = started.split_once("127.0.0.1:").unwrap();
         let port: String = address.chars().take_while(char::is_ascii_digit).collect();
-        let mut stream = TcpStream::connect(("127.0.0.1", port.parse().unwrap())).unwrap();
+        TcpStream::connect(("127.0.0.1", port.parse().unwrap())).unwrap()
+    }
+
+    fn metrics(&self) -> Vec<Sample> {
+        let mut stream = self.connect();
         stream.write_all(b"GET /metrics HTTP/1.0\r\n\r\n").unwrap();
         let mut answer = String::new();
         stream.read_to_string(&mut answer).unwrap();
         parse(answer.split_once("\r\n\r\n").unwrap().1).unwrap()
     }
+}
+
+#[tokio::test]
+#[ignore = "needs etcd and kube-apiserver: make test-operator"]
+async fn clients_that_say_nothing_keep_no_scraper_waiting() {
+    let world = World::start().await;
+    let operator = world.operator("one", &[]);
+    world.fleet("a", json!({})).await;
+    world.condition("a", "Accepted=True Valid").await;
+    let silent: Vec<TcpStream> = (0..550)
+        .map(|_| {
+            let mut stream = operator.connect();
+            stream.write_all(b"GET /metrics HTTP/1.1\r\nHo").unwrap();
+            stream
+        })
+        .collect();
+    let metrics = operator.metrics();
+    let cut = |reason| sum(&metrics, "fleetscope_http_degraded_total", &[("reason", reason)]);
+    // There is room for 512, this scrape among them.
+    assert!(cut("evicted_idle") >= 38.0, "{}", cut("evicted_idle"));
+    assert_eq!((cut("evicted"), cut("unread"), silent.len()), (0.0, 0.0, 550));
 }

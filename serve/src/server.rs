@@ -18,8 +18,8 @@ use tokio::task::{AbortHandle, JoinSet};
 use tokio::time::{sleep, timeout};
 use tracing::{debug, warn};
 
-use super::connection::{Activity, Stream};
-use crate::engine::handle::{Degraded, Handle};
+use crate::connection::{Activity, Stream};
+use crate::{Cut, Told};
 
 /// Most connections at once. A Prometheus keeps one for each monitor, which is for each fleet, so that this holds those of 250 fleets and
 /// two Prometheus; with more, scrapes begin with a new connection. Each takes some 20 KiB while it is idle, and a descriptor, of
@@ -43,11 +43,11 @@ const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
 
 /// What clients can take of the server.
 #[derive(Clone, Copy, Debug)]
-pub(super) struct Bounds {
-    /// [`CONNECTIONS_MAX`]
-    pub(super) connections: usize,
-    /// [`ANSWER_TIMEOUT`]
-    pub(super) answer: Duration,
+pub struct Bounds {
+    /// Most connections at once; 512 by default.
+    pub connections: usize,
+    /// Time for a client to take an answer, from its first byte on; 15 s by default.
+    pub answer: Duration,
 }
 
 impl Default for Bounds {
@@ -56,17 +56,17 @@ impl Default for Bounds {
     }
 }
 
-/// Serves `router` on `listener` until `stop` holds true, then answers what is in flight and returns. What is cut off is
-/// counted by `engine`.
-pub async fn serve(listener: TcpListener, router: Router, engine: Handle, stop: watch::Receiver<bool>) {
-    serve_within(Bounds::default(), listener, router, engine, stop).await;
+/// Serves `router` on `listener` until `stop` holds true, then answers what is in flight and returns.
+pub async fn serve(listener: TcpListener, router: Router, told: Told, stop: watch::Receiver<bool>) {
+    serve_within(Bounds::default(), listener, router, told, stop).await;
 }
 
-pub(super) async fn serve_within(
+/// As [`serve`], with bounds of one's own.
+pub async fn serve_within(
     bounds: Bounds,
     listener: TcpListener,
     router: Router,
-    engine: Handle,
+    told: Told,
     mut stop: watch::Receiver<bool>,
 ) {
     let mut connections = Connections::default();
@@ -83,7 +83,7 @@ pub(super) async fn serve_within(
             () = stopped(&mut stop) => break,
         };
         connections.make_room(bounds.connections).await;
-        let activity = Activity::new(engine.clone());
+        let activity = Activity::new(Arc::clone(&told));
         let stream = Stream::new(stream, Arc::clone(&activity), bounds.answer);
         let task = connections.tasks.spawn(serve_one(stream, router.clone(), Arc::clone(&activity), stop.clone()));
         connections.open.push((activity, task));
@@ -111,7 +111,7 @@ impl Connections {
             let ranks = self.open.iter().map(|(activity, _)| activity.rank()).enumerate();
             if let Some((at, (busy, _))) = ranks.min_by_key(|(_, rank)| *rank) {
                 let (activity, task) = self.open.swap_remove(at);
-                activity.cut(if busy { Degraded::Evicted } else { Degraded::EvictedIdle });
+                activity.cut(if busy { Cut::Evicted } else { Cut::EvictedIdle });
                 task.abort();
             }
             self.tasks.join_next().await;
@@ -169,8 +169,8 @@ mod tests {
     use tokio::sync::{Notify, mpsc};
     use tokio::task::JoinHandle;
 
-    use super::super::listen::listen;
     use super::*;
+    use crate::listen;
 
     /// Time for what is to happen at once.
     const SOON: Duration = Duration::from_secs(10);
@@ -179,16 +179,17 @@ mod tests {
         address: SocketAddr,
         stop: watch::Sender<bool>,
         server: JoinHandle<()>,
-        engine: Handle,
+        cut: mpsc::UnboundedReceiver<Cut>,
     }
 
     fn start(bounds: Bounds, router: Router) -> Served {
         let listener = listen(SocketAddr::from(([127, 0, 0, 1], 0))).expect("loopback");
         let address = listener.local_addr().expect("bound");
         let (stop, stopping) = watch::channel(false);
-        let (engine, _) = Handle::new();
-        let server = tokio::spawn(serve_within(bounds, listener, router, engine.clone(), stopping));
-        Served { address, stop, server, engine }
+        let (told, cut) = mpsc::unbounded_channel();
+        let told: Told = Arc::new(move |why| told.send(why).expect("the test waits"));
+        let server = tokio::spawn(serve_within(bounds, listener, router, told, stopping));
+        Served { address, stop, server, cut }
     }
 
     fn few(connections: usize) -> Bounds {
@@ -225,8 +226,9 @@ mod tests {
         rest
     }
 
-    fn counted(served: &Served, why: Degraded) -> u64 {
-        served.engine.take_degraded()[why as usize]
+    /// What was cut off since the last look.
+    fn cut(served: &mut Served) -> Vec<Cut> {
+        std::iter::from_fn(|| served.cut.try_recv().ok()).collect()
     }
 
     #[tokio::test]
@@ -269,7 +271,7 @@ mod tests {
 
     #[tokio::test]
     async fn the_connection_that_waits_longest_makes_room_for_a_new_one() {
-        let served = start(few(3), Router::new().route("/", get(|| async { "ok" })));
+        let mut served = start(few(3), Router::new().route("/", get(|| async { "ok" })));
         let mut clients = Vec::new();
         for _ in 0..3 {
             let mut client = connect(&served).await;
@@ -281,12 +283,12 @@ mod tests {
         assert_eq!(ended(&mut clients[1]).await, b"");
         get_ok(&mut clients[0], "/").await;
         get_ok(&mut clients[2], "/").await;
-        assert_eq!(served.engine.take_degraded(), [0, 0, 0, 0, 0, 1]);
+        assert_eq!(cut(&mut served), [Cut::EvictedIdle]);
     }
 
     #[tokio::test]
     async fn connections_that_never_send_a_request_keep_nobody_waiting() {
-        let served = start(few(8), Router::new().route("/", get(|| async { "ok" })));
+        let mut served = start(few(8), Router::new().route("/", get(|| async { "ok" })));
         let mut silent = Vec::new();
         for _ in 0..100 {
             let mut client = connect(&served).await;
@@ -294,13 +296,13 @@ mod tests {
             silent.push(client);
         }
         get_ok(&mut connect(&served).await, "/").await;
-        assert_eq!(counted(&served, Degraded::EvictedIdle), 93);
+        assert_eq!(cut(&mut served), [Cut::EvictedIdle; 93]);
     }
 
     #[tokio::test]
     async fn a_request_in_progress_goes_on_unless_all_are_and_then_the_oldest_ends() {
         let (arrived, go) = (Arc::new(Notify::new()), Arc::new(Notify::new()));
-        let served = start(few(2), waiting(&arrived, &go));
+        let mut served = start(few(2), waiting(&arrived, &go));
         let (mut idle, mut busy) = (Vec::new(), Vec::new());
         for _ in 0..2 {
             let mut client = connect(&served).await;
@@ -311,10 +313,10 @@ mod tests {
             arrived.notified().await;
             busy.push(client);
         }
-        assert_eq!(served.engine.take_degraded(), [0, 0, 0, 0, 0, 2], "of two that were idle");
+        assert_eq!(cut(&mut served), [Cut::EvictedIdle; 2]);
         get_ok(&mut connect(&served).await, "/").await;
         assert_eq!(ended(&mut busy[0]).await, b"");
-        assert_eq!(served.engine.take_degraded(), [0, 0, 0, 0, 1, 0]);
+        assert_eq!(cut(&mut served), [Cut::Evicted]);
         go.notify_one();
         assert!(answered(&mut busy[1]).await.ends_with("done"));
     }
@@ -336,7 +338,7 @@ mod tests {
         let (told, mut dropped) = mpsc::unbounded_channel();
         let large = move || async move { Bytes::from_owner(Large(vec![b'x'; 4 << 20], told)) };
         let bounds = Bounds { answer: Duration::from_millis(300), ..Bounds::default() };
-        let served = start(bounds, Router::new().route("/", get(large)));
+        let mut served = start(bounds, Router::new().route("/", get(large)));
 
         let mut reader = connect(&served).await;
         reader.write_all(b"GET / HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n").await.expect("request");
@@ -351,6 +353,6 @@ mod tests {
         assert!(dropped.try_recv().is_err(), "most of it is not written");
         timeout(SOON, dropped.recv()).await.expect("dropped in time").expect("dropped");
         assert!(ended(&mut client).await.len() < 4 << 20, "the rest is thrown away");
-        assert_eq!(counted(&served, Degraded::Unread), 1);
+        assert_eq!(cut(&mut served), [Cut::Unread]);
     }
 }

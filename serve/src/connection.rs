@@ -10,14 +10,12 @@ use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::net::TcpStream;
 use tokio::time::{Sleep, sleep};
 
-use crate::engine::handle::{Degraded, Handle};
+use crate::{Cut, Told};
 
 /// What a connection is doing, and since when.
-#[derive(Debug)]
 pub(super) struct Activity {
     state: Mutex<State>,
-    /// Where it is counted what is cut off.
-    engine: Handle,
+    told: Told,
 }
 
 #[derive(Debug)]
@@ -36,9 +34,9 @@ struct State {
 
 impl Activity {
     /// Of a new connection, which waits for its first request.
-    pub(super) fn new(engine: Handle) -> Arc<Self> {
+    pub(super) fn new(told: Told) -> Arc<Self> {
         let state = State { answering: false, writing: false, since: Instant::now(), cut: false };
-        Arc::new(Self { state: Mutex::new(state), engine })
+        Arc::new(Self { state: Mutex::new(state), told })
     }
 
     /// Busy until the guard is dropped.
@@ -53,9 +51,9 @@ impl Activity {
         (state.answering || state.writing, state.since)
     }
 
-    /// Counts why it is to be closed, and lets the kernel throw away then what it has not sent.
-    pub(super) fn cut(&self, why: Degraded) {
-        self.engine.degraded(why);
+    /// Tells why it is to be closed, and lets the kernel throw away then what it has not sent.
+    pub(super) fn cut(&self, why: Cut) {
+        (self.told)(why);
         self.state().cut = true;
     }
 
@@ -74,7 +72,6 @@ impl Activity {
 }
 
 /// A request is worked on while this is held.
-#[derive(Debug)]
 pub(super) struct Answering(Arc<Activity>);
 
 impl Drop for Answering {
@@ -84,7 +81,6 @@ impl Drop for Answering {
 }
 
 /// The stream of a connection. Writing fails when an answer was not taken in full within a time limit, however much of it was.
-#[derive(Debug)]
 pub(super) struct Stream {
     inner: TcpStream,
     activity: Arc<Activity>,
@@ -110,7 +106,7 @@ impl Stream {
         });
         if written.is_pending() {
             ready!(deadline.as_mut().poll(context));
-            self.activity.cut(Degraded::Unread);
+            self.activity.cut(Cut::Unread);
             return Poll::Ready(Err(io::ErrorKind::TimedOut.into()));
         }
         written

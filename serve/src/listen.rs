@@ -7,7 +7,7 @@ use socket2::SockRef;
 use tokio::net::{TcpListener, TcpSocket};
 use tracing::info;
 
-use super::server::ANSWER_TIMEOUT;
+use crate::server::ANSWER_TIMEOUT;
 
 /// Connections that wait to be accepted.
 const BACKLOG: u32 = 1_024;
