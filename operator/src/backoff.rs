@@ -8,8 +8,10 @@ use std::time::Duration;
 
 use crate::clock;
 
-/// Wait after the first failure, at most.
-pub const FIRST: Duration = Duration::from_secs(1);
+/// Wait after the first failure, at most. Short, as most failures are one request's; that the API server itself is in trouble shows in the next ones.
+pub const FIRST: Duration = Duration::from_millis(200);
+/// Failures in a row that are no news: until the next one some 0.7 s have passed.
+pub const PASSING: u32 = 3;
 /// Wait after many failures, at most.
 pub const LONGEST: Duration = Duration::from_mins(5);
 
@@ -37,9 +39,9 @@ impl<K: Eq + Hash> Backoffs<K> {
         ceiling.mul_f64(clock::share(random).max(0.05))
     }
 
-    /// Whether the object's last reconcile failed.
-    pub fn waits(&self, key: &K) -> bool {
-        self.failures.contains_key(key)
+    /// Whether the object's last reconciles failed, more of them than one now and then does: there was time for what passes by itself.
+    pub fn keeps_failing(&self, key: &K) -> bool {
+        self.failures.get(key).is_some_and(|failures| *failures >= PASSING)
     }
 
     /// Forgets an object: its reconcile succeeded, or it is gone.
@@ -63,17 +65,18 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_ceiling_doubles_from_one_second_to_five_minutes() {
+    fn the_ceiling_doubles_from_a_fifth_of_a_second_to_five_minutes() {
         let mut backoffs = Backoffs::default();
-        let waits: Vec<u64> = (0..12).map(|_| backoffs.failed("a", u64::MAX).as_secs()).collect();
-        assert_eq!(waits, [1, 2, 4, 8, 16, 32, 64, 128, 256, 300, 300, 300]);
+        let waits: Vec<u128> = (0..13).map(|_| backoffs.failed("a", u64::MAX).as_millis()).collect();
+        let doubled = (0..11).map(|failures| 200 << failures);
+        assert_eq!(waits, doubled.chain([300_000; 2]).collect::<Vec<_>>());
     }
 
     #[test]
     fn jitter_reaches_down_to_a_twentieth() {
         let mut backoffs = Backoffs::default();
-        assert_eq!(backoffs.failed("a", 0), Duration::from_millis(50));
-        assert_eq!(backoffs.failed("a", 1 << 63).as_millis(), 1_000);
+        assert_eq!(backoffs.failed("a", 0), Duration::from_millis(10));
+        assert_eq!(backoffs.failed("a", 1 << 63).as_millis(), 200);
     }
 
     #[test]
@@ -82,9 +85,11 @@ mod tests {
         backoffs.failed("a", u64::MAX);
         backoffs.failed("a", u64::MAX);
         assert_eq!(backoffs.failed("b", u64::MAX), FIRST);
-        assert_eq!((backoffs.len(), backoffs.waits(&"a")), (2, true));
+        assert_eq!((backoffs.len(), backoffs.keeps_failing(&"a")), (2, false));
+        backoffs.failed("a", u64::MAX);
+        assert!(backoffs.keeps_failing(&"a") && !backoffs.keeps_failing(&"b"));
         backoffs.forget(&"a");
-        assert!(!backoffs.waits(&"a"));
+        assert!(!backoffs.keeps_failing(&"a"));
         assert_eq!((backoffs.failed("a", u64::MAX), backoffs.len()), (FIRST, 2));
     }
 

@@ -62,6 +62,13 @@ pub enum Error {
     NotLeading,
 }
 
+impl Error {
+    /// Whether the API server says that it has not done what was asked.
+    pub fn is_refusal(&self) -> bool {
+        matches!(self, Self::Api { source: kube::Error::Api(status), .. } if (400..500).contains(&status.code))
+    }
+}
+
 /// What the API server says, without what only a program reads: kube's own text ends with the whole answer, field by field.
 pub fn told(error: &kube::Error) -> String {
     match error {

@@ -93,6 +93,12 @@ fn main() {
                     continue;
                 }
             }
+            ["reset", hex] => {
+                let (client, server) = ends.take().expect("the connection is open");
+                drop(server);
+                // The answer, that nobody is there, comes while the call is under way.
+                send(client.as_raw_fd(), sender, &bytes(hex));
+            }
             ["close", "client"] => alone = ends.take().map(|(_, server)| server),
             ["close"] => (ends, alone) = (None, None),
             _ => panic!("unknown line {line:?}"),

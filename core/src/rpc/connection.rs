@@ -47,6 +47,8 @@ struct End {
     time: u64,
     /// When its calls end for that.
     due: u64,
+    /// When it was looked at `ends`.
+    looked: u64,
     /// What [`Way::next`] is when nothing is missing.
     ends: [u64; 2],
 }
@@ -118,8 +120,21 @@ impl Connection {
             self.ways[from.index()].given_up = None;
             self.calls.set_blind(from, None);
         }
-        self.reach(from, frames.seq, frames.start, losses, cx);
-        self.ways[from.index()].next = frames.next();
+        let expected = std::mem::replace(&mut self.ways[from.index()].next, frames.next());
+        let missing = frames.seq.saturating_sub(expected);
+        if expected == 0 && missing > losses.pieces {
+            // More than was lost: the connection was forgotten, or another agent saw them, and counted their calls.
+            self.gap(from, Loss::Joined, 0, cx);
+        } else if frames.seq != expected {
+            losses.pieces = losses.pieces.saturating_sub(missing);
+            cx.counts.gaps += 1;
+            let missing = match frames.start {
+                // How many it were is not known of what the kernel itself did not see.
+                Start::Joined => UNKNOWN,
+                Start::Preface | Start::Never => u32::try_from(missing).unwrap_or(UNKNOWN),
+            };
+            self.gap(from, Loss::Gap, missing, cx);
+        }
         for piece in frames.pieces() {
             self.piece(&piece, frames, scratch, cx);
         }
@@ -136,25 +151,6 @@ impl Connection {
             self.gap(from, opaque.loss(), UNKNOWN, cx);
         }
         self.show(cx.counts);
-    }
-
-    /// The kernel is at `seq` of a direction that is known to begin so: finds out whether pieces before are missing.
-    fn reach(&mut self, from: Direction, seq: u64, start: Start, losses: &mut Losses, cx: &mut Context<'_>) {
-        let expected = std::mem::replace(&mut self.ways[from.index()].next, seq);
-        let missing = seq.saturating_sub(expected);
-        if expected == 0 && missing > losses.pieces {
-            // More than was lost: the connection was forgotten, or another agent saw them, and counted their calls.
-            self.gap(from, Loss::Joined, 0, cx);
-        } else if seq != expected {
-            losses.pieces = losses.pieces.saturating_sub(missing);
-            cx.counts.gaps += 1;
-            let missing = match start {
-                // How many it were is not known of what the kernel itself did not see.
-                Start::Joined => UNKNOWN,
-                Start::Preface | Start::Never => u32::try_from(missing).unwrap_or(UNKNOWN),
-            };
-            self.gap(from, Loss::Gap, missing, cx);
-        }
     }
 
     fn piece(&mut self, piece: &Piece<'_>, frames: &Frames<'_>, scratch: &mut Block, cx: &mut Context<'_>) {
@@ -195,9 +191,13 @@ impl Connection {
     /// It was closed. Records of its last frames that other processors write may still come, for a moment; and of I/O that was under way the end
     /// is told once more.
     pub(super) fn close(&mut self, closed: &Closed, now: u64) {
-        let due = now.saturating_add(SETTLE);
-        let end = self.closed.get_or_insert(End { time: closed.time, due, ends: closed.ends });
-        end.ends = closed.ends;
+        let Closed { time, ends, .. } = *closed;
+        let end = self.closed.get_or_insert(End { time, due: now.saturating_add(SETTLE), looked: time, ends });
+        // They may come in either order: of one that waited in the kernel, or of two processors.
+        end.time = end.time.min(time);
+        if time >= end.looked {
+            (end.looked, end.ends) = (time, ends);
+        }
     }
 
     /// Whether it was.
@@ -219,10 +219,14 @@ impl Connection {
     pub(super) fn expire(&mut self, losses: &mut Losses, cx: &mut Context<'_>) -> bool {
         if let Some(End { time, ends, .. }) = self.closed.take_if(|end| end.due <= cx.now) {
             for from in [Direction::Sent, Direction::Received] {
-                let end = ends[from.index()];
-                if end > self.ways[from.index()].next {
+                let (end, next) = (ends[from.index()], self.ways[from.index()].next);
+                let missing = end.saturating_sub(next);
+                // More than was lost of a direction of which nothing was heard is what another agent heard.
+                if missing > 0 && (next > 0 || missing <= losses.pieces.max(1)) {
                     // How its last calls ended is among what is missing.
-                    self.reach(from, end, Start::Joined, losses, cx);
+                    losses.pieces = losses.pieces.saturating_sub(missing);
+                    cx.counts.gaps += 1;
+                    self.gap(from, Loss::Gap, UNKNOWN, cx);
                 }
             }
             self.calls.close(time, cx);

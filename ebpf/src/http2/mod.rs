@@ -210,7 +210,8 @@ pub struct ClosedRecord {
     /// 1 when it was found to be closed some time afterwards: `head.time` says when it was found, and `ends` is 0.
     pub late: u32,
     /// [`Http2Record::seq`] behind all records of what was sent, and of what was received, and one more when bytes have passed unseen since
-    /// the last I/O that was seen. An I/O that was under way meanwhile may make such a record once more, with the same or a later end.
+    /// the last I/O that was seen. Each I/O that was under way meanwhile, or receives what had arrived before, makes such a record once more: of several the one with
+    /// the latest time tells where it ends.
     pub ends: [u64; 2],
 }
 const _: () = assert!(size_of::<ClosedRecord>() == 56);

@@ -37,6 +37,8 @@ pub(super) struct Memory<S> {
     counted: bool,
     /// The status that was written last.
     pub(super) written: Option<Written<S>>,
+    /// One that was tried to be written afterwards, and of which it is not known whether it was.
+    pub(super) tried: Option<Written<S>>,
     /// When that was.
     pub(super) written_at: Option<Duration>,
     /// The generation of the last turn, and when it ended.
@@ -45,14 +47,12 @@ pub(super) struct Memory<S> {
     pub(super) secrets: Option<secrets::Known>,
 }
 
-/// A status that was written.
+/// A status that was written, or may have been.
 pub(super) struct Written<S> {
     /// The resource version that it was based on.
     pub version: Option<String>,
     /// The status.
     pub status: S,
-    /// Whether the answer says that it was written; without one it may have been or not.
-    pub sure: bool,
 }
 
 // === impl Written ===
@@ -68,7 +68,15 @@ impl<S> Written<S> {
 
 impl<S> Default for Memory<S> {
     fn default() -> Self {
-        Self { arrived: None, counted: false, written: None, written_at: None, turned: None, secrets: None }
+        Self {
+            arrived: None,
+            counted: false,
+            written: None,
+            tried: None,
+            written_at: None,
+            turned: None,
+            secrets: None,
+        }
     }
 }
 
@@ -114,9 +122,8 @@ impl<K: Kind> Turns<K> {
                 memory.arrived = Some((generation, clock::now()));
                 memory.counted = false;
             }
-            if memory.written.as_ref().is_some_and(|written| !written.is_newer_than(object.meta())) {
-                memory.written = None;
-            }
+            memory.written.take_if(|written| !written.is_newer_than(object.meta()));
+            memory.tried.take_if(|tried| !tried.is_newer_than(object.meta()));
         }
         match &object.0 {
             _ if object.meta().deletion_timestamp.is_some() => K::enter(&self.ctx, &key, None),

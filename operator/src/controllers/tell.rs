@@ -25,7 +25,7 @@ pub const STATUS_MANAGER: &str = "fleetscope-operator-status";
 pub(super) fn last_status<K: Kind>(shown: &ObjectMeta, key: &OwnerKey, turns: &Turns<K>) -> Option<K::Status> {
     let memory = lock(&turns.memory);
     let written = memory.get(key)?.written.as_ref()?;
-    (written.sure && written.is_newer_than(shown)).then(|| written.status.clone())
+    written.is_newer_than(shown).then(|| written.status.clone())
 }
 
 /// Writes the next status of an object that is `shown` with the one `before`, and tells what is new.
@@ -42,18 +42,22 @@ pub(super) async fn tell<K: Kind>(
     turns: &Turns<K>,
 ) -> Result<(), Error> {
     let ctx = &turns.ctx;
-    turns.remember(key, |memory| {
-        if let Some(tried) = memory.written.as_ref().filter(|written| !written.sure && written.is_newer_than(shown)) {
+    program::leading(ctx)?;
+    let earlier = turns.remember(key, |memory| {
+        if let Some(tried) = memory.tried.as_ref().filter(|tried| tried.is_newer_than(shown)) {
             keep_times(K::conditions_mut(&mut next), K::conditions(before), K::conditions(&tried.status));
         }
+        // Before it is sent: the turn may be given up meanwhile.
+        memory.tried.replace(Written { version: shown.resource_version.clone(), status: next.clone() })
     });
     let result = write::<K>(key, shown.uid.as_deref(), &next, ctx).await;
-    turns.remember(key, |memory| {
-        let version = shown.resource_version.clone();
-        memory.written = Some(Written { version, status: next.clone(), sure: result.is_ok() });
-        if result.is_ok() {
+    turns.remember(key, |memory| match &result {
+        Ok(()) => {
+            memory.written = memory.tried.take();
             memory.written_at = Some(clock::now());
         }
+        Err(error) if error.is_refusal() => memory.tried = earlier,
+        Err(_) => {}
     });
     result?;
     announce(ctx, reference, K::conditions(before), K::conditions(&next)).await;
@@ -73,7 +77,6 @@ fn keep_times(next: &mut [Condition], before: &[Condition], tried: &[Condition])
 }
 
 async fn write<K: Kind>(key: &OwnerKey, uid: Option<&str>, status: &K::Status, ctx: &Context) -> Result<(), Error> {
-    program::leading(ctx)?;
     let resource = K::Object::api_resource();
     let api = if K::KIND.namespaced() {
         Api::<DynamicObject>::namespaced_with(ctx.client.clone(), &key.namespace, &resource)

@@ -113,8 +113,8 @@ async fn turn<K: Kind>(guarded: &Guarded<K>, key: &OwnerKey, turns: &Turns<K>) -
     };
     let retry = programmed.as_ref().is_some_and(|programmed| programmed.retry);
     let passing = programmed.as_ref().filter(|programmed| programmed.retry && programmed.passing);
-    if let Some(programmed) = passing.filter(|_| !lock(&turns.backoffs).waits(key)) {
-        // One request that fails is no news: the next one will hardly, and the status would come and go, with an Event each time.
+    if let Some(programmed) = passing.filter(|_| !lock(&turns.backoffs).keeps_failing(key)) {
+        // A request that fails now and then is no news: the next one will hardly, and the status would come and go, with an Event each time.
         tracing::info!(object = %key, why = programmed.fact.message, "Objects are not all in place; they are tried again");
         return Ok(Turn::Failed);
     }

@@ -35,6 +35,26 @@ fn unix_connections_end_whoever_closes_first() {
 
 #[test]
 #[ignore = "needs CAP_BPF: make test-kernel"]
+fn a_close_while_bytes_are_sent_loses_nothing() {
+    for options in &ways() {
+        for family in ["inet", "inet6"] {
+            let (_session, mut calls, group) = observed(options);
+            let mut connection = Connection::new(&group, Manner { family, ..PLAIN });
+            let mut begun = indexed_request(3, Some("/a.B/D"));
+            begun[4] &= !flag::END_STREAM;
+            connection.open().call(1, "/a.B/C", 5, "0").client(&begun);
+            assert_eq!(calls.ended(), both(1, "a.B/C", "OK"), "{family}");
+            // Of this nothing is told but that the connection is where it ends.
+            connection.order(&format!("reset {}", hex(&frame(kind::DATA, 0, 3, &[0x5a; 999]))));
+            let ended = calls.after(60 * SECOND).ended();
+            assert_eq!(ended, both(1, "a.B/D", "UNAVAILABLE"), "{:?} {family}", options.rpc);
+            assert_eq!((calls.tracker.connections(), calls.tracker.counts().gaps), (0, 0), "{family}");
+        }
+    }
+}
+
+#[test]
+#[ignore = "needs CAP_BPF: make test-kernel"]
 fn closes_that_the_ring_refuses_are_told_later() {
     for options in &ways() {
         let (mut session, mut calls, group) = observed(&Options { frames_bytes: 4096, ..options.clone() });

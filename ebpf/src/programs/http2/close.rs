@@ -8,19 +8,31 @@ use crate::kernel::FileSocket;
 use crate::maps::{CLOSES, CONNECTIONS_BY_SOCKET, HTTP2_COUNTERS, PULSE, UNIX_SOCKETS};
 use crate::record::{head, send_frames};
 use aya_ebpf::bindings::BPF_ANY;
-use aya_ebpf::helpers::generated::{bpf_for_each_map_elem, bpf_get_current_cgroup_id, bpf_get_current_pid_tgid};
+use aya_ebpf::helpers::generated::{
+    bpf_for_each_map_elem, bpf_get_current_cgroup_id, bpf_get_current_pid_tgid, bpf_ktime_get_boot_ns,
+};
 use core::ffi::c_void;
 use fleetscope_ebpf::http2::{ClosedRecord, Direction, Shared};
-use fleetscope_ebpf::{kind, pulse};
+use fleetscope_ebpf::{RecordHead, kind, pulse};
 
-/// Tells that a connection is closed, if it was HTTP/2; `sent` and `received` are where its directions end.
+/// A connection is closed. To be called before it is looked where its directions end: who finds the mark at the end of an I/O that was under way, tells
+/// it again, and what has the later time was looked at later.
 #[inline(always)]
-pub(super) unsafe fn closed(shared: *mut Shared, sent: u64, received: u64, cgroup: u64) {
+pub(super) unsafe fn closing(shared: *mut Shared) -> u64 {
+    // SAFETY: a value of a map; the helper has no arguments.
+    unsafe {
+        core::ptr::write_volatile(&raw mut (*shared).closed, 1);
+        bpf_ktime_get_boot_ns()
+    }
+}
+
+/// Tells that a connection is closed, if it was HTTP/2; `sent` and `received` are where its directions end, `time` is what [`closing`] gave.
+#[inline(always)]
+pub(super) unsafe fn closed(shared: *const Shared, sent: u64, received: u64, cgroup: u64, time: u64) {
     // SAFETY: a value of a map; `tell` as it says.
     unsafe {
         if is_proven(&*shared) {
-            (*shared).closed = 1;
-            tell((*shared).cookie, cgroup, 0, [sent, received]);
+            tell((*shared).cookie, cgroup, time, 0, [sent, received]);
         }
     }
 }
@@ -32,11 +44,12 @@ pub(super) fn end(direction: &Direction, place: Option<u32>, epoch: u64) -> u64 
 }
 
 #[inline(always)]
-unsafe fn tell(cookie: u64, cgroup: u64, late: u32, ends: [u64; 2]) {
+unsafe fn tell(cookie: u64, cgroup: u64, time: u64, late: u32, ends: [u64; 2]) {
     // SAFETY: helpers without arguments; the record is on the stack; the counters are this processor's own.
     unsafe {
         let tgid = (bpf_get_current_pid_tgid() >> 32) as u32;
-        let record = ClosedRecord { head: head(kind::HTTP2_CLOSED, 0, cgroup), cookie, tgid, late, ends };
+        let head = RecordHead { time, ..head(kind::HTTP2_CLOSED, 0, cgroup) };
+        let record = ClosedRecord { head, cookie, tgid, late, ends };
         let sent = send_frames((&raw const record).cast(), size_of::<ClosedRecord>() as u64);
         let Some(counters) = HTTP2_COUNTERS.get_ptr_mut(0) else { return };
         if sent {
@@ -89,7 +102,7 @@ unsafe extern "C" fn look_at(_: *mut c_void, cookie: *const u64, socket: *const 
             {
                 let _ = CONNECTIONS_BY_SOCKET.remove(socket.address);
             }
-            tell(cookie, bpf_get_current_cgroup_id(), 1, [0; 2]);
+            tell(cookie, bpf_get_current_cgroup_id(), bpf_ktime_get_boot_ns(), 1, [0; 2]);
         }
     }
     0

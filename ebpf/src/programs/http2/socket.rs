@@ -3,7 +3,7 @@
 //! The first two fire in net/socket.c behind every send and receive, with the bytes that it moved, in the context of the task: an I/O that
 //! moved nothing, was refused, or only peeked is none. The bytes are where the system call's arguments say.
 
-use super::close::{closed, end, keep_unix, look_for_closed};
+use super::close::{closed, closing, end, keep_unix, look_for_closed};
 use super::hook::epoch;
 use super::{
     AF_UNIX, FAMILIES, NOT_OF_THE_STREAM, SOCK_STREAM, TCP_CLOSE, begin_record, check_place, count_unreadable,
@@ -43,11 +43,16 @@ fn http2_recv(ctx: BtfTracePointContext) -> i32 {
 fn http2_state(ctx: BtfTracePointContext) -> i32 {
     // SAFETY: inet_sock_set_state(sk, oldstate, newstate).
     unsafe {
-        if argument(&ctx, 2) as u32 == TCP_CLOSE {
-            let socket = argument(&ctx, 0);
+        let (socket, old, new) = (argument(&ctx, 0), argument(&ctx, 1) as u32, argument(&ctx, 2) as u32);
+        if old == TCP_CLOSE || new == TCP_CLOSE {
             let connection = connection_of(socket);
             if !connection.is_null() {
-                close_tcp(socket, connection);
+                if new == TCP_CLOSE {
+                    close_tcp(socket, connection);
+                } else {
+                    // The same socket is connected anew.
+                    (*connection).shared.closed = 0;
+                }
             }
         }
         look_for_closed();
@@ -82,9 +87,10 @@ unsafe fn observe(socket: u64, ret: i32, flags: u32, way: u8) {
         if ret == 0 {
             // The other end of a socket that has no state is gone.
             if way == direction::RECEIVED && family == AF_UNIX && !connection.is_null() {
-                let now = epoch();
+                let shared = &raw mut (*connection).shared;
+                let (time, now) = (closing(shared), epoch());
                 let ends = [end(&(*connection).sent, None, now), end(&(*connection).received, None, now)];
-                tell_closed(&raw mut (*connection).shared, ends[0], ends[1], cgroup);
+                tell_closed(shared, ends[0], ends[1], cgroup, time);
             }
             return;
         }
@@ -126,10 +132,11 @@ unsafe fn close_tcp(socket: u64, connection: *mut Connection) {
     // SAFETY: `socket` is an argument of the tracepoint; the value is the socket's own. What is read of it are words, each as it was before an
     // I/O that is under way, or after it.
     unsafe {
-        let (sock, now) = (Sock::new(socket), epoch());
+        let shared = &raw mut (*connection).shared;
+        let (time, sock, now) = (closing(shared), Sock::new(socket), epoch());
         let sent = end(&(*connection).sent, sock.tcp_place(false), now);
         let received = end(&(*connection).received, sock.tcp_place(true), now);
-        tell_closed(&raw mut (*connection).shared, sent, received, bpf_get_current_cgroup_id());
+        tell_closed(shared, sent, received, bpf_get_current_cgroup_id(), time);
     }
 }
 
@@ -218,14 +225,14 @@ fn is_of_this_call(task: Task, registers: Registers, socket: u64, received: bool
 
 /// Whether a descriptor of the task is this socket.
 #[inline(never)]
-fn is_file_of(task: Task, descriptor: u32, socket: u64) -> bool {
+pub(super) fn is_file_of(task: Task, descriptor: u32, socket: u64) -> bool {
     FileSocket::of(task, descriptor).is_some_and(|own| own.address == socket)
 }
 
 #[inline(never)]
-unsafe fn tell_closed(shared: *mut Shared, sent: u64, received: u64, cgroup: u64) {
+unsafe fn tell_closed(shared: *const Shared, sent: u64, received: u64, cgroup: u64, time: u64) {
     // SAFETY: as of `closed`.
-    unsafe { closed(shared, sent, received, cgroup) };
+    unsafe { closed(shared, sent, received, cgroup, time) };
 }
 
 #[inline(never)]

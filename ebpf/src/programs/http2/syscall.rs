@@ -5,8 +5,8 @@
 //! are kept in a hash by the socket's address. A sniff is a chain of programs, each of some steps, and so is a walk where the kernel lacks
 //! `bpf_loop` (before 5.17): then an I/O may have some 300 frames, and one of more loses its place, which is counted.
 
-use super::close::{closed, end, keep_unix, look_for_closed};
-use super::socket::{Walked, walk_step};
+use super::close::{closed, closing, end, keep_unix, look_for_closed};
+use super::socket::{Walked, is_file_of, walk_step};
 use super::{
     AF_UNIX, FAMILIES, MSG_TRUNC, NOT_OF_THE_STREAM, SOCK_STREAM, TCP_CLOSE, begin_record, check_place,
     count_unreadable, current_task, find, is_proven, miss, observed_cgroup,
@@ -107,16 +107,28 @@ fn http2_syscall_state(ctx: BtfTracePointContext) -> i32 {
             let socket = argument(&ctx, 0);
             if let Some(kept) = CONNECTIONS_BY_SOCKET.get_ptr_mut(socket) {
                 let connection = &raw mut (*kept).connection;
+                let shared = &raw mut (*connection).shared;
+                let time = closing(shared);
+                let place =
+                    if is_sending(current_task(), socket) { None } else { FileSocket::tcp_place_at(socket, false) };
                 // Whether the group was looked at all the time shows in the places alone.
-                let sent = (*connection).sent.end(FileSocket::tcp_place_at(socket, false));
+                let sent = (*connection).sent.end(place);
                 let received = (*connection).received.end(FileSocket::tcp_place_at(socket, true));
-                closed(&raw mut (*connection).shared, sent, received, bpf_get_current_cgroup_id());
+                closed(shared, sent, received, bpf_get_current_cgroup_id(), time);
                 let _ = CONNECTIONS_BY_SOCKET.remove(socket);
             }
         }
         look_for_closed();
     }
     0
+}
+
+/// Whether the task is in a call that sends on this socket: what that has moved is seen when it ends, and the answer that closes the connection (RST)
+/// may be handled before. Of a call that receives what was asked for may be in those bytes, and nothing else will say so.
+#[inline(always)]
+fn is_sending(task: Task, socket: u64) -> bool {
+    let registers = task.registers();
+    registers.call() != Call::Other && !registers.is_receive() && is_file_of(task, registers.first() as u32, socket)
 }
 
 /// What is to be done with the bytes of a call.
@@ -152,8 +164,10 @@ unsafe fn observe(registers: Registers, ret: i64) -> Next {
                 && (*kept).inode == socket.inode
             {
                 let connection = &raw mut (*kept).connection;
+                let shared = &raw mut (*connection).shared;
+                let time = closing(shared);
                 let ends = [end(&(*connection).sent, None, turn), end(&(*connection).received, None, turn)];
-                closed(&raw mut (*connection).shared, ends[0], ends[1], cgroup);
+                closed(shared, ends[0], ends[1], cgroup, time);
             }
             return Next::Skip;
         }
@@ -163,7 +177,8 @@ unsafe fn observe(registers: Registers, ret: i64) -> Next {
                 // Another socket was at this address; of one that is not TCP nobody said that it is gone.
                 if let Some(kept) = known {
                     let connection = &raw mut (*kept).connection;
-                    closed(&raw mut (*connection).shared, (*connection).sent.seq, (*connection).received.seq, cgroup);
+                    let shared = &raw mut (*connection).shared;
+                    closed(shared, (*connection).sent.seq, (*connection).received.seq, cgroup, closing(shared));
                 }
                 let mut fresh = KeptConnection::NOTHING;
                 fresh.inode = socket.inode;
