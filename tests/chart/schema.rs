@@ -70,3 +70,24 @@ fn missing(path: &str, defaults: &serde_json::Value, full: &serde_json::Value) -
     }
     paths
 }
+
+#[test]
+#[ignore = "needs helm: make test-chart"]
+fn a_scrape_may_not_take_longer_than_until_the_next_one() {
+    let with = |interval: &str, timeout: &str| {
+        let values = format!(
+            "monitoring.self.enabled=always,monitoring.self.interval={interval},monitoring.self.scrapeTimeout={timeout}"
+        );
+        template(&["--set", &values])
+    };
+    for (interval, timeout) in [("30s", "31s"), ("59s", "1m"), ("5s", "10s")] {
+        let error = with(interval, timeout).expect_err(timeout).to_string();
+        assert!(
+            error.contains(&format!("scrapeTimeout ({timeout}) is longer than monitoring.self.interval ({interval})")),
+            "{error}"
+        );
+    }
+    for (interval, timeout) in [("30s", "30s"), ("1m", "60s"), ("60s", "1m"), ("1m", "9s")] {
+        with(interval, timeout).expect(timeout);
+    }
+}

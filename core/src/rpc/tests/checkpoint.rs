@@ -5,6 +5,7 @@ use proptest::prelude::*;
 use super::model::{Dice, life};
 use super::wire::{Sheet, Wire, closed, data_end, flag, headers, indexed, kind, literal, table_size};
 use super::{MS, Rig, line};
+use crate::rpc::frame::Direction;
 use crate::rpc::{CheckpointError, Counts, Event, Limits, Tracker, parse};
 
 /// More than any checkpoint of a test has.
@@ -70,7 +71,7 @@ fn what_was_lost_in_between_makes_names_unknown_and_none_wrong() {
     rig.tracker = restored(&rig.tracker);
     // A piece that inserted two entries: what stands at the old places now is something else.
     rig.lines();
-    rig.lose(crate::rpc::Direction::Sent, 1).sent(5, &[by_index(5)]).received(6, &answer(5));
+    rig.lose(Direction::Sent, 1).sent(5, &[by_index(5)]).received(6, &answer(5));
     assert_eq!(rig.lines(), ["5 client _OTHER=gap starts at 5", "5 answers at 6", "5 client _OTHER=gap 5..6 (6) OK"]);
 }
 
@@ -80,10 +81,10 @@ fn a_frame_that_was_cut_is_put_together_by_the_next_one() {
     let [begin, end] = answer(1);
     rig.sent(1, &[inserting(1, "/a.B/C"), data_end(1)]);
     let parts = begin.cut(&[1]);
-    rig.parts(crate::rpc::Direction::Received, 2, parts[..1].to_vec());
+    rig.parts(Direction::Received, 2, parts[..1].to_vec());
     rig.tracker = restored(&rig.tracker);
     rig.lines();
-    rig.parts(crate::rpc::Direction::Received, 3, parts[1..].to_vec()).received(4, &[end]);
+    rig.parts(Direction::Received, 3, parts[1..].to_vec()).received(4, &[end]);
     assert_eq!(rig.lines(), ["1 answers at 2", "1 client a.B/C 1..4 (2) OK"]);
     assert_eq!(rig.counts().faults, 0);
 }
@@ -93,7 +94,7 @@ fn what_does_not_fit_is_left_out_and_counted() {
     let mut tracker = Tracker::new(Limits::default());
     for cookie in 1..=50 {
         let frames = inserting(1, "/a.B/C").cut(&[]);
-        let sheet = Sheet { cookie, ..Sheet::new(1, crate::rpc::Direction::Sent, cookie * MS, 0, frames) };
+        let sheet = Sheet { cookie, ..Sheet::new(1, Direction::Sent, cookie * MS, 0, frames) };
         tracker.handle(&parse(&sheet.bytes()).unwrap(), cookie * MS, &mut |_| {});
     }
     let whole = tracker.checkpoint(ROOM);
@@ -183,6 +184,27 @@ fn two_lives(seed: u64, calls: usize) -> Vec<Sheet> {
     records
 }
 
+/// Where the directions of a connection end.
+fn ends(records: &[Sheet], cookie: u64) -> [u64; 2] {
+    let mut ends = [0; 2];
+    for sheet in records.iter().filter(|sheet| sheet.cookie == cookie) {
+        ends[sheet.direction.index()] = sheet.seq + sheet.parts.len() as u64;
+    }
+    ends
+}
+
+#[test]
+fn a_connection_that_is_closed_ends_where_it_was_told() {
+    for (unseen, told) in [(0, "1 client a.B/C 1..3 UNAVAILABLE"), (1, "1 a.B/C lost: gap")] {
+        let mut rig = Rig::new();
+        rig.sent(1, &[inserting(1, "/a.B/C")]).received(2, &[Wire::new(kind::SETTINGS, 0, 0, &[0; 6])]);
+        rig.pass(Direction::Received, unseen).close(3).lines();
+        rig.tracker = restored(&rig.tracker);
+        rig.tick(2_000);
+        assert_eq!((rig.lines(), rig.tracker.connections()), (vec![told.to_owned()], 0));
+    }
+}
+
 proptest! {
     #![proptest_config(ProptestConfig::with_cases(200))]
     #[test]
@@ -221,7 +243,8 @@ proptest! {
         let Some(mut two) = two else { return Ok(()) };
         for (tracker, lines) in [(&mut one, &mut lines), (&mut two, &mut other_lines)] {
             for cookie in 1..=2 {
-                tracker.handle(&parse(&closed(cookie, now, [0; 2])).unwrap(), now, &mut |event| lines.push(line(&event)));
+                let closed = closed(cookie, now, ends(&records, cookie));
+                tracker.handle(&parse(&closed).unwrap(), now, &mut |event| lines.push(line(&event)));
             }
             tracker.tick(now + 100_000 * MS, &mut |event| lines.push(line(&event)));
             // Connections that go at one moment do so in no order.
@@ -258,7 +281,7 @@ proptest! {
             tracker.handle(&parse(&sheet.bytes()).unwrap(), now, &mut |_| {});
         }
         for cookie in 1..=2 {
-            tracker.handle(&parse(&closed(cookie, now, [0; 2])).unwrap(), now, &mut |_| {});
+            tracker.handle(&parse(&closed(cookie, now, ends(&records, cookie))).unwrap(), now, &mut |_| {});
         }
         tracker.tick(u64::MAX, &mut |_| {});
     }
