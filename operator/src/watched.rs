@@ -20,6 +20,9 @@ use kube::runtime::watcher::{self, Event};
 use kube::{Api, Resource};
 use serde::de::DeserializeOwned;
 
+use self::listing::Told;
+use self::listing::server::Asked;
+
 /// A definition is served within fractions of a second after it appears; until then its objects are not found.
 const RETRY_FIRST: Duration = Duration::from_millis(100);
 const RETRY_LONGEST: Duration = Duration::from_secs(30);
@@ -47,29 +50,38 @@ where
     let number = parts.len();
     merge(number, move |part| {
         let part = parts[part].clone();
-        paused(listing::watch(listing::Asked { part, failed: Arc::clone(&failed) }))
+        paused(listing::watch(Asked { part, failed: Arc::clone(&failed) }))
     })
 }
 
 /// Pauses after errors. kube's own pauses begin anew with each try of a list, as the event `Init` is a success to them: a list that fails is
 /// tried ten times a second for ever.
-fn paused<K: 'static>(events: impl Stream<Item = Result<Event<K>, watcher::Error>> + Send + 'static) -> Events<K> {
-    let begin = (events.boxed(), RETRY_FIRST, None);
-    let next = |(mut events, mut retry, pause): (Events<K>, Duration, Option<Duration>)| async move {
-        if let Some(pause) = pause {
-            tokio::time::sleep(pause).await;
-        }
-        let event = events.next().await?;
-        let mut pause = None;
-        match &event {
-            Err(_) => {
-                pause = Some(retry);
-                retry = (retry * 2).min(RETRY_LONGEST);
+fn paused<K: 'static>(told: impl Stream<Item = Result<Told<K>, watcher::Error>> + Send + 'static) -> Events<K> {
+    let begin = (told.boxed(), RETRY_FIRST, None);
+    let next = |(mut told, mut retry, mut pause): (BoxStream<'static, _>, Duration, Option<Duration>)| async move {
+        loop {
+            if let Some(pause) = pause.take() {
+                tokio::time::sleep(pause).await;
             }
-            Ok(Event::Init | Event::InitApply(_)) => {}
-            Ok(Event::InitDone | Event::Apply(_) | Event::Delete(_)) => retry = RETRY_FIRST,
+            let event = match told.next().await? {
+                Ok(Told::CaughtUp) => {
+                    retry = RETRY_FIRST;
+                    continue;
+                }
+                Ok(Told::Event(event)) => {
+                    if !matches!(event, Event::Init | Event::InitApply(_)) {
+                        retry = RETRY_FIRST;
+                    }
+                    Ok(event)
+                }
+                Err(error) => {
+                    pause = Some(retry);
+                    retry = (retry * 2).min(RETRY_LONGEST);
+                    Err(error)
+                }
+            };
+            return Some((event, (told, retry, pause)));
         }
-        Some((event, (events, retry, pause)))
     };
     stream::unfold(begin, next).boxed()
 }

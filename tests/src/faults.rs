@@ -47,6 +47,15 @@ pub enum Fault {
     Held(Duration),
 }
 
+/// What becomes of watches in a [`seeded`] plan.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub enum Watches {
+    /// They fail as often as other requests; one of their ways to fail is [`Fault::Expired`], after 10 to 50 s.
+    AsOthers,
+    /// Each that starts ends with [`Fault::Expired`] after 10 to 50 s: what it shows has to be listed again and again.
+    AllExpire,
+}
+
 /// What goes wrong with a request; asked once for each, in the order of their arrival.
 pub type Plan = Box<dyn FnMut(&Asked) -> Option<Fault> + Send>;
 
@@ -84,9 +93,8 @@ impl Fault {
 }
 
 /// A plan by which `percent` of the requests fail, each way as often as the others that make sense for it: 429, 500, a closed connection, for
-/// writes also 409, and 500 or a closed connection after the request was done. Every watch that starts ends with 410 Gone after 10 to 50 s: of so few
-/// requests a few percent would be none.
-pub fn seeded(seed: u64, percent: u64) -> Plan {
+/// writes also 409, and 500 or a closed connection after the request was done.
+pub fn seeded(seed: u64, percent: u64, watches: Watches) -> Plan {
     const READ: [Fault; 3] = [Fault::TooManyRequests, Fault::Internal, Fault::Closed];
     const WRITE: [Fault; 6] = [
         Fault::TooManyRequests,
@@ -100,16 +108,16 @@ pub fn seeded(seed: u64, percent: u64) -> Plan {
     Box::new(move |asked| {
         // Drawn for each request, whatever becomes of it: the same sequence for the same requests.
         let (fails, which, life) = (random.below(100) < percent, random.next(), 10_000 + random.below(40_001));
-        let one_of = |faults: &[Fault]| {
-            let count = u64::try_from(faults.len()).unwrap_or(1);
-            usize::try_from(which % count).ok().and_then(|index| faults.get(index).copied())
+        let expired = Fault::Expired(Duration::from_millis(life));
+        let faults = match (asked.is_watch(), asked.is_write()) {
+            (true, _) => &[READ[0], READ[1], READ[2], expired][..],
+            (false, true) => &WRITE,
+            (false, false) => &READ,
         };
-        match (fails, asked.is_watch(), asked.is_write()) {
-            (true, _, true) => one_of(&WRITE),
-            (true, _, false) => one_of(&READ),
-            (false, true, _) => Some(Fault::Expired(Duration::from_millis(life))),
-            (false, false, _) => None,
-        }
+        let count = u64::try_from(faults.len()).unwrap_or(1);
+        let fault = usize::try_from(which % count).ok().and_then(|index| faults.get(index).copied());
+        let in_time = (asked.is_watch() && watches == Watches::AllExpire).then_some(expired);
+        if fails { fault } else { in_time }
     })
 }
 
@@ -146,8 +154,8 @@ mod tests {
         Asked { method, path: "/api/v1/pods".to_owned(), query: query.to_owned() }
     }
 
-    fn drawn(seed: u64, asked: &Asked) -> Vec<Option<Fault>> {
-        let mut plan = seeded(seed, 5);
+    fn drawn(seed: u64, asked: &Asked, watches: Watches) -> Vec<Option<Fault>> {
+        let mut plan = seeded(seed, 5, watches);
         (0..20_000).map(|_| plan(asked)).collect()
     }
 
@@ -162,13 +170,13 @@ mod tests {
     #[test]
     fn the_same_seed_gives_the_same_faults_and_another_one_others() {
         let read = asked(Method::GET, "");
-        assert_eq!(drawn(7, &read), drawn(7, &read));
-        assert_ne!(drawn(7, &read), drawn(8, &read));
+        assert_eq!(drawn(7, &read, Watches::AsOthers), drawn(7, &read, Watches::AsOthers));
+        assert_ne!(drawn(7, &read, Watches::AsOthers), drawn(8, &read, Watches::AsOthers));
     }
 
     #[test]
     fn five_percent_of_the_reads_fail_in_three_ways() {
-        let counts = names(&drawn(1, &asked(Method::GET, "limit=500")));
+        let counts = names(&drawn(1, &asked(Method::GET, "limit=500"), Watches::AllExpire));
         assert_eq!(counts.keys().copied().collect::<Vec<_>>(), ["429", "500", "closed"]);
         let all: usize = counts.values().sum();
         assert!((900..1_100).contains(&all), "{counts:?}");
@@ -177,22 +185,39 @@ mod tests {
 
     #[test]
     fn writes_fail_also_by_conflicts_and_by_answers_that_are_lost() {
-        let counts = names(&drawn(2, &asked(Method::PATCH, "force=true")));
+        let counts = names(&drawn(2, &asked(Method::PATCH, "force=true"), Watches::AllExpire));
         assert_eq!(
             counts.keys().copied().collect::<Vec<_>>(),
             ["409", "429", "500", "closed", "done, 500", "done, closed"]
         );
     }
 
-    #[test]
-    fn every_watch_that_starts_ends_with_gone() {
-        let faults = drawn(3, &asked(Method::GET, "allowWatchBookmarks=true&watch=true"));
-        assert!(faults.iter().all(Option::is_some));
+    /// After how many seconds watches end with 410 Gone.
+    fn ends(faults: &[Option<Fault>]) -> Vec<u64> {
         let ends = faults.iter().flatten().filter_map(|fault| match fault {
             Fault::Expired(after) => Some(after.as_secs()),
             _ => None,
         });
-        let ends: Vec<u64> = ends.collect();
+        ends.collect()
+    }
+
+    #[test]
+    fn every_watch_that_starts_ends_with_gone_where_all_expire() {
+        let watch = asked(Method::GET, "allowWatchBookmarks=true&watch=true");
+        let faults = drawn(3, &watch, Watches::AllExpire);
+        assert!(faults.iter().all(Option::is_some));
+        let ends = ends(&faults);
         assert!(ends.len() > 18_000 && ends.iter().all(|seconds| (10..=50).contains(seconds)), "{}", ends.len());
+    }
+
+    #[test]
+    fn watches_fail_as_often_as_other_requests_where_they_are_as_others() {
+        let watch = asked(Method::GET, "allowWatchBookmarks=true&watch=true");
+        let faults = drawn(3, &watch, Watches::AsOthers);
+        let counts = names(&faults);
+        assert_eq!(counts.keys().copied().collect::<Vec<_>>(), ["410 in a watch", "429", "500", "closed"]);
+        let all: usize = counts.values().sum();
+        assert!((900..1_100).contains(&all), "{counts:?}");
+        assert!(ends(&faults).iter().all(|seconds| (10..=50).contains(seconds)));
     }
 }

@@ -1,26 +1,30 @@
 //! The watch of one part, which goes on while it lists again.
 //!
-//! As kube's watcher: a list, page by page, then the watch from the version that the list is of; and all of that anew when the API server does not know
-//! that version any more (410 Gone). Other than kube's, a list that is not the first is read while the watch from its version runs already: what is changed meanwhile is
+//! As kube's watcher: a list, page by page, then the watch from the version that the list is of. When the API server does not know
+//! that version any more (410 Gone), kube's begins anew. This one asks which objects have other versions than those that it knows, and for these alone
+//! (`again`); it reads the list anew where that fails, where some are gone, and where many changed.
+//!
+//! Either is read while the watch from its version runs already: what is changed meanwhile is
 //! told at once, and not when the last of a hundred pages is there. An object that the watch has shown is newer than the one of the list, which is
 //! left out. (The first page says what version all pages are of: Kubernetes, "API concepts", "Retrieving large results sets in chunks".)
-//!
-//! In such a list a changed object is told as one of the list, a deleted one as deleted.
+//! In a list that is read anew a changed object is told as one of the list, a deleted one as deleted.
 
-use std::collections::{HashSet, VecDeque};
-use std::fmt::Debug;
+mod again;
+pub(super) mod server;
+
+use std::collections::{HashMap, HashSet, VecDeque};
 use std::time::Duration;
 
 use futures::future::{self, BoxFuture};
 use futures::stream::{self, BoxStream, Stream, StreamExt as _};
 use kube::Resource;
-use kube::api::{ListParams, WatchEvent, WatchParams};
+use kube::api::WatchEvent;
 use kube::core::ObjectList;
 use kube::runtime::watcher::{Error, Event};
-use serde::de::DeserializeOwned;
-use tokio::time::{Instant, sleep, sleep_until, timeout_at};
+use tokio::time::{Instant, sleep_until, timeout_at};
 
-use super::{Failed, Part};
+use self::again::{Again, Versions};
+use self::server::{Server, fetch};
 
 /// How long the API server lets a watch live: kube asks for that where nothing else is said.
 const LIFE: Duration = Duration::from_secs(290);
@@ -30,70 +34,37 @@ const MARGIN: Duration = Duration::from_secs(5);
 const REOPEN: Duration = Duration::from_secs(1);
 
 type Events<K> = BoxStream<'static, kube::Result<WatchEvent<K>>>;
-/// Namespace and name.
-type Place = (Option<String>, Option<String>);
 
-/// How often a page is asked for in all.
-const TRIES: u32 = 5;
-/// The pause after its first failure; it doubles.
-const PAUSE: Duration = Duration::from_millis(50);
+/// Namespace and name of an object, in little space.
+#[derive(Clone, Debug, Eq, Hash, PartialEq)]
+pub(super) struct Key(Box<str>);
 
-/// Who is asked.
-pub(super) trait Server<K: Clone>: Clone + Send + Sync + 'static {
-    /// A page of the list: the first one, or the one after.
-    fn list(&self, continued: Option<String>) -> BoxFuture<'static, kube::Result<ObjectList<K>>>;
-
-    /// What happens after a version.
-    fn watch(&self, version: String) -> BoxFuture<'static, kube::Result<Events<K>>>;
-
-    /// A page failed, and is asked for again.
-    fn failed(&self, error: &kube::Error);
-}
-
-/// The API server, about one part.
-#[derive(Clone)]
-pub(super) struct Asked<K> {
-    pub(super) part: Part<K>,
-    pub(super) failed: Failed,
-}
-
-// === impl Asked ===
-
-impl<K: Clone + DeserializeOwned + Debug + Send + 'static> Server<K> for Asked<K> {
-    fn list(&self, continued: Option<String>) -> BoxFuture<'static, kube::Result<ObjectList<K>>> {
-        let api = self.part.api.clone();
-        let params = ListParams {
-            label_selector: self.part.config.label_selector.clone(),
-            field_selector: self.part.config.field_selector.clone(),
-            limit: self.part.config.page_size,
-            continue_token: continued,
-            ..ListParams::default()
-        };
-        Box::pin(async move { api.list(&params).await })
-    }
-
-    fn watch(&self, version: String) -> BoxFuture<'static, kube::Result<Events<K>>> {
-        let api = self.part.api.clone();
-        let params = WatchParams {
-            label_selector: self.part.config.label_selector.clone(),
-            field_selector: self.part.config.field_selector.clone(),
-            ..WatchParams::default()
-        };
-        Box::pin(async move { api.watch(&params, &version).await.map(stream::StreamExt::boxed) })
-    }
-
-    fn failed(&self, error: &kube::Error) {
-        (self.failed)(error);
-    }
+/// What comes out.
+#[derive(Debug)]
+pub(super) enum Told<K> {
+    Event(Event<K>),
+    /// All that changed since the last watch was told.
+    CaughtUp,
 }
 
 /// Watches for ever. An error is told, and the next event tried for at once: who reads pauses.
-pub(super) fn watch<K, S>(server: S) -> impl Stream<Item = Result<Event<K>, Error>> + Send + 'static
+pub(super) fn watch<K, S>(server: S) -> impl Stream<Item = Result<Told<K>, Error>> + Send + 'static
 where
     K: Resource + Clone + Send + 'static,
     S: Server<K>,
 {
-    let watcher = Watcher { server, filled: false, version: None, listing: None, watch: Watch::Closed, opened: None };
+    let watcher = Watcher {
+        server,
+        filled: false,
+        known: HashMap::new(),
+        whole: false,
+        version: None,
+        last: None,
+        listing: None,
+        again: None,
+        watch: Watch::Closed,
+        opened: None,
+    };
     stream::unfold(watcher, |mut watcher| async move { Some((watcher.next().await, watcher)) })
 }
 
@@ -101,9 +72,16 @@ struct Watcher<K: Clone, S> {
     server: S,
     /// Whether a list was read to its end.
     filled: bool,
+    /// Objects with the versions that were told last. Where a version is not a number (it is one: Kubernetes' KEP-5504) it is taken for another one each time.
+    known: HashMap<Key, Option<u64>>,
+    /// Whether these are all that there were at `version`, or at `last`.
+    whole: bool,
     /// What the watch goes on from; none before the first page of a list.
     version: Option<String>,
+    /// What it went on from before that.
+    last: Option<String>,
     listing: Option<Listing<K>>,
+    again: Option<Again<K>>,
     watch: Watch<K>,
     /// When the watch was opened last.
     opened: Option<Instant>,
@@ -116,7 +94,7 @@ struct Listing<K: Clone> {
     /// The next page; none after the last one.
     fetching: Option<BoxFuture<'static, kube::Result<ObjectList<K>>>>,
     /// Objects that the watch has shown meanwhile.
-    newer: HashSet<Place>,
+    newer: HashSet<Key>,
 }
 
 enum Watch<K: Clone> {
@@ -129,40 +107,127 @@ enum Watch<K: Clone> {
 /// What happens next.
 enum Next<K: Clone> {
     Page(kube::Result<ObjectList<K>>),
+    Again(again::Told<K>),
     /// The watch cannot be opened.
     Refused(kube::Error),
     /// It shows something, or that it failed; none when it ends.
     Shown(Option<kube::Result<WatchEvent<K>>>),
 }
 
+// === impl Key ===
+
+impl Key {
+    fn new(namespace: Option<&str>, name: &str) -> Self {
+        // Neither has a slash in it: names are parts of paths (Kubernetes, "Object Names and IDs", "Path segment names").
+        Self(format!("{}/{name}", namespace.unwrap_or_default()).into())
+    }
+
+    fn of<K: Resource>(object: &K) -> Self {
+        let meta = object.meta();
+        Self::new(meta.namespace.as_deref(), meta.name.as_deref().unwrap_or_default())
+    }
+
+    fn namespace(&self) -> Option<&str> {
+        self.0.split_once('/').map(|(namespace, _)| namespace).filter(|namespace| !namespace.is_empty())
+    }
+
+    fn name(&self) -> &str {
+        self.0.split_once('/').map_or(&self.0, |(_, name)| name)
+    }
+}
+
 // === impl Watcher ===
 
 impl<K: Resource + Clone + Send + 'static, S: Server<K>> Watcher<K, S> {
-    async fn next(&mut self) -> Result<Event<K>, Error> {
+    async fn next(&mut self) -> Result<Told<K>, Error> {
         loop {
-            if self.listing.is_none() && self.version.is_none() {
-                let fetching = Some(fetch(self.server.clone(), None));
-                self.listing = Some(Listing { page: VecDeque::new(), fetching, newer: HashSet::new() });
-                return Ok(Event::Init);
+            if self.listing.is_none() && self.version.is_none() && self.again.is_none() {
+                match self.last.take().filter(|_| self.whole && self.known.len() <= again::MOST_KNOWN) {
+                    Some(last) => self.again = Some(Again::begin(self.server.clone(), last)),
+                    None => return Ok(Told::Event(self.begin())),
+                }
             }
             if let Some(told) = self.told() {
-                return told;
+                return told.map(Told::Event);
             }
             let version = self.version.as_ref().filter(|_| self.filled || self.listing.is_none());
             let next = tokio::select! {
                 biased;
                 page = page(self.listing.as_mut()) => Next::Page(page),
+                told = next(self.again.as_mut()) => Next::Again(told),
                 next = self.watch.next(&self.server, version, &mut self.opened) => next,
             };
             match next {
                 Next::Page(page) => self.take(page)?,
+                Next::Again(told) => {
+                    if let Some(told) = self.compared(told)? {
+                        return Ok(told);
+                    }
+                }
                 Next::Refused(error) => return Err(self.failed(gone(&error), Error::WatchStartFailed(error))),
                 Next::Shown(shown) => {
                     if let Some(event) = self.shown(shown)? {
-                        return Ok(event);
+                        return Ok(Told::Event(event));
                     }
                 }
             }
+        }
+    }
+
+    /// Begins a list from its first page.
+    fn begin(&mut self) -> Event<K> {
+        self.known.clear();
+        self.whole = false;
+        let fetching = Some(fetch(self.server.clone(), None));
+        self.listing = Some(Listing { page: VecDeque::new(), fetching, newer: HashSet::new() });
+        Event::Init
+    }
+
+    /// Takes in what differs from what is known.
+    fn compared(&mut self, told: again::Told<K>) -> Result<Option<Told<K>>, Error> {
+        let object = match told {
+            again::Told::Versions(Ok(versions)) => {
+                self.differ(versions);
+                return Ok(None);
+            }
+            // Where this way is barred the other one may be open, and tells if it is not.
+            again::Told::Versions(Err(error)) => {
+                self.server.failed(&error);
+                self.again = None;
+                return Ok(None);
+            }
+            again::Told::Object(None) => {
+                self.again = None;
+                return Ok(Some(Told::CaughtUp));
+            }
+            again::Told::Object(Some(Err(error))) => {
+                self.whole = false;
+                return Err(self.failed(true, Error::InitialListFailed(error)));
+            }
+            again::Told::Object(Some(Ok(object))) => object,
+        };
+        let newer = |object: &K| self.again.as_ref().is_some_and(|again| again.newer.contains(&Key::of(object)));
+        let Some(object) = object.filter(|object| !newer(object)) else { return Ok(None) };
+        self.known.insert(Key::of(&object), number(&object));
+        Ok(Some(Told::Event(Event::Apply(object))))
+    }
+
+    /// Asks for those that have other versions than those known; where some are gone, or many are others, for all.
+    fn differ(&mut self, versions: Versions) {
+        let objects = &versions.objects;
+        let there = objects.iter().filter(|(key, _)| self.known.contains_key(key)).count();
+        let differs = |(key, version): &&(Key, String)| {
+            let known = self.known.get(key).copied().flatten();
+            known.is_none_or(|known| version.parse() != Ok(known))
+        };
+        let changed: Vec<Key> = objects.iter().filter(differs).map(|(key, _)| key.clone()).collect();
+        if there < self.known.len() || changed.len() > again::MOST || versions.version.is_empty() {
+            self.again = None;
+            return;
+        }
+        self.version = Some(versions.version);
+        if let Some(again) = &mut self.again {
+            again.ask(&self.server, changed);
         }
     }
 
@@ -170,7 +235,9 @@ impl<K: Resource + Clone + Send + 'static, S: Server<K>> Watcher<K, S> {
     fn told(&mut self) -> Option<Result<Event<K>, Error>> {
         let listing = self.listing.as_mut()?;
         while let Some(object) = listing.page.pop_front() {
-            if !listing.newer.contains(&place(&object)) {
+            let key = Key::of(&object);
+            if !listing.newer.contains(&key) {
+                self.known.insert(key, number(&object));
                 return Some(Ok(Event::InitApply(object)));
             }
         }
@@ -180,7 +247,7 @@ impl<K: Resource + Clone + Send + 'static, S: Server<K>> Watcher<K, S> {
         if self.version.is_none() {
             return Some(Err(self.failed(true, Error::NoResourceVersion)));
         }
-        (self.listing, self.filled) = (None, true);
+        (self.listing, self.filled, self.whole) = (None, true, true);
         Some(Ok(Event::InitDone))
     }
 
@@ -221,9 +288,23 @@ impl<K: Resource + Clone + Send + 'static, S: Server<K>> Watcher<K, S> {
             Some(version) => self.version = Some(version.clone()),
             None => return Err(self.failed(true, Error::NoResourceVersion)),
         }
-        let listing = self.listing.as_mut();
-        let listed = listing.is_some_and(|listing| {
-            listing.newer.insert(place(&object));
+        let (key, number) = (Key::of(&object), number(&object));
+        if deleted {
+            self.known.remove(&key);
+        } else {
+            if let (Some(Some(known)), Some(number)) = (self.known.get(&key), number)
+                && *known > number
+            {
+                // It was told as it became later.
+                return Ok(None);
+            }
+            self.known.insert(key.clone(), number);
+        }
+        if let Some(again) = &mut self.again {
+            again.newer.insert(key.clone());
+        }
+        let listed = self.listing.as_mut().is_some_and(|listing| {
+            listing.newer.insert(key);
             true
         });
         Ok(Some(match (deleted, listed) {
@@ -236,7 +317,8 @@ impl<K: Resource + Clone + Send + 'static, S: Server<K>> Watcher<K, S> {
     /// An error is told; after some of them all has to be listed again. Others are of one event, or the end of the watch follows.
     fn failed(&mut self, list: bool, error: Error) -> Error {
         if list {
-            (self.listing, self.version, self.watch) = (None, None, Watch::Closed);
+            self.last = self.version.take().or(self.last.take());
+            (self.listing, self.again, self.watch) = (None, None, Watch::Closed);
         }
         error
     }
@@ -277,36 +359,6 @@ impl<K: Clone + Send + 'static> Watch<K> {
     }
 }
 
-/// Asks for a page until it comes, or the failure is one that lasts, or [`TRIES`] are over: where one request in thirty fails, a list of a hundred pages
-/// that began anew each time would hardly ever end.
-fn fetch<K, S>(server: S, continued: Option<String>) -> BoxFuture<'static, kube::Result<ObjectList<K>>>
-where
-    K: Clone + Send + 'static,
-    S: Server<K>,
-{
-    Box::pin(async move {
-        let mut pause = PAUSE;
-        for _ in 1..TRIES {
-            match server.list(continued.clone()).await {
-                Err(error) if passing(&error) => server.failed(&error),
-                answer => return answer,
-            }
-            sleep(pause).await;
-            pause *= 2;
-        }
-        server.list(continued).await
-    })
-}
-
-/// 429, 503 and 504 were tried again by kube's client: once more would be five times its many.
-fn passing(error: &kube::Error) -> bool {
-    match error {
-        kube::Error::Api(status) => matches!(status.code, 500 | 502),
-        kube::Error::Service(_) | kube::Error::HyperError(_) => true,
-        _ => false,
-    }
-}
-
 async fn page<K: Clone>(listing: Option<&mut Listing<K>>) -> kube::Result<ObjectList<K>> {
     match listing.and_then(|listing| listing.fetching.as_mut()) {
         Some(fetching) => fetching.await,
@@ -314,9 +366,15 @@ async fn page<K: Clone>(listing: Option<&mut Listing<K>>) -> kube::Result<Object
     }
 }
 
-fn place<K: Resource>(object: &K) -> Place {
-    let meta = object.meta();
-    (meta.namespace.clone(), meta.name.clone())
+async fn next<K: Clone + Send + 'static>(again: Option<&mut Again<K>>) -> again::Told<K> {
+    match again {
+        Some(again) => again.next().await,
+        None => future::pending().await,
+    }
+}
+
+fn number<K: Resource>(object: &K) -> Option<u64> {
+    object.meta().resource_version.as_ref()?.parse().ok()
 }
 
 fn gone(error: &kube::Error) -> bool {

@@ -127,9 +127,12 @@ async fn other_errors_do_not_make_a_list_whole() {
 
 #[tokio::test(start_paused = true)]
 async fn pauses_double_while_nothing_is_listed_though_each_try_begins_well() {
-    let failing = stream::iter([Init, Fails(500)].repeat(12)).map(event);
-    let listed = stream::iter([Init, Done, Fails(500), Apply("a")]).map(event);
-    let mut events = paused(failing.chain(listed));
+    let failing = stream::iter([Init, Fails(500)].repeat(12));
+    let listed = stream::iter([Init, Done, Fails(500), Apply("a"), Fails(410), Fails(410)]);
+    let events = failing.chain(listed).map(|step| event(step).map(Told::Event));
+    let caught_up = stream::iter([Ok(Told::CaughtUp), event(Fails(410)).map(Told::Event)]);
+    let last = stream::iter([event(Apply("b")).map(Told::Event)]);
+    let mut events = paused(events.chain(caught_up).chain(last));
     let mut waits = Vec::new();
     loop {
         let before = Instant::now();
@@ -139,6 +142,9 @@ async fn pauses_double_while_nothing_is_listed_though_each_try_begins_well() {
             waits.push(before.elapsed().as_millis());
         }
     }
-    let doubled = [0, 100, 200, 400, 800, 1_600, 3_200, 6_400, 12_800, 25_600, 30_000, 30_000, 30_000, 100];
-    assert_eq!(waits, doubled, "and they begin anew after a list");
+    let doubled = [0, 100, 200, 400, 800, 1_600, 3_200, 6_400, 12_800, 25_600, 30_000, 30_000, 30_000, 100, 100];
+    assert_eq!(
+        waits, doubled,
+        "and they begin anew after a list, a change, and a list that is read again and finds none"
+    );
 }

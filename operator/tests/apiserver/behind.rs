@@ -1,7 +1,7 @@
 //! A cache that is behind: what was edited between two watches is seen, and what others did meanwhile is not written over.
 
-use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use fleetscope_core::resources::ChildKind::PodMonitor;
@@ -11,7 +11,7 @@ use kube::api::{Patch, PatchParams};
 use serde_json::json;
 
 use crate::server::eventually;
-use crate::world::{LIMIT, World};
+use crate::world::{LIMIT, NAMESPACE, World};
 
 /// More than a page of a list of fleets.
 const MANY: usize = 251;
@@ -53,6 +53,10 @@ async fn an_edit_between_two_watches_is_seen_when_its_page_is_read() {
             watches += 1;
             return (watches == 1).then_some(Fault::Expired(Duration::from_secs(5)));
         }
+        if asked.query.contains("NotOlderThan") {
+            // The versions alone cannot be had.
+            return Some(Fault::Internal);
+        }
         match (watches > 0, asked.query.contains("continue=")) {
             // The list after the watch: nothing of it for as long as the gap lasts, and its second page never.
             (true, false) if in_gap.load(Ordering::Acquire) => Some(Fault::Internal),
@@ -69,6 +73,54 @@ async fn an_edit_between_two_watches_is_seen_when_its_page_is_read() {
     gap.store(false, Ordering::Release);
     shown(&world, "crew-000", "1").await;
     faults(&proxy, "no answer", 1).await;
+}
+
+#[tokio::test]
+#[ignore = "needs etcd and kube-apiserver: make test-operator"]
+async fn of_edits_between_two_watches_those_objects_alone_are_asked_for() {
+    let world = World::start().await;
+    world.install_monitors();
+    let names = ["one", "two", "three"];
+    for name in names {
+        world.fleet(name, json!({})).await;
+    }
+    let (gap, asked_for) = (Arc::new(AtomicBool::new(true)), Arc::new(Mutex::new(Vec::new())));
+    let (in_gap, log) = (Arc::clone(&gap), Arc::clone(&asked_for));
+    let mut watches = 0;
+    let plan = move |asked: &Asked| {
+        if !asked.path.ends_with("/agentfleets") || asked.is_write() {
+            return None;
+        }
+        if asked.is_watch() {
+            watches += 1;
+            return (watches == 1).then_some(Fault::Expired(Duration::from_secs(5)));
+        }
+        if watches == 0 {
+            return None;
+        }
+        // kube's client asks again for longer than the gap lasts.
+        let refused = in_gap.load(Ordering::Acquire).then_some(Fault::TooManyRequests);
+        if refused.is_none() {
+            log.lock().unwrap().push(format!("{}?{}", asked.path, asked.query));
+        }
+        refused
+    };
+    let proxy = world.proxy(Box::new(plan)).await;
+    let _operator = world.operator_behind(&proxy, "one", &[]);
+    for name in names {
+        world.condition(name, "Ready=True NoPodsSelected").await;
+    }
+    faults(&proxy, "429", 1).await;
+    edit(&world, "two", "1").await;
+    gap.store(false, Ordering::Release);
+    shown(&world, "two", "1").await;
+    let asked = asked_for.lock().unwrap().clone();
+    // A status that was written when the watch had ended is asked for as well.
+    let (first, others) = asked.split_first().unwrap();
+    assert!(first.contains("resourceVersionMatch=NotOlderThan") && !first.contains("limit="), "{asked:?}");
+    let one = |name: &str| format!("/namespaces/{NAMESPACE}/agentfleets?&fieldSelector=metadata.name%3D{name}");
+    assert!(others.iter().any(|path| path.ends_with(&one("two"))), "{asked:?}");
+    assert!(others.iter().all(|path| names.iter().any(|name| path.ends_with(&one(name)))), "{asked:?}");
 }
 
 #[tokio::test]

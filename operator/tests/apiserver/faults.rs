@@ -8,7 +8,7 @@ use std::time::Duration;
 
 use fleetscope_core::api::AgentFleet;
 use fleetscope_core::resources::ChildKind::PodMonitor;
-use fleetscope_tests::faults::{Asked, Fault, seeded};
+use fleetscope_tests::faults::{Asked, Fault, Watches, seeded};
 use futures::StreamExt as _;
 use k8s_openapi::api::coordination::v1::Lease;
 use kube::runtime::watcher::{self, Event};
@@ -110,7 +110,7 @@ async fn all_get_ready_and_nothing_is_written_twice_while_one_request_in_ten_fai
     let world = World::start().await;
     world.install_monitors();
     let history = History::follow(&world);
-    let proxy = world.proxy(seeded(20_261_126, 10)).await;
+    let proxy = world.proxy(seeded(20_261_126, 10, Watches::AllExpire)).await;
     let mut operator = world.operator_behind(&proxy, "one", &[]);
     let names = fleets(&world, "crew", 40).await;
     ready(&world, &names).await;

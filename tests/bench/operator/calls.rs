@@ -97,9 +97,7 @@ pub(crate) async fn idle(site: &Site, report: &mut Report, operator: &Operator, 
     let watches = other.iter().filter(|request| request.verb == "watch").count();
     let rest: Vec<Request> = other.into_iter().filter(|request| request.verb != "watch").collect();
     let per_minute = |count: usize| float(count as u64) / minutes;
-    if way == Way::Straight {
-        report.idle = per_minute(rest.len());
-    }
+    report.figures(way).idle = Some(per_minute(rest.len()));
     report.table("Idle", "| seconds | leader election, calls/min | watches begun anew, calls/min | all other calls/min | which | CPU, % of one | memory, MiB |");
     report.row(&format!(
         "| {seconds}{} | {:.1} | {:.1} | {:.1} | {} | {:.2} | {:.1} |",

@@ -111,9 +111,9 @@ pub(crate) async fn measure(site: &Site, report: &mut Report, operator: &Operato
     report.note("From before the edit is sent until a watch shows the change in the fleet's PodMonitor: the edit's own way to the API server is in it.");
 }
 
-/// For the table of bars, which is about an operator without faults.
+/// For the table of bars.
 fn told(report: &mut Report, way: Way, how: String, took: &[u64]) {
-    report.edits.extend((way == Way::Straight).then(|| (how, percentile(took, 99))));
+    report.figures(way).edits.push((how, percentile(took, 99)));
 }
 
 /// What the operator had done when a phase began.

@@ -51,10 +51,9 @@ async fn change(site: &Site, report: &mut Report, mut leader: Operator, signal: 
         (_, true) => "it ended in order",
         (_, false) => "it ended with a failure, as it should",
     };
-    if signal != Signal::TERM && way == Way::Straight {
-        report.failover.push(after);
-    }
-    report.late += late;
+    let figures = report.figures(way);
+    figures.failover.extend((signal != Signal::TERM).then_some(after));
+    figures.late += late;
     report.row(&format!("| {how}{} | {after:.1} | {late} | {ended} |", way.suffix()));
     next
 }

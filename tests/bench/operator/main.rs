@@ -5,7 +5,7 @@
 //! - `edits`: from an edit of a fleet to the change in its child
 //! - `failover`: from the end of a leader to the first write of the next one
 //! - `late`: prometheus-operator's kinds come when all fleets are there
-//! - `faults`: all of these but `late` while 5 % of the requests fail
+//! - `faults`: all of these but `late` while 5 % of the requests fail; edits and idling where all watches expire besides
 //!
 //! `FLEETS` (5000) in namespaces of fifty; one pod per fleet on the fake nodes that are there. One `AlertPolicy` and one `ScrapePolicy` per namespace
 //! where these kinds are installed. The operator is `FLEETSCOPE_OPERATOR`, as a process of this machine, under service accounts with the chart's own roles;

@@ -6,7 +6,7 @@ use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
 
 use fleetscope_tests::exposition;
-use fleetscope_tests::faults::{Counts, Proxy, seeded};
+use fleetscope_tests::faults::{Counts, Proxy, Watches, seeded};
 use fleetscope_tests::release::NAMESPACE;
 use fleetscope_tests::wait::until;
 use rustix::process::{Pid, Signal, kill_process};
@@ -22,11 +22,13 @@ const SEED: u64 = 20_261_126;
 const PERCENT: u64 = 5;
 
 /// How an operator reaches the API server.
-#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+#[derive(Clone, Copy, Debug, Eq, Ord, PartialEq, PartialOrd)]
 pub(crate) enum Way {
     Straight,
-    /// Through a proxy at which requests fail.
+    /// Through a proxy at which requests fail, watches as others.
     Faulty,
+    /// Through one at which every watch ends with 410 Gone after 10 to 50 s, besides.
+    Expiring,
 }
 
 // === impl Way ===
@@ -37,6 +39,16 @@ impl Way {
         match self {
             Self::Straight => String::new(),
             Self::Faulty => format!("; {PERCENT} % of the requests fail"),
+            Self::Expiring => format!("; {PERCENT} % fail, and all watches expire"),
+        }
+    }
+
+    /// What becomes of watches at its proxy; none without one.
+    const fn watches(self) -> Option<Watches> {
+        match self {
+            Self::Straight => None,
+            Self::Faulty => Some(Watches::AsOthers),
+            Self::Expiring => Some(Watches::AllExpire),
         }
     }
 }
@@ -59,8 +71,8 @@ impl Operator {
     pub(crate) async fn start(account: &Account, way: Way) -> Self {
         let mut kubeconfig = account.kubeconfig.clone();
         let mut proxy = None;
-        if way == Way::Faulty {
-            let started = Proxy::start(account.config().await, seeded(SEED, PERCENT)).await.unwrap();
+        if let Some(watches) = way.watches() {
+            let started = Proxy::start(account.config().await, seeded(SEED, PERCENT, watches)).await.unwrap();
             kubeconfig = account.kubeconfig.with_extension("proxy");
             std::fs::write(&kubeconfig, started.kubeconfig()).unwrap();
             proxy = Some(started);

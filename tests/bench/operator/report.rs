@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 use fleetscope_tests::cluster::kubectl;
 
 use crate::figures::float;
+use crate::process::Way;
 use crate::site::Site;
 
 /// What others have published, as far as it can be compared at all.
@@ -36,6 +37,14 @@ const OTHERS: [(&str, &str, &str); 5] = [
     ),
 ];
 
+const BARS: [(&str, &str); 5] = [
+    ("from an edit to the change in its child, p99", "under 1 s"),
+    ("calls when nothing happens, without the leader election", "about 0"),
+    ("memory (RSS)", "at most 150 MiB"),
+    ("leader failover", "under 20 s"),
+    ("writes of one that led, after the next one's first", "0"),
+];
+
 /// See the module.
 pub(crate) struct Report {
     head: String,
@@ -43,15 +52,22 @@ pub(crate) struct Report {
     tables: BTreeMap<&'static str, Table>,
     current: &'static str,
     phases: usize,
+    /// What the bars are about.
+    figures: BTreeMap<Way, Figures>,
+}
+
+/// What the bars are about.
+#[derive(Default)]
+pub(crate) struct Figures {
     /// All other calls than the leader election's, per minute.
-    pub(crate) idle: f64,
-    /// The 99th percentiles of edits without faults: how they came, and microseconds.
+    pub(crate) idle: Option<f64>,
+    /// The 99th percentiles of edits: how they came, and microseconds.
     pub(crate) edits: Vec<(String, u64)>,
-    /// Seconds until the next one writes.
+    /// Seconds until the next one writes, where the leader does not leave by itself.
     pub(crate) failover: Vec<f64>,
     /// Writes of one that led, after the first write of the next one.
     pub(crate) late: usize,
-    /// The most that any operator had, in MiB, settled and ever.
+    /// The most that an operator had, in MiB, settled and ever.
     pub(crate) memory: f64,
     pub(crate) peak: f64,
 }
@@ -83,19 +99,12 @@ impl Report {
             site.namespaces().len(),
             site.pods,
         );
-        Self {
-            head,
-            order: Vec::new(),
-            tables: BTreeMap::new(),
-            current: "",
-            phases: 0,
-            idle: f64::NAN,
-            edits: Vec::new(),
-            failover: Vec::new(),
-            late: 0,
-            memory: 0.0,
-            peak: 0.0,
-        }
+        Self { head, order: Vec::new(), tables: BTreeMap::new(), current: "", phases: 0, figures: BTreeMap::new() }
+    }
+
+    /// Figures of an operator that reaches the API server that way.
+    pub(crate) fn figures(&mut self, way: Way) -> &mut Figures {
+        self.figures.entry(way).or_default()
     }
 
     /// A word that no phase had before.
@@ -129,9 +138,10 @@ impl Report {
 
     pub(crate) fn print(&self) {
         println!("{}", self.head);
-        println!("\n### Bars\n\n| what | bar | this run |\n|---|---|---|");
-        for (what, bar, figure) in self.bars() {
-            println!("| {what} | {bar} | {figure} |");
+        println!("\n### Bars\n\n| what | bar | without faults | 5 % of the requests fail |\n|---|---|---|---|");
+        let (straight, faulty) = (bars(self.figures.get(&Way::Straight)), bars(self.figures.get(&Way::Faulty)));
+        for ((what, bar), (straight, faulty)) in BARS.iter().zip(straight.iter().zip(&faulty)) {
+            println!("| {what} | {bar} | {straight} | {faulty} |");
         }
         println!("\n| beside it | published | where |\n|---|---|---|");
         for (who, what, source) in OTHERS {
@@ -149,34 +159,20 @@ impl Report {
             }
         }
     }
+}
 
-    fn bars(&self) -> [(&'static str, &'static str, String); 5] {
-        let none = || "not measured".to_owned();
-        let longest = self.failover.iter().copied().reduce(f64::max);
-        let edits: Vec<String> =
-            self.edits.iter().map(|(how, us)| format!("{:.0} ms {how}", float(*us) / 1_000.0)).collect();
-        [
-            (
-                "from an edit to the change in its child, p99",
-                "under 1 s",
-                if edits.is_empty() { none() } else { edits.join(", ") },
-            ),
-            (
-                "calls when nothing happens, without the leader election",
-                "about 0",
-                if self.idle.is_nan() { none() } else { format!("{:.1} a minute", self.idle) },
-            ),
-            (
-                "memory (RSS)",
-                "at most 150 MiB",
-                format!("{:.1} MiB settled, {:.1} MiB at its peak", self.memory, self.peak),
-            ),
-            ("leader failover", "under 20 s", longest.map_or_else(none, |s| format!("{s:.1} s"))),
-            (
-                "writes of one that led, after the next one's first",
-                "0",
-                if self.failover.is_empty() { none() } else { self.late.to_string() },
-            ),
-        ]
-    }
+/// How the figures stand beside [`BARS`].
+fn bars(figures: Option<&Figures>) -> [String; BARS.len()] {
+    let none = || "not measured".to_owned();
+    let Some(figures) = figures else { return [(); BARS.len()].map(|()| none()) };
+    let longest = figures.failover.iter().copied().reduce(f64::max);
+    let edits: Vec<String> =
+        figures.edits.iter().map(|(how, us)| format!("{:.0} ms {how}", float(*us) / 1_000.0)).collect();
+    [
+        if edits.is_empty() { none() } else { edits.join(", ") },
+        figures.idle.map_or_else(none, |idle| format!("{idle:.1} a minute")),
+        format!("{:.1} MiB settled, {:.1} MiB at its peak", figures.memory, figures.peak),
+        longest.map_or_else(none, |s| format!("{s:.1} s")),
+        if figures.failover.is_empty() { none() } else { figures.late.to_string() },
+    ]
 }

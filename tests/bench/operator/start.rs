@@ -24,14 +24,14 @@ pub(crate) async fn cold(site: &Site, report: &mut Report, how: &str, way: Way) 
     let (first, last) = site.followed.ready(site.fleets.len(), LIMIT).await;
     let requests = calls.quiet(&operator.user).await;
     let since = |moment: Option<Instant>| moment.map_or(0.0, |moment| (moment - operator.started).as_secs_f64());
-    row(site, report, &format!("{how}{}", way.suffix()), (since(first), since(last)), &requests, &operator).await;
+    row(site, report, (how, way), (since(first), since(last)), &requests, &operator).await;
     operator
 }
 
 async fn row(
     site: &Site,
     report: &mut Report,
-    how: &str,
+    (how, way): (&str, Way),
     (first, last): (f64, f64),
     requests: &[Request],
     operator: &Operator,
@@ -44,7 +44,8 @@ async fn row(
         "| what is there | first fleet Ready, s | all, s | fleets/s | children | requests | of these writes | most of them | CPU, s | memory after, MiB | peak |",
     );
     report.row(&format!(
-        "| {how} | {first:.1} | {last:.1} | {:.0} | {} | {} | {writes} | {} | {:.1} | {:.1} | {:.1} |",
+        "| {how}{} | {first:.1} | {last:.1} | {:.0} | {} | {} | {writes} | {} | {:.1} | {:.1} | {:.1} |",
+        way.suffix(),
         float(site.fleets.len() as u64) / (last - first).max(0.001),
         children.join(", "),
         requests.len(),
@@ -53,8 +54,9 @@ async fn row(
         operator.memory("VmRSS:"),
         operator.memory("VmHWM:"),
     ));
-    report.memory = report.memory.max(operator.memory("VmRSS:"));
-    report.peak = report.peak.max(operator.memory("VmHWM:"));
+    let figures = report.figures(way);
+    figures.memory = figures.memory.max(operator.memory("VmRSS:"));
+    figures.peak = figures.peak.max(operator.memory("VmHWM:"));
 }
 
 /// Stops the operator and starts another one, which finds all that there is to make.
@@ -67,8 +69,7 @@ pub(crate) async fn again(site: &Site, report: &mut Report, before: Operator, wa
     operator.reconciled(site.fleets.len()).await;
     let all = operator.started.elapsed().as_secs_f64();
     let requests = calls.quiet(&operator.user).await;
-    let how = format!("all children: looked at, nothing to write{}", way.suffix());
-    row(site, report, &how, (ready, all), &requests, &operator).await;
+    row(site, report, ("all children: looked at, nothing to write", way), (ready, all), &requests, &operator).await;
     report.note("A start with all children there: in the place of Ready stands that the operator is ready, and that it has looked at all fleets. Memory is the process's resident set when nothing has been written for ten seconds.");
     operator
 }
@@ -88,24 +89,45 @@ pub(crate) async fn late(site: &Site, report: &mut Report, before: Operator) -> 
     let last = site.followed.scraped_by("PodMonitor", site.fleets.len(), LIMIT).await;
     let took = last.map_or(0.0, |last| (last - installed).as_secs_f64());
     let requests = calls.quiet(&operator.user).await;
-    row(site, report, "the same process, when these kinds were installed", (0.0, took), &requests, &operator).await;
+    row(
+        site,
+        report,
+        ("the same process, when these kinds were installed", Way::Straight),
+        (0.0, took),
+        &requests,
+        &operator,
+    )
+    .await;
     operator
 }
 
-/// All of it but `late`, behind proxies at which requests fail.
+/// All of it but `late`, behind proxies at which requests fail; and edits and idling where all watches expire, besides.
 pub(crate) async fn with_faults(site: &Site, report: &mut Report) {
-    let way = Way::Faulty;
     fleets::reset(site).await;
-    let operator = cold(site, report, "nothing", way).await;
-    edits::measure(site, report, &operator, way).await;
+    let operator = cold(site, report, "nothing", Way::Faulty).await;
+    edits::measure(site, report, &operator, Way::Faulty).await;
+    told(report, &operator, Way::Faulty);
+    let operator = again(site, report, operator, Way::Faulty).await;
+    calls::idle(site, report, &operator, Way::Faulty).await;
+    let operator = failover::measure(site, report, operator, Way::Faulty).await;
+    let operator = again(site, report, operator, Way::Expiring).await;
+    edits::measure(site, report, &operator, Way::Expiring).await;
+    told(report, &operator, Way::Expiring);
+    calls::idle(site, report, &operator, Way::Expiring).await;
+    operator.end().await;
+}
+
+fn told(report: &mut Report, operator: &Operator, way: Way) {
     let counts = operator.faults();
     let faults: Vec<String> = counts.faults.iter().map(|(fault, count)| format!("{count} {fault}")).collect();
+    let watches = match way {
+        Way::Expiring => " Every watch ended with 410 Gone after 10 to 50 s.",
+        _ => "",
+    };
     report.note(&format!(
-        "Of {} requests of the operator that is told to have faults, these failed: {}. Every watch ended with 410 Gone after 10 to 50 s.",
+        "Of {} requests of the operator in the rows \"{}\", these failed: {}.{watches}",
         counts.requests,
+        way.suffix().trim_start_matches("; "),
         faults.join(", ")
     ));
-    let operator = again(site, report, operator, way).await;
-    calls::idle(site, report, &operator, way).await;
-    failover::measure(site, report, operator, way).await.end().await;
 }

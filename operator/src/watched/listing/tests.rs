@@ -7,6 +7,7 @@ use k8s_openapi::api::core::v1::ConfigMap;
 use kube::core::watch::{self, BookmarkMeta};
 use kube::core::{Status, TypeMeta};
 use serde_json::json;
+use tokio::time::sleep;
 
 use super::*;
 
@@ -29,11 +30,15 @@ enum Answer {
     Page(u64, &'static [(&'static str, &'static str)], &'static str, bool),
     /// The list or the watch fails.
     Fails(u16),
+    /// The versions of all objects, and the one of the list.
+    Are(u64, &'static [(&'static str, &'static str)], &'static str),
+    /// An object, or that there is none.
+    Is(u64, Option<(&'static str, &'static str)>),
     /// A watch: events, each some seconds after the one before. It ends after the last one.
     Watch(Vec<(u64, Shown)>),
 }
 
-use Answer::{Fails, Page};
+use Answer::{Are, Fails, Is, Page};
 
 #[derive(Clone)]
 struct Script {
@@ -95,7 +100,7 @@ impl Server<ConfigMap> for Script {
                 })
             }
             Some(Fails(code)) => Box::pin(future::ready(Err(error(code)))),
-            Some(Answer::Watch(_)) => panic!("a watch was expected"),
+            Some(_) => panic!("no list was expected"),
             None => Box::pin(future::pending()),
         }
     }
@@ -111,7 +116,38 @@ impl Server<ConfigMap> for Script {
                 Box::pin(future::ready(Ok(events.boxed())))
             }
             Some(Fails(code)) => Box::pin(future::ready(Err(error(code)))),
-            Some(Page(..)) => panic!("a list was expected"),
+            Some(_) => panic!("no watch was expected"),
+            None => Box::pin(future::pending()),
+        }
+    }
+
+    fn versions(&self, least: String) -> BoxFuture<'static, kube::Result<Versions>> {
+        self.say(&format!("versions since {least}"));
+        match self.answer() {
+            Some(Are(after, objects, version)) => {
+                let objects = objects.iter().map(|(name, version)| (Key::new(Some("ns"), name), (*version).to_owned()));
+                let versions = Versions { version: version.to_owned(), objects: objects.collect() };
+                Box::pin(async move {
+                    sleep(Duration::from_secs(after)).await;
+                    Ok(versions)
+                })
+            }
+            Some(Fails(code)) => Box::pin(future::ready(Err(error(code)))),
+            Some(_) => panic!("no versions were expected"),
+            None => Box::pin(future::pending()),
+        }
+    }
+
+    fn object(&self, key: Key) -> BoxFuture<'static, kube::Result<Option<ConfigMap>>> {
+        assert_eq!(key.namespace(), Some("ns"));
+        self.say(&format!("object {}", key.name()));
+        match self.answer() {
+            Some(Is(after, found)) => Box::pin(async move {
+                sleep(Duration::from_secs(after)).await;
+                Ok(found.map(|(name, version)| object(name, version)))
+            }),
+            Some(Fails(code)) => Box::pin(future::ready(Err(error(code)))),
+            Some(_) => panic!("no object was expected"),
             None => Box::pin(future::pending()),
         }
     }
@@ -133,11 +169,12 @@ async fn played(answers: Vec<Answer>) -> Vec<String> {
             format!("{}@{}", meta.name.as_deref().unwrap(), meta.resource_version.as_deref().unwrap())
         };
         script.say(&match event {
-            Ok(Event::Init) => "-> init".to_owned(),
-            Ok(Event::InitApply(object)) => format!("-> listed {}", named(&object)),
-            Ok(Event::InitDone) => "-> done".to_owned(),
-            Ok(Event::Apply(object)) => format!("-> changed {}", named(&object)),
-            Ok(Event::Delete(object)) => format!("-> deleted {}", named(&object)),
+            Ok(Told::Event(Event::Init)) => "-> init".to_owned(),
+            Ok(Told::Event(Event::InitApply(object))) => format!("-> listed {}", named(&object)),
+            Ok(Told::Event(Event::InitDone)) => "-> done".to_owned(),
+            Ok(Told::Event(Event::Apply(object))) => format!("-> changed {}", named(&object)),
+            Ok(Told::Event(Event::Delete(object))) => format!("-> deleted {}", named(&object)),
+            Ok(Told::CaughtUp) => "-> caught up".to_owned(),
             Err(Error::InitialListFailed(kube::Error::Api(status))) => format!("-> list failed {}", status.code),
             Err(Error::WatchStartFailed(kube::Error::Api(status))) => format!("-> watch not begun {}", status.code),
             Err(Error::WatchError(status)) => format!("-> watch failed {}", status.code),
@@ -178,6 +215,8 @@ async fn a_list_that_is_read_again_holds_no_change_up_and_does_not_undo_it() {
     let answers = vec![
         Page(0, &[("a", "1"), ("b", "2"), ("c", "3")], "10", false),
         Answer::Watch(vec![(5, Failed(410))]),
+        // Versions alone cannot be had.
+        Fails(400),
         Page(2, &[("a", "1")], "20", true),
         Page(8, &[("b", "2"), ("c", "3"), ("e", "5")], "20", false),
         Answer::Watch(vec![
@@ -192,6 +231,8 @@ async fn a_list_that_is_read_again_holds_no_change_up_and_does_not_undo_it() {
         played[7..],
         [
             "5s -> watch failed 410",
+            "5s versions since 10",
+            "5s page failed 400",
             "5s -> init",
             "5s list from the beginning",
             "7s -> listed a@1",
@@ -218,6 +259,7 @@ async fn a_page_that_fails_and_a_version_that_is_gone_begin_the_list_again() {
         Page(0, &[("a", "1")], "20", false),
         Fails(403),
         Fails(410),
+        Fails(400),
         Page(0, &[], "", false),
         Page(0, &[("a", "1")], "30", false),
     ];
@@ -240,6 +282,8 @@ async fn a_page_that_fails_and_a_version_that_is_gone_begin_the_list_again() {
             "0s -> watch not begun 403",
             "1s watch from 20",
             "1s -> watch not begun 410",
+            "1s versions since 20",
+            "1s page failed 400",
             "1s -> init",
             "1s list from the beginning",
             "1s -> no version",
@@ -277,8 +321,7 @@ async fn a_watch_that_ends_goes_on_from_what_it_showed_last_and_not_at_once() {
             "3s watch from 13",
             "298s watch from 13",
             "298s -> no version",
-            "298s -> init",
-            "298s list from the beginning",
+            "298s versions since 13",
         ],
         "{played:#?}"
     );
@@ -331,5 +374,159 @@ async fn a_page_that_fails_is_asked_for_again_some_times_and_the_list_goes_on() 
             "1s -> init",
             "1s list from the beginning",
         ]
+    );
+}
+
+#[tokio::test(start_paused = true)]
+async fn after_a_watch_that_is_gone_those_alone_that_changed_are_asked_for() {
+    let answers = vec![
+        Page(0, &[("a", "1"), ("b", "2"), ("c", "x"), ("d", "4")], "10", false),
+        Answer::Watch(vec![(5, Added("d", "11")), (0, Failed(410))]),
+        Are(2, &[("a", "1"), ("b", "12"), ("c", "x"), ("d", "11"), ("e", "13")], "20"),
+        Is(1, Some(("b", "12"))),
+        // What is no number may have changed.
+        Is(2, Some(("c", "x"))),
+        Is(3, Some(("e", "13"))),
+        Answer::Watch(vec![]),
+    ];
+    let played = played(answers).await;
+    assert_eq!(
+        played[9..],
+        [
+            "5s -> watch failed 410",
+            "5s versions since 11",
+            "7s object b",
+            "7s object c",
+            "7s object e",
+            "7s watch from 20",
+            "8s -> changed b@12",
+            "8s watch from 20",
+            "9s -> changed c@x",
+            "10s -> changed e@13",
+            "10s -> caught up",
+        ],
+        "{played:#?}"
+    );
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_the_watch_shows_meanwhile_is_told_at_once_and_nothing_goes_back() {
+    let answers = vec![
+        Page(0, &[("a", "1"), ("b", "2"), ("c", "3"), ("d", "4")], "10", false),
+        Answer::Watch(vec![(5, Failed(410))]),
+        Are(0, &[("a", "12"), ("b", "13"), ("c", "14"), ("d", "15")], "20"),
+        // Later than what the watch shows next: that is old then.
+        Is(1, Some(("a", "22"))),
+        // The watch has shown a later one when these are there, and that the other one is gone.
+        Is(4, Some(("b", "13"))),
+        Is(4, Some(("c", "14"))),
+        // It is gone when it is asked for: the watch shows that.
+        Is(1, None),
+        Answer::Watch(vec![
+            (2, Added("a", "21")),
+            (0, Added("a", "22")),
+            (0, Added("b", "23")),
+            (0, Deleted("c", "24")),
+            (0, Deleted("d", "25")),
+            (9, Bookmark("30")),
+        ]),
+    ];
+    let played = played(answers).await;
+    assert_eq!(
+        played[8..],
+        [
+            "5s -> watch failed 410",
+            "5s versions since 10",
+            "5s object a",
+            "5s object b",
+            "5s object c",
+            "5s object d",
+            "5s watch from 20",
+            "6s -> changed a@22",
+            "7s -> changed a@22",
+            "7s -> changed b@23",
+            "7s -> deleted c@24",
+            "7s -> deleted d@25",
+            "9s -> caught up",
+            "16s watch from 30",
+        ],
+        "{played:#?}"
+    );
+}
+
+#[tokio::test(start_paused = true)]
+async fn where_some_are_gone_or_an_object_cannot_be_had_all_are_listed() {
+    let answers = vec![
+        Page(0, &[("a", "1"), ("b", "2")], "10", false),
+        Answer::Watch(vec![(5, Failed(410))]),
+        Are(0, &[("a", "1"), ("c", "3")], "20"),
+        Page(0, &[("a", "1"), ("c", "3")], "21", false),
+        Answer::Watch(vec![(5, Failed(410))]),
+        Are(0, &[("a", "1"), ("c", "22")], "30"),
+        Fails(404),
+        Page(0, &[("a", "1"), ("c", "22")], "31", false),
+    ];
+    let played = played(answers).await;
+    assert_eq!(
+        played[6..],
+        [
+            "5s -> watch failed 410",
+            "5s versions since 10",
+            "5s -> init",
+            "5s list from the beginning",
+            "5s -> listed a@1",
+            "5s -> listed c@3",
+            "5s -> done",
+            "5s watch from 21",
+            "10s -> watch failed 410",
+            "10s versions since 21",
+            "10s object c",
+            "10s -> list failed 404",
+            "10s -> init",
+            "10s list from the beginning",
+            "10s -> listed a@1",
+            "10s -> listed c@22",
+            "10s -> done",
+            "10s watch from 31",
+        ],
+        "{played:#?}"
+    );
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_watch_that_is_gone_again_before_all_that_changed_was_had_loses_none() {
+    let answers = vec![
+        Page(0, &[("a", "1"), ("b", "2")], "10", false),
+        Answer::Watch(vec![(5, Failed(410))]),
+        Are(0, &[("a", "11"), ("b", "12")], "20"),
+        Is(1, Some(("a", "11"))),
+        Is(9, Some(("b", "12"))),
+        Answer::Watch(vec![(3, Failed(410))]),
+        Fails(500),
+        Are(0, &[("a", "11"), ("b", "12")], "30"),
+        Is(1, Some(("b", "12"))),
+        Answer::Watch(vec![(9, Bookmark("31"))]),
+    ];
+    let played = played(answers).await;
+    assert_eq!(
+        played[6..],
+        [
+            "5s -> watch failed 410",
+            "5s versions since 10",
+            "5s object a",
+            "5s object b",
+            "5s watch from 20",
+            "6s -> changed a@11",
+            "8s -> watch failed 410",
+            "8s versions since 20",
+            "8s page failed 500",
+            "8s versions since 20",
+            "8s object b",
+            "8s watch from 30",
+            "9s -> changed b@12",
+            "9s -> caught up",
+            "17s watch from 31",
+        ],
+        "{played:#?}"
     );
 }
