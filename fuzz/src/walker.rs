@@ -203,7 +203,7 @@ impl Tap {
         for Sent { batch, pieces } in &sent {
             assert_eq!(batch.seq, seq, "pieces are counted without holes");
             seq += u64::from(batch.pieces) + u64::from(batch.end != reason::NONE);
-            assert!(batch.start != start::NONE || batch.end == reason::TLS);
+            assert!(batch.start != start::NONE || matches!(batch.end, reason::TLS | reason::UNREADABLE));
             assert_ne!(batch.end, reason::FLOOD, "inputs have fewer frames than an I/O may have");
             for (head, _) in pieces {
                 self.open[way] = next_open(self.open[way], *head);
