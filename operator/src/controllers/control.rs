@@ -3,16 +3,16 @@
 use std::sync::Arc;
 
 use futures::{StreamExt as _, stream};
-use kube::runtime::controller::{self, Action};
+use kube::runtime::WatchStreamExt as _;
 use kube::runtime::reflector::{self, ObjectRef};
 use kube::runtime::watcher::{self, Event};
-use kube::runtime::{Controller, WatchStreamExt as _};
 use kube::{CustomResourceExt as _, ResourceExt as _};
 use tokio::sync::watch;
 
 use super::changes::Changes;
+use super::dispatch::dispatch;
 use super::kind::Kind;
-use super::memory::{Guarded, Turns};
+use super::memory::{Guarded, Turns, key};
 use super::turn::reconcile;
 use crate::context::Context;
 use crate::follow::{Followed, Subject, follow};
@@ -29,10 +29,10 @@ pub(crate) async fn control<K: Kind>(
     stopped: watch::Receiver<bool>,
 ) {
     let turns = Arc::new(Turns::<K>::new(Arc::clone(&ctx)));
-    let (reader, writer) = reflector::store::<Guarded<K>>();
+    let (cache, writer) = reflector::store::<Guarded<K>>();
     let seen = Arc::clone(&turns);
-    let mut changes = Changes::new(reader.clone());
-    let objects = events::<K>(Arc::clone(&ctx))
+    let mut changes = Changes::new(cache.clone());
+    let touched = events::<K>(Arc::clone(&ctx))
         .modify(prune::<K>)
         .flat_map(move |event| {
             let changes =
@@ -45,47 +45,47 @@ pub(crate) async fn control<K: Kind>(
             }
         })
         .reflect(writer)
-        .touched_objects();
-    let requeued = stream::unfold(Arc::clone(&ctx), |ctx| async move {
-        let key = ctx.requeue.next(K::KIND).await;
-        let object = ObjectRef::new(&key.name);
-        Some((if K::KIND.namespaced() { object.within(&key.namespace) } else { object }, ctx))
+        .touched_objects()
+        // An error of the watch was counted where it arose.
+        .filter_map(|object| std::future::ready(object.ok().map(|object| key::<K>(&object))));
+    let requeued = stream::unfold(Arc::clone(&ctx), |ctx| async move { Some((ctx.requeue.next(K::KIND).await, ctx)) });
+    let leads = stream::once(async move {
+        // Not sent: the process ends.
+        let _ = leading.wait_for(|leading| *leading).await;
     });
     let everybody = stream::unfold(ctx.everybody(), |mut everybody| async move {
         everybody.changed().await.ok()?;
         Some(((), everybody))
     });
-    let forget = Arc::clone(&turns);
-    let idle = idle::<K>(ctx, stopped.clone());
-    let work = Controller::for_stream(objects, reader)
-        .with_config(controller::Config::default().concurrency(concurrency))
-        .reconcile_on(requeued)
-        .reconcile_all_on(stream::once(async move {
-            // Not sent: the process ends.
-            let _ = leading.wait_for(|leading| *leading).await;
-        }))
-        .reconcile_all_on(everybody)
-        .graceful_shutdown_on(signalled(stopped))
-        .run(reconcile::<K>, |_, never, _| -> Action { match *never {} }, turns)
-        .for_each(move |result| {
-            // An error of the watch was counted where it arose.
-            if let Err(controller::Error::ObjectNotFound(gone)) = result {
-                forget.forget(&OwnerKey::new(K::KIND, gone.namespace.unwrap_or_default(), gone.name));
+    let all = cache.clone();
+    let everybody = stream::select(leads, everybody)
+        .flat_map(move |()| stream::iter(all.state().into_iter().map(|object| key::<K>(&object))));
+    let listed = cache.clone();
+    let listed = async move {
+        if listed.wait_until_ready().await.is_err() {
+            // What fills the cache is gone, and with it those who ask.
+            std::future::pending::<()>().await;
+        }
+    };
+    let asked = stream::select(touched, stream::select(requeued, everybody));
+    dispatch(asked, usize::from(concurrency), listed, signalled(stopped), |key| {
+        let object = cache.get(&reference::<K>(key));
+        let (turns, key) = (Arc::clone(&turns), key.clone());
+        async move {
+            if let Some(object) = object {
+                return reconcile::<K>(object, turns).await;
             }
-            std::future::ready(())
-        });
-    tokio::select! {
-        () = work => {}
-        () = idle => {}
-    }
+            turns.forget(&key);
+            None
+        }
+    })
+    .await;
 }
 
-/// Ends at the signal to stop if the objects were never listed: kube's controller waits for the list, and nothing runs.
-async fn idle<K: Kind>(ctx: Arc<Context>, stopped: watch::Receiver<bool>) {
-    signalled(stopped).await;
-    if ctx.listed(K::KIND) {
-        std::future::pending::<()>().await;
-    }
+/// How the cache names an object.
+fn reference<K: Kind>(key: &OwnerKey) -> ObjectRef<Guarded<K>> {
+    let object = ObjectRef::new(&key.name);
+    if K::KIND.namespaced() { object.within(&key.namespace) } else { object }
 }
 
 /// Ends when the process is to stop.

@@ -2,7 +2,8 @@
 //!
 //! - `kind`: what a kind says about itself; one file per kind beside it
 //! - `guard`: objects that may not be readable
-//! - `control`: the watch of a kind's objects, and who is due
+//! - `control`: the watch of a kind's objects, and who asks for a turn
+//! - `dispatch`, `line`: turns, in the order in which they were asked for
 //! - `changes`: lists that are read again, as changes
 //! - `memory`: what is remembered between two turns
 //! - `turn`: one reconcile, of whichever kind
@@ -19,8 +20,10 @@ mod changes;
 mod cluster_alert_policy;
 mod compare;
 mod control;
+mod dispatch;
 mod guard;
 mod kind;
+mod line;
 mod memory;
 mod model_price_list;
 mod program;

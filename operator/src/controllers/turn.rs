@@ -1,6 +1,5 @@
 //! One reconcile, of whichever kind: decide, program, tell.
 
-use std::convert::Infallible;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -9,7 +8,6 @@ use fleetscope_core::resources::Fault;
 use jiff::Timestamp;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::Condition;
 use kube::Resource as _;
-use kube::runtime::controller::Action;
 
 use super::guard::Unreadable;
 use super::kind::{Kind, Told};
@@ -42,16 +40,16 @@ enum Turn {
     Failed,
 }
 
-/// One reconcile. Never fails: what went wrong is counted, shown, and tried again here.
-pub(crate) async fn reconcile<K: Kind>(object: Arc<Guarded<K>>, turns: Arc<Turns<K>>) -> Result<Action, Infallible> {
+/// One reconcile, and after how long there is to be another one whatever happens. Never fails: what went wrong is counted, shown, and tried again.
+pub(crate) async fn reconcile<K: Kind>(object: Arc<Guarded<K>>, turns: Arc<Turns<K>>) -> Option<Duration> {
     let ctx = &turns.ctx;
     let key = key::<K>(&object);
     let generation = object.meta().generation.unwrap_or_default();
     if object.meta().deletion_timestamp.is_some() {
-        return Ok(Action::await_change());
+        return None;
     }
     if let Some(wait) = turns.wait(&key, generation) {
-        return Ok(Action::requeue(wait));
+        return Some(wait);
     }
     // Nobody closes it.
     let _place = ctx.turns.acquire().await;
@@ -62,26 +60,26 @@ pub(crate) async fn reconcile<K: Kind>(object: Arc<Guarded<K>>, turns: Arc<Turns
     } else {
         Err(Error::NotLeading)
     };
-    let (outcome, action) = match result {
+    let (outcome, next) = match result {
         Ok(done @ (Turn::Done | Turn::Later(_))) => {
             lock(&turns.backoffs).forget(&key);
             turns.arrived(&key, generation);
             let next = resync(ctx.resync);
             let next = if let Turn::Later(wait) = done { Some(next.map_or(wait, |next| next.min(wait))) } else { next };
-            (Outcome::Ok, next.map_or_else(Action::await_change, Action::requeue))
+            (Outcome::Ok, next)
         }
-        Err(Error::NotLeading) => (Outcome::Standby, Action::await_change()),
+        Err(Error::NotLeading) => (Outcome::Standby, None),
         failed => {
             let wait = lock(&turns.backoffs).failed(key.clone(), clock::random());
             if let Err(error) = failed {
                 tracing::warn!(object = %key, %error, wait_s = wait.as_secs_f32(), "Reconcile failed");
             }
-            (Outcome::Error, Action::requeue(wait))
+            (Outcome::Error, Some(wait))
         }
     };
     let waiting = lock(&turns.backoffs).len();
     ctx.metrics.reconciled(K::KIND, outcome, clock::now().saturating_sub(started), waiting);
-    Ok(action)
+    next
 }
 
 /// The work.

@@ -107,7 +107,7 @@ enum Watch<K: Clone> {
 /// What happens next.
 enum Next<K: Clone> {
     Page(kube::Result<ObjectList<K>>),
-    Again(again::Told<K>),
+    Again(again::Got<K>),
     /// The watch cannot be opened.
     Refused(kube::Error),
     /// It shows something, or that it failed; none when it ends.
@@ -184,27 +184,27 @@ impl<K: Resource + Clone + Send + 'static, S: Server<K>> Watcher<K, S> {
     }
 
     /// Takes in what differs from what is known.
-    fn compared(&mut self, told: again::Told<K>) -> Result<Option<Told<K>>, Error> {
+    fn compared(&mut self, told: again::Got<K>) -> Result<Option<Told<K>>, Error> {
         let object = match told {
-            again::Told::Versions(Ok(versions)) => {
+            again::Got::Versions(Ok(versions)) => {
                 self.differ(versions);
                 return Ok(None);
             }
             // Where this way is barred the other one may be open, and tells if it is not.
-            again::Told::Versions(Err(error)) => {
+            again::Got::Versions(Err(error)) => {
                 self.server.failed(&error);
                 self.again = None;
                 return Ok(None);
             }
-            again::Told::Object(None) => {
+            again::Got::Object(None) => {
                 self.again = None;
                 return Ok(Some(Told::CaughtUp));
             }
-            again::Told::Object(Some(Err(error))) => {
+            again::Got::Object(Some(Err(error))) => {
                 self.whole = false;
                 return Err(self.failed(true, Error::InitialListFailed(error)));
             }
-            again::Told::Object(Some(Ok(object))) => object,
+            again::Got::Object(Some(Ok(object))) => object,
         };
         let newer = |object: &K| self.again.as_ref().is_some_and(|again| again.newer.contains(&Key::of(object)));
         let Some(object) = object.filter(|object| !newer(object)) else { return Ok(None) };
@@ -289,15 +289,15 @@ impl<K: Resource + Clone + Send + 'static, S: Server<K>> Watcher<K, S> {
             None => return Err(self.failed(true, Error::NoResourceVersion)),
         }
         let (key, number) = (Key::of(&object), number(&object));
+        if let (Some(Some(known)), Some(number)) = (self.known.get(&key), number)
+            && *known > number
+        {
+            // It was told as it became later, or the one was that came after it.
+            return Ok(None);
+        }
         if deleted {
             self.known.remove(&key);
         } else {
-            if let (Some(Some(known)), Some(number)) = (self.known.get(&key), number)
-                && *known > number
-            {
-                // It was told as it became later.
-                return Ok(None);
-            }
             self.known.insert(key.clone(), number);
         }
         if let Some(again) = &mut self.again {
@@ -366,7 +366,7 @@ async fn page<K: Clone>(listing: Option<&mut Listing<K>>) -> kube::Result<Object
     }
 }
 
-async fn next<K: Clone + Send + 'static>(again: Option<&mut Again<K>>) -> again::Told<K> {
+async fn next<K: Clone + Send + 'static>(again: Option<&mut Again<K>>) -> again::Got<K> {
     match again {
         Some(again) => again.next().await,
         None => future::pending().await,

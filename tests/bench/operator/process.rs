@@ -34,13 +34,18 @@ pub(crate) enum Way {
 // === impl Way ===
 
 impl Way {
+    /// What it is called.
+    pub(crate) fn name(self) -> String {
+        match self {
+            Self::Straight => "without faults".to_owned(),
+            Self::Faulty => format!("{PERCENT} % of the requests fail"),
+            Self::Expiring => format!("{PERCENT} % fail, and all watches expire"),
+        }
+    }
+
     /// What stands behind the name of what was measured.
     pub(crate) fn suffix(self) -> String {
-        match self {
-            Self::Straight => String::new(),
-            Self::Faulty => format!("; {PERCENT} % of the requests fail"),
-            Self::Expiring => format!("; {PERCENT} % fail, and all watches expire"),
-        }
+        if self == Self::Straight { String::new() } else { format!("; {}", self.name()) }
     }
 
     /// What becomes of watches at its proxy; none without one.

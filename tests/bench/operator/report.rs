@@ -138,7 +138,8 @@ impl Report {
 
     pub(crate) fn print(&self) {
         println!("{}", self.head);
-        println!("\n### Bars\n\n| what | bar | without faults | 5 % of the requests fail |\n|---|---|---|---|");
+        let (first, second) = (Way::Straight.name(), Way::Faulty.name());
+        println!("\n### Bars\n\n| what | bar | {first} | {second} |\n|---|---|---|---|");
         let (straight, faulty) = (bars(self.figures.get(&Way::Straight)), bars(self.figures.get(&Way::Faulty)));
         for ((what, bar), (straight, faulty)) in BARS.iter().zip(straight.iter().zip(&faulty)) {
             println!("| {what} | {bar} | {straight} | {faulty} |");

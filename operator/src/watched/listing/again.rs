@@ -7,13 +7,14 @@
 
 use std::collections::HashSet;
 use std::fmt::Debug;
+use std::io::{self, ErrorKind};
 
 use futures::future::BoxFuture;
 use futures::stream::{self, BoxStream, StreamExt as _};
 use futures::{AsyncRead, AsyncReadExt as _};
 use kube::api::{ListParams, VersionMatch};
 use kube::core::{ObjectList, Request};
-use kube::{Client, Error, Resource};
+use kube::{Error, Resource};
 use serde::Deserialize;
 use serde::de::DeserializeOwned;
 
@@ -53,7 +54,7 @@ pub(super) enum State<K> {
 }
 
 /// What comes next.
-pub(super) enum Told<K> {
+pub(super) enum Got<K> {
     Versions(kube::Result<Versions>),
     /// None after the last one.
     Object(Option<kube::Result<Option<K>>>),
@@ -76,10 +77,10 @@ impl<K: Clone + Send + 'static> Again<K> {
     }
 
     /// What comes next. May be dropped at any time.
-    pub(super) async fn next(&mut self) -> Told<K> {
+    pub(super) async fn next(&mut self) -> Got<K> {
         match &mut self.state {
-            State::Versions(versions) => Told::Versions(versions.await),
-            State::Objects(objects) => Told::Object(objects.next().await),
+            State::Versions(versions) => Got::Versions(versions.await),
+            State::Objects(objects) => Got::Object(objects.next().await),
         }
     }
 }
@@ -135,7 +136,7 @@ async fn read(body: impl AsyncRead) -> kube::Result<Vec<u8>> {
     std::pin::pin!(body).take(LONGEST + 1).read_to_end(&mut bytes).await.map_err(Error::ReadEvents)?;
     if bytes.len() as u64 > LONGEST {
         let message = format!("the list of versions has more than {LONGEST} bytes");
-        return Err(Error::ReadEvents(std::io::Error::other(message)));
+        return Err(Error::ReadEvents(io::Error::new(ErrorKind::FileTooLarge, message)));
     }
     Ok(bytes)
 }
@@ -153,8 +154,7 @@ where
         ..ListParams::default()
     };
     let request = Request::new(within(part.api.resource_url(), key.namespace())).list(&params);
-    let client: Client = part.api.into_client();
-    let list: ObjectList<K> = client.request(request.map_err(Error::BuildRequest)?).await?;
+    let list: ObjectList<K> = part.api.into_client().request(request.map_err(Error::BuildRequest)?).await?;
     Ok(list.items.into_iter().next())
 }
 

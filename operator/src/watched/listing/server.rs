@@ -1,6 +1,7 @@
 //! Who is asked about one part: for pages and for versions, more than once where an answer fails that may come next time, and for watches.
 
 use std::fmt::Debug;
+use std::io::ErrorKind;
 use std::time::Duration;
 
 use futures::future::BoxFuture;
@@ -121,6 +122,8 @@ fn passing(error: &kube::Error) -> bool {
     match error {
         kube::Error::Api(status) => matches!(status.code, 500 | 502),
         kube::Error::Service(_) | kube::Error::HyperError(_) => true,
+        // An answer that broke off; one that is too long would be so again.
+        kube::Error::ReadEvents(error) => error.kind() != ErrorKind::FileTooLarge,
         _ => false,
     }
 }

@@ -3,6 +3,7 @@
 mod again;
 
 use std::collections::BTreeMap;
+use std::io;
 use std::sync::{Arc, Mutex};
 
 use k8s_openapi::api::core::v1::ConfigMap;
@@ -32,6 +33,8 @@ enum Answer {
     Page(u64, &'static [(&'static str, &'static str)], &'static str, bool),
     /// The list or the watch fails.
     Fails(u16),
+    /// The answer breaks off, or is too long.
+    Breaks(io::ErrorKind),
     /// The versions of all objects, and the one of the list.
     Are(u64, &'static [(&'static str, &'static str)], &'static str),
     /// An object, or that there is none.
@@ -40,7 +43,7 @@ enum Answer {
     Watch(Vec<(u64, Shown)>),
 }
 
-use Answer::{Are, Fails, Is, Page};
+use Answer::{Are, Breaks, Fails, Is, Page};
 
 #[derive(Clone)]
 struct Script {
@@ -135,6 +138,7 @@ impl Server<ConfigMap> for Script {
                 })
             }
             Some(Fails(code)) => Box::pin(future::ready(Err(error(code)))),
+            Some(Breaks(how)) => Box::pin(future::ready(Err(kube::Error::ReadEvents(how.into())))),
             Some(_) => panic!("no versions were expected"),
             None => Box::pin(future::pending()),
         }
@@ -155,8 +159,11 @@ impl Server<ConfigMap> for Script {
     }
 
     fn failed(&self, error: &kube::Error) {
-        let kube::Error::Api(status) = error else { panic!("{error}") };
-        self.say(&format!("page failed {}", status.code));
+        match error {
+            kube::Error::Api(status) => self.say(&format!("page failed {}", status.code)),
+            kube::Error::ReadEvents(error) => self.say(&format!("page failed {}", error.kind())),
+            other => panic!("{other}"),
+        }
     }
 }
 

@@ -1,5 +1,7 @@
 //! After a watch that is gone: what changed meanwhile, and nothing else.
 
+use crate::watched::listing::again::{MOST, MOST_KNOWN};
+
 use super::*;
 
 #[tokio::test(start_paused = true)]
@@ -154,4 +156,86 @@ async fn a_watch_that_is_gone_again_before_all_that_changed_was_had_loses_none()
         ],
         "{played:#?}"
     );
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_deletion_that_is_older_than_the_object_read_again_is_not_told() {
+    let answers = vec![
+        Page(0, &[("a", "1"), ("b", "2")], "10", false),
+        Answer::Watch(vec![(5, Failed(410))]),
+        Are(0, &[("a", "12"), ("b", "2")], "20"),
+        // Deleted and made again after the versions were told: the watch from there shows the first of the two, too.
+        Is(1, Some(("a", "22"))),
+        Answer::Watch(vec![(2, Deleted("a", "21")), (0, Added("a", "22")), (1, Deleted("a", "23"))]),
+    ];
+    let played = played(answers).await;
+    assert_eq!(
+        played[6..],
+        [
+            "5s -> watch failed 410",
+            "5s versions since 10",
+            "5s object a",
+            "5s watch from 20",
+            "6s -> changed a@22",
+            "6s -> caught up",
+            "7s -> changed a@22",
+            "8s -> deleted a@23",
+            "8s watch from 23",
+        ],
+        "{played:#?}"
+    );
+}
+
+#[tokio::test(start_paused = true)]
+async fn versions_that_break_off_are_asked_for_again_and_too_many_of_them_are_not() {
+    let answers = vec![
+        Page(0, &[("a", "1")], "10", false),
+        Answer::Watch(vec![(5, Failed(410))]),
+        Breaks(io::ErrorKind::UnexpectedEof),
+        Breaks(io::ErrorKind::FileTooLarge),
+        Page(0, &[("a", "1")], "20", false),
+    ];
+    let played = played(answers).await;
+    assert_eq!(
+        played[6..],
+        [
+            "5s versions since 10",
+            "5s page failed unexpected end of file",
+            "5s versions since 10",
+            "5s page failed file too large",
+            "5s -> init",
+            "5s list from the beginning",
+            "5s -> listed a@1",
+            "5s -> done",
+            "5s watch from 20",
+        ],
+        "{played:#?}"
+    );
+}
+
+/// So many objects, of this version.
+fn many(count: usize, version: &'static str) -> &'static [(&'static str, &'static str)] {
+    Vec::leak((0..count).map(|number| (&*String::leak(format!("o{number}")), version)).collect())
+}
+
+/// What is asked after a watch is gone by one who knows so many objects, of which so many have changed.
+async fn asked_then(known: usize, changed: usize) -> Vec<String> {
+    let (before, mut now) = (many(known, "1"), many(known, "1").to_vec());
+    now[..changed].iter_mut().for_each(|(_, version)| *version = "11");
+    let mut answers = vec![Page(0, before, "10", false), Answer::Watch(vec![(5, Failed(410))])];
+    if known <= MOST_KNOWN {
+        answers.push(Are(0, Vec::leak(now), "20"));
+    }
+    let played = played(answers).await;
+    let failed = played.iter().position(|line| line == "5s -> watch failed 410").expect("it fails");
+    played[failed + 1..].iter().take(2).cloned().collect()
+}
+
+#[tokio::test(start_paused = true)]
+async fn where_many_changed_or_many_are_known_all_are_listed() {
+    let listed = ["5s -> init".to_owned(), "5s list from the beginning".to_owned()];
+    assert_eq!(asked_then(MOST, MOST).await, ["5s versions since 10", "5s object o0"]);
+    assert_eq!(asked_then(MOST + 1, MOST + 1).await, ["5s versions since 10", "5s -> init"]);
+    assert_eq!(asked_then(MOST_KNOWN, 1).await, ["5s versions since 10", "5s object o0"]);
+    assert_eq!(asked_then(MOST_KNOWN + 1, 1).await, listed);
 }

@@ -1,0 +1,168 @@
+//! Turns, in the order of the line: a number of them at a time, and never two of one object.
+
+use std::future::Future;
+use std::hash::Hash;
+use std::time::Duration;
+
+use futures::stream::FuturesUnordered;
+use futures::{FutureExt as _, Stream, StreamExt as _};
+use tokio::time::{Instant, sleep_until};
+
+use super::line::Line;
+
+/// Gives turns to those whom `asked` names, each when it comes, until `stopped`; turns that are on then are brought to their end. Nobody has
+/// one before `ready`. A turn that gives a time has another one after it. Ends also when `asked` does.
+pub(super) async fn dispatch<K: Clone + Eq + Hash, T: Future<Output = Option<Duration>>>(
+    asked: impl Stream<Item = K>,
+    at_a_time: usize,
+    ready: impl Future<Output = ()>,
+    stopped: impl Future<Output = ()>,
+    mut turn: impl FnMut(&K) -> T,
+) {
+    let (mut asked, ready) = (std::pin::pin!(asked.fuse()), ready.fuse());
+    let (mut ready, mut stopped) = (std::pin::pin!(ready), std::pin::pin!(stopped));
+    let (mut line, mut on, mut open) = (Line::default(), FuturesUnordered::new(), false);
+    loop {
+        while open && line.on() < at_a_time {
+            let Some(key) = line.begin(Instant::now()) else { break };
+            on.push(turn(&key).map(|again| (key, again)));
+        }
+        let due = line.next().filter(|_| open && line.on() < at_a_time);
+        tokio::select! {
+            () = &mut stopped => break,
+            () = &mut ready, if !open => open = true,
+            key = asked.next() => match key {
+                Some(key) => line.ask(key, Instant::now()),
+                None => break,
+            },
+            Some((key, again)) = on.next() => {
+                // A time that is too far away for a clock is never.
+                if let Some(due) = again.and_then(|again| Instant::now().checked_add(again)) {
+                    line.ask(key.clone(), due);
+                }
+                line.end(&key);
+            }
+            () = async { sleep_until(due.unwrap_or_else(Instant::now)).await }, if due.is_some() => {}
+        }
+    }
+    while on.next().await.is_some() {}
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::{BTreeMap, HashSet};
+    use std::future::{pending, ready};
+    use std::sync::Mutex;
+
+    use futures::stream;
+    use tokio::sync::{mpsc, oneshot};
+
+    use super::*;
+
+    const MS: Duration = Duration::from_millis(1);
+
+    /// What is asked by a channel; it ends with it.
+    fn channel() -> (mpsc::UnboundedSender<u32>, impl Stream<Item = u32>) {
+        let (sender, receiver) = mpsc::unbounded_channel();
+        (sender, stream::unfold(receiver, |mut receiver| async { Some((receiver.recv().await?, receiver)) }))
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_backlog_is_served_in_the_order_in_which_it_came() {
+        // 500 objects ask within half a second for turns of 10 ms, four at a time: the last one has to wait for 0.75 s, and so has nobody more.
+        let asked = stream::unfold(0_u32, |next| async move {
+            tokio::time::sleep(MS).await;
+            if next == 500 { pending().await } else { Some((next, next + 1)) }
+        });
+        let (began, (last, stopped)) = (Instant::now(), oneshot::channel());
+        let (served, last) = (Mutex::new(Vec::new()), Mutex::new(Some(last)));
+        dispatch(asked, 4, ready(()), stopped.map(drop), |key| {
+            let (key, served, last) = (*key, &served, &last);
+            let waited = began.elapsed().checked_sub((key + 1) * MS).expect("nobody is served before he came");
+            served.lock().unwrap().push((key, waited));
+            async move {
+                tokio::time::sleep(10 * MS).await;
+                if key == 499 {
+                    last.lock().unwrap().take().expect("once").send(()).unwrap();
+                }
+                None
+            }
+        })
+        .await;
+        let served = served.into_inner().unwrap();
+        assert_eq!(served.iter().map(|(key, _)| *key).collect::<Vec<_>>(), (0..500).collect::<Vec<_>>());
+        let longest = served.iter().map(|(_, waited)| *waited).max();
+        assert!(longest <= Some(760 * MS), "{longest:?}");
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn never_more_at_a_time_than_allowed_and_never_two_of_one_object() {
+        let (sender, asked) = channel();
+        (0..60).for_each(|number| sender.send(number % 7).unwrap());
+        let (on, most, turns) = (Mutex::new(HashSet::new()), Mutex::new(0), Mutex::new(BTreeMap::<u32, u32>::new()));
+        let (listed, stopped) = (tokio::time::sleep(MS), tokio::time::sleep(100 * MS));
+        dispatch(asked, 3, listed, stopped, |key| {
+            let (key, on) = (*key, &on);
+            let mut known = on.lock().unwrap();
+            assert!(known.insert(key), "two turns of {key}");
+            let mut most = most.lock().unwrap();
+            *most = known.len().max(*most);
+            let mut turns = turns.lock().unwrap();
+            let turn = turns.entry(key).or_default();
+            *turn += 1;
+            let (first, sender) = (*turn == 1, sender.clone());
+            async move {
+                // Asked for during its first turn, twice: it has another one, and one only.
+                for _ in 0..if first { 2 } else { 0 } {
+                    sender.send(key).unwrap();
+                }
+                tokio::time::sleep(MS).await;
+                on.lock().unwrap().remove(&key);
+                None
+            }
+        })
+        .await;
+        assert_eq!(
+            (most.into_inner().unwrap(), turns.into_inner().unwrap()),
+            (3, (0..7).map(|key| (key, 2)).collect())
+        );
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn nobody_has_a_turn_before_all_is_ready_and_who_gives_a_time_has_another_one_then() {
+        let (sender, asked) = channel();
+        sender.send(1).unwrap();
+        let began = Instant::now();
+        let turns = Mutex::new(Vec::new());
+        dispatch(asked, 1, tokio::time::sleep(5 * MS), tokio::time::sleep(50 * MS), |_| {
+            let mut turns = turns.lock().unwrap();
+            turns.push(began.elapsed());
+            let again = [Some(20 * MS), Some(Duration::MAX)].get(turns.len() - 1).copied().flatten();
+            ready(again)
+        })
+        .await;
+        assert_eq!(turns.into_inner().unwrap(), [5 * MS, 25 * MS]);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn at_the_signal_to_stop_turns_that_are_on_end_and_none_begins() {
+        for before_ready in [false, true] {
+            let (sender, asked) = channel();
+            sender.send(1).unwrap();
+            sender.send(2).unwrap();
+            let ended = Mutex::new(Vec::new());
+            let listed = tokio::time::sleep(if before_ready { Duration::from_hours(1) } else { Duration::ZERO });
+            dispatch(asked, 1, listed, tokio::time::sleep(5 * MS), |key| {
+                let (key, ended) = (*key, &ended);
+                async move {
+                    tokio::time::sleep(10 * MS).await;
+                    ended.lock().unwrap().push(key);
+                    None
+                }
+            })
+            .await;
+            let expected: &[u32] = if before_ready { &[] } else { &[1] };
+            assert_eq!(ended.into_inner().unwrap(), expected);
+        }
+    }
+}
