@@ -45,7 +45,7 @@ file_sizes() {
 }
 left_overs() { ! tracked '*.rs' '*.sh' '*.yaml' '*.tpl' '*.md' Makefile Dockerfile | grep -v '^scripts/lint.sh$' | xargs grep -nE '\b(TODO|FIXME|XXX)\b|\bdbg!\(|^(<{7}|>{7}) ' --; }
 
-# Paths that the pages name, {a,b} expanded, and the tests that development.md names.
+# Paths that the pages name, {a,b} expanded, and the tests that development.md names, by name or by number.
 # shellcheck disable=SC2016 # the marks around code
 documented() {
   local path name rc=0
@@ -54,6 +54,9 @@ documented() {
   done
   for name in $(grep -oE '`[a-z0-9]+(_[a-z0-9]+){3,}`' docs/development.md | tr -d '`'); do
     tracked '*.rs' | xargs grep -qE "fn $name\b" -- || { echo "docs/development.md names the test $name, which is not there" && rc=1; }
+  done
+  for name in $(sed -n 's/^| \([0-9][0-9]\) | .*/\1/p' docs/development.md); do
+    tracked '*.rs' | xargs grep -qE "fn check_${name}_" -- || { echo "no test is named after promise $name of docs/development.md" && rc=1; }
   done
   return $rc
 }

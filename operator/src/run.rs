@@ -224,7 +224,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn an_elector_that_panics_or_loses_ends_the_operator() {
+    async fn check_08_an_elector_that_panics_or_loses_ends_the_operator() {
         let panics = with(async { panic!("the elector panics") }).await;
         assert!(matches!(&panics, RunError::Panicked(error) if error.is_panic()), "{panics}");
         let lost = with(async { Err(RunError::Lost(Lost { lease: "ns/lease".to_owned() })) }).await;

@@ -4,8 +4,8 @@ use crate::{has_helm, template};
 
 #[test]
 #[ignore = "needs helm: make test-chart"]
-fn wrong_values_are_refused_with_the_name_of_the_field() {
-    if !has_helm("chart::wrong_values_are_refused_with_the_name_of_the_field") {
+fn check_11_wrong_values_are_refused_with_the_name_of_the_field() {
+    if !has_helm("chart::check_11_wrong_values_are_refused_with_the_name_of_the_field") {
         return;
     }
     for (wrong, named) in [

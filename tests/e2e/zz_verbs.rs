@@ -94,8 +94,8 @@ async fn seldom_of_policies() {
 
 #[tokio::test]
 #[ignore = "needs a cluster: make e2e"]
-async fn every_verb_of_the_charts_roles_is_used_and_none_is_missing() {
-    let name = "e2e::zz_verbs::every_verb_of_the_charts_roles_is_used_and_none_is_missing";
+async fn check_10_every_verb_of_the_charts_roles_is_used_and_none_is_missing() {
+    let name = "e2e::zz_verbs::check_10_every_verb_of_the_charts_roles_is_used_and_none_is_missing";
     if std::env::var("TEST").is_ok_and(|filter| !filter.is_empty()) {
         skip::skip(name, "it looks back at a run of the whole suite, and TEST names a part of it");
         return;

@@ -79,7 +79,7 @@ proptest! {
     #![proptest_config(ProptestConfig::with_cases(400))]
 
     #[test]
-    fn what_is_made_of_any_fleet_is_as_upstreams_definitions_say(spec in spec(), name in NAME, all in any::<bool>()) {
+    fn check_09_what_is_made_of_any_fleet_is_as_upstreams_definitions_say(spec in spec(), name in NAME, all in any::<bool>()) {
         let name = name[..name.len().min(253)].trim_end_matches(['-', '.']);
         let object = json!({
             "apiVersion": "fleetscope.io/v1alpha1", "kind": "AgentFleet",

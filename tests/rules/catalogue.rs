@@ -41,8 +41,8 @@ fn ran(arguments: &[&str]) -> Ran {
 
 #[test]
 #[ignore = "needs promtool: make test-rules"]
-fn promtool_accepts_every_rule_file() {
-    if !has_promtool("rules::catalogue::promtool_accepts_every_rule_file") {
+fn check_07_promtool_accepts_every_rule_file() {
+    if !has_promtool("rules::catalogue::check_07_promtool_accepts_every_rule_file") {
         return;
     }
     let some = Fleets::Some { namespace: "agents".to_owned(), fleets: vec!["review".to_owned(), "a.b".to_owned()] };
@@ -62,8 +62,8 @@ fn promtool_accepts_every_rule_file() {
 
 #[test]
 #[ignore = "needs promtool: make test-rules"]
-fn every_alert_fires_in_its_case_and_not_in_the_one_that_comes_close() {
-    if !has_promtool("rules::catalogue::every_alert_fires_in_its_case_and_not_in_the_one_that_comes_close") {
+fn check_07_every_alert_fires_in_its_case_and_not_in_the_one_that_comes_close() {
+    if !has_promtool("rules::catalogue::check_07_every_alert_fires_in_its_case_and_not_in_the_one_that_comes_close") {
         return;
     }
     let (_, tests) = files("fire", &Fleets::All);

@@ -101,9 +101,24 @@ mod tests {
         assert_eq!(joined(&[&"p".repeat(100), "review"]).len(), MAX);
     }
 
+    /// Names of objects: 1 to 253 characters (Kubernetes, "Object Names and IDs", "DNS Subdomain Names").
+    fn any_name() -> impl Strategy<Value = String> {
+        let long = "[a-z0-9]([-a-z0-9]{0,251}[a-z0-9])?";
+        // Many that differ by little: of few letters, and with one beginning.
+        prop_oneof![Just(long), Just("[ab]{1,3}"), Just("a(-a){0,125}[ab]"), Just("x{250}[a-c]{0,3}")]
+            .prop_flat_map(|regex| proptest::string::string_regex(regex).expect("a regex"))
+    }
+
     proptest! {
         #[test]
-        fn a_name_of_any_length_gives_a_valid_name(name in "[a-z0-9]([-a-z0-9]{0,30}[a-z0-9])?([.][a-z0-9]([-a-z0-9]{0,30}[a-z0-9])?){0,6}") {
+        fn check_05_names_that_differ_give_names_that_differ(names in prop::collection::hash_set(any_name(), 2..40)) {
+            prop_assert!(names.iter().all(|name| (1..=253).contains(&name.len())));
+            let given: HashSet<String> = names.iter().map(|name| hashed(&format!("{name}-scrape"))).collect();
+            prop_assert_eq!(given.len(), names.len());
+        }
+
+        #[test]
+        fn check_05_a_name_of_any_length_gives_a_valid_name(name in "[a-z0-9]([-a-z0-9]{0,30}[a-z0-9])?([.][a-z0-9]([-a-z0-9]{0,30}[a-z0-9])?){0,6}") {
             let hashed = hashed(&format!("{}-scrape", &name[..name.len().min(253)].trim_end_matches(['-', '.'])));
             prop_assert!((1..=MAX).contains(&hashed.len()));
             for part in hashed.split('.') {

@@ -18,7 +18,7 @@ fn said(crd: &CustomResourceDefinition, spec: &Value) -> String {
 }
 
 #[test]
-fn every_rule_says_what_is_wrong() {
+fn check_06_every_rule_says_what_is_wrong() {
     let crds = crds();
     for Case { kind, good, bad, says } in cases::all() {
         let crd = crds.iter().find(|crd| crd.spec.names.kind == kind).unwrap();
@@ -45,7 +45,7 @@ fn rules(schema: &Value, path: &str, found: &mut Vec<String>) {
 }
 
 #[test]
-fn each_rule_of_each_kind_has_a_case_that_it_refuses() {
+fn check_06_each_rule_of_each_kind_has_a_case_that_it_refuses() {
     let cases = cases::all();
     for crd in crds() {
         let kind = crd.spec.names.kind.as_str();

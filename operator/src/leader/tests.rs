@@ -108,7 +108,7 @@ fn steps() -> impl Strategy<Value = Vec<Step>> {
 
 proptest! {
     #[test]
-    fn never_do_two_write_whatever_their_clocks_say(steps in steps()) {
+    fn check_08_never_do_two_write_whatever_their_clocks_say(steps in steps()) {
         let mut world = World::default();
         for (number, step) in steps.iter().enumerate() {
             world.apply(step);

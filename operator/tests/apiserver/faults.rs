@@ -106,7 +106,7 @@ impl History {
 
 #[tokio::test]
 #[ignore = "needs etcd and kube-apiserver: make test-operator"]
-async fn all_get_ready_and_nothing_is_written_twice_while_one_request_in_ten_fails() {
+async fn check_13_all_get_ready_and_nothing_is_written_twice_while_one_request_in_ten_fails() {
     let world = World::start().await;
     world.install_monitors();
     let history = History::follow(&world);
@@ -240,7 +240,7 @@ async fn silence_takes_no_place_for_ever() {
 
 #[tokio::test]
 #[ignore = "needs etcd and kube-apiserver: make test-operator"]
-async fn watches_that_end_with_gone_miss_nothing_and_repeat_nothing() {
+async fn check_13_watches_that_end_with_gone_miss_nothing_and_repeat_nothing() {
     let world = World::start().await;
     world.install_monitors();
     let opened = Arc::new(AtomicUsize::new(0));
@@ -276,7 +276,7 @@ async fn watches_that_end_with_gone_miss_nothing_and_repeat_nothing() {
 
 #[tokio::test]
 #[ignore = "needs etcd and kube-apiserver: make test-operator"]
-async fn a_watch_that_lags_makes_nothing_be_written_twice() {
+async fn check_13_a_watch_that_lags_makes_nothing_be_written_twice() {
     let world = World::start().await;
     world.install_monitors();
     let held = |asked: &Asked| {
@@ -306,7 +306,7 @@ async fn a_watch_that_lags_makes_nothing_be_written_twice() {
 
 #[tokio::test]
 #[ignore = "needs etcd and kube-apiserver: make test-operator"]
-async fn a_leader_goes_on_after_conflicts_at_its_lease_and_an_outage_that_is_shorter_than_it() {
+async fn check_08_a_leader_goes_on_after_conflicts_at_its_lease_and_an_outage_that_is_shorter_than_it() {
     let world = World::start().await;
     world.install_monitors();
     let outage = Arc::new(AtomicBool::new(false));

@@ -11,7 +11,7 @@ const SECOND: Duration = Duration::from_secs(1);
 
 #[tokio::test]
 #[ignore = "needs etcd and kube-apiserver: make test-operator"]
-async fn kinds_come_and_go_and_nobody_waits_for_them() {
+async fn check_01_kinds_come_late_and_go_and_nobody_waits_for_them() {
     let world = World::start().await;
     let mut operator = world.operator("one", &[]);
     world.fleet("auto", json!({})).await;

@@ -4,27 +4,15 @@
 use std::time::Duration;
 
 use fleetscope_core::resources::ChildKind::ConfigMap;
-use k8s_openapi::api::coordination::v1::Lease;
-use kube::Api;
 use kube::api::{Patch, PatchParams};
 use serde_json::json;
 
-use crate::operator::Operator;
 use crate::server::{CANDIDATES, eventually};
 use crate::world::World;
 
 const SECOND: Duration = Duration::from_secs(1);
 /// A lease lasts 15 s after its last renewal, and is looked at every 2 s.
 const TAKE_OVER: Duration = Duration::from_secs(20);
-
-async fn leads(world: &World, operator: &Operator, within: Duration) -> Duration {
-    let leases = Api::<Lease>::namespaced(world.client.clone(), "fleetscope-system");
-    let holds = async || {
-        let lease = leases.get_opt("fleetscope-operator").await.unwrap()?;
-        (lease.spec?.holder_identity? == operator.name).then_some(())
-    };
-    eventually(within, &format!("{} to lead", operator.name), holds).await.1
-}
 
 /// Changes two fleets all the time, until it is aborted.
 fn edits(world: &World) -> tokio::task::JoinHandle<()> {
@@ -41,12 +29,12 @@ fn edits(world: &World) -> tokio::task::JoinHandle<()> {
 
 #[tokio::test]
 #[ignore = "needs etcd and kube-apiserver: make test-operator"]
-async fn another_takes_over_from_a_leader_that_stops_dies_or_sleeps() {
+async fn check_08_another_takes_over_from_a_leader_that_stops_dies_or_sleeps() {
     let world = World::start().await;
     let operator =
         |number: usize, name| world.operator_with(&world.server.kubeconfig(CANDIDATES[number - 1]), name, &[]);
     let mut first = operator(1, "first");
-    leads(&world, &first, TAKE_OVER).await;
+    first.leads(&world, TAKE_OVER).await;
     let renewals = async || {
         let requests = world.server.requests().into_iter().filter(|request| request.resource == "leases");
         let verbs: Vec<String> = requests.map(|request| request.verb).collect();
@@ -59,7 +47,7 @@ async fn another_takes_over_from_a_leader_that_stops_dies_or_sleeps() {
     world.child(ConfigMap, "a").await;
 
     first.signal("TERM");
-    let took = leads(&world, &second, TAKE_OVER).await;
+    let took = second.leads(&world, TAKE_OVER).await;
     assert!(took < SECOND * 5, "a lease that was released is taken at once, not after {took:?}");
     let ended = async || (!first.runs()).then_some(());
     eventually(SECOND * 15, "the first to end", ended).await;
@@ -67,7 +55,7 @@ async fn another_takes_over_from_a_leader_that_stops_dies_or_sleeps() {
 
     let third = operator(3, "third");
     second.signal("KILL");
-    leads(&world, &third, TAKE_OVER).await;
+    third.leads(&world, TAKE_OVER).await;
     world.fleet("b", json!({})).await;
     world.child(ConfigMap, "b").await;
 
@@ -79,7 +67,7 @@ async fn another_takes_over_from_a_leader_that_stops_dies_or_sleeps() {
     let at_work = async || (world.server.writes().len() > log + 100).then_some(());
     eventually(SECOND * 30, "the third to write a hundred times", at_work).await;
     third.signal("STOP");
-    leads(&world, &fourth, TAKE_OVER).await;
+    fourth.leads(&world, TAKE_OVER).await;
     world.fleet("c", json!({})).await;
     world.child(ConfigMap, "c").await;
     third.signal("CONT");

@@ -28,7 +28,7 @@ async fn fleet_in(world: &World, namespace: &str) -> AgentFleet {
 
 #[tokio::test]
 #[ignore = "needs etcd and kube-apiserver: make test-operator"]
-async fn it_acts_in_the_namespaces_that_are_named_and_looks_at_no_other() {
+async fn check_11_it_acts_in_the_namespaces_that_are_named_and_looks_at_no_other() {
     let world = World::bare().await;
     world.install_children();
     world.install(&["prometheuses", "alertmanagers"]);

@@ -4,10 +4,12 @@ use std::io::{Read as _, Write as _};
 use std::net::TcpStream;
 use std::path::PathBuf;
 use std::process::Command;
+use std::time::Duration;
 
 use fleetscope_operator::owner::OwnerKind;
 use fleetscope_tests::exposition::{Sample, parse, sum};
-
+use k8s_openapi::api::coordination::v1::Lease;
+use kube::Api;
 use serde_json::json;
 
 use crate::server::{Process, eventually};
@@ -39,6 +41,16 @@ impl Operator {
     /// What it has logged.
     pub(crate) fn logged(&self) -> String {
         std::fs::read_to_string(&self.log).unwrap()
+    }
+
+    /// Waits until it holds the lease, and says after how long.
+    pub(crate) async fn leads(&self, world: &World, within: Duration) -> Duration {
+        let leases = Api::<Lease>::namespaced(world.client.clone(), "fleetscope-system");
+        let holds = async || {
+            let lease = leases.get_opt("fleetscope-operator").await.unwrap()?;
+            (lease.spec?.holder_identity? == self.name).then_some(())
+        };
+        eventually(within, &format!("{} to lead", self.name), holds).await.1
     }
 
     /// Waits until it has looked at objects of a kind so many times more, and found all as it should be or made it so.

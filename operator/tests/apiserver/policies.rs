@@ -50,7 +50,7 @@ fn edited(kind: ChildKind, fields: &Value) -> Value {
 
 #[tokio::test]
 #[ignore = "needs etcd and kube-apiserver: make test-operator"]
-async fn each_kind_of_object_is_made_kept_and_removed() {
+async fn check_04_each_kind_of_object_is_made_repaired_within_two_seconds_and_removed() {
     let world = World::start().await;
     world.install_children();
     let operator = world.operator("one", &["--resync=2s"]);
@@ -99,7 +99,7 @@ async fn each_kind_of_object_is_made_kept_and_removed() {
 
 #[tokio::test]
 #[ignore = "needs etcd and kube-apiserver: make test-operator"]
-async fn an_object_of_the_same_name_that_is_not_ours_stays_as_it_is() {
+async fn check_02_an_object_of_the_same_name_that_is_not_ours_stays_as_it_is() {
     let world = World::start().await;
     world.install_children();
     let _operator = world.operator("one", &[]);

@@ -15,7 +15,7 @@ mod cases;
 
 #[tokio::test]
 #[ignore = "needs etcd and kube-apiserver: make test-operator"]
-async fn the_definition_is_accepted_and_samples_are_accepted_or_refused() {
+async fn check_06_the_definition_is_accepted_and_samples_are_accepted_or_refused() {
     let world = World::start().await;
     let (mut good, mut bad) = (0, 0);
     for entry in std::fs::read_dir(root().join("tests/samples")).unwrap() {
@@ -33,7 +33,7 @@ async fn the_definition_is_accepted_and_samples_are_accepted_or_refused() {
 
 #[tokio::test]
 #[ignore = "needs etcd and kube-apiserver: make test-operator"]
-async fn each_rule_refuses_in_its_own_words_what_it_refuses_without_a_cluster() {
+async fn check_06_each_rule_refuses_in_its_own_words_what_it_refuses_without_a_cluster() {
     let world = World::start().await;
     let trial = PostParams { dry_run: true, ..PostParams::default() };
     let crds = crds();

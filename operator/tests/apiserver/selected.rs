@@ -10,7 +10,7 @@ use crate::world::{LIMIT, World};
 
 #[tokio::test]
 #[ignore = "needs etcd and kube-apiserver: make test-operator"]
-async fn the_label_that_is_missing_is_named_and_the_condition_follows() {
+async fn check_14_the_label_that_is_missing_is_named_and_the_condition_follows() {
     let world = World::start().await;
     world.install_children();
     let _operator = world.operator("one", &["--resync=2s"]);

@@ -68,7 +68,7 @@ fn fields(world: &World) -> Value {
 
 #[tokio::test]
 #[ignore = "needs etcd, kube-apiserver and helm: make test-operator"]
-async fn an_upgrade_of_the_chart_upgrades_the_definitions_and_keeps_the_fleets() {
+async fn check_11_an_upgrade_of_the_chart_upgrades_the_definitions_and_keeps_the_fleets() {
     let world = World::none().await;
     let folder = world.server.folder.join("older-chart");
     older(&folder);

@@ -10,7 +10,7 @@ use crate::scene::{FLEET, Scene, rules};
 
 #[tokio::test]
 #[ignore = "needs a cluster: make e2e"]
-async fn fleets_of_the_named_namespaces_are_measured_and_others_are_not_seen() {
+async fn check_11_fleets_of_the_named_namespaces_are_measured_and_others_are_not_seen() {
     let inside = Scene::open_as_installed("inside").await;
     let outside = Scene::open_as_installed("outside").await;
     // Records wait for their pod for a second only, so that this test sees what becomes of those of others.

@@ -89,9 +89,9 @@ fn is_ready(fleet: &AgentFleet) -> bool {
 
 #[tokio::test]
 #[ignore = "needs a cluster: make e2e"]
-async fn other_fleets_are_as_quick_while_the_monitors_kinds_are_gone_and_all_heals_when_they_return() {
+async fn check_01_other_fleets_are_as_quick_while_the_monitors_kinds_are_gone_and_all_heals_when_they_return() {
     if std::env::var_os("FLEETSCOPE_KUBECONFIG").is_some() {
-        let name = "e2e::alone::optional_kinds::other_fleets_are_as_quick_while_the_monitors_kinds_are_gone_and_all_heals_when_they_return";
+        let name = "e2e::alone::optional_kinds::check_01_other_fleets_are_as_quick_while_the_monitors_kinds_are_gone_and_all_heals_when_they_return";
         skip::skip(name, "it would remove the monitors of a cluster that is not the suite's own");
         return;
     }

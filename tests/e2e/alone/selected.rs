@@ -54,9 +54,9 @@ async fn said(scene: &Scene, status: &str) -> (String, String) {
 
 #[tokio::test]
 #[ignore = "needs a cluster: make e2e"]
-async fn selected_says_what_prometheus_does_and_which_label_is_missing() {
+async fn check_14_selected_says_what_prometheus_does_and_which_label_is_missing() {
     if std::env::var_os("FLEETSCOPE_KUBECONFIG").is_some() {
-        let name = "e2e::alone::selected::selected_says_what_prometheus_does_and_which_label_is_missing";
+        let name = "e2e::alone::selected::check_14_selected_says_what_prometheus_does_and_which_label_is_missing";
         fleetscope_tests::skip::skip(name, "it changes the selector of the cluster's Prometheus, here somebody's own");
         return;
     }

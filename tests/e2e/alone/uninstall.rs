@@ -68,7 +68,7 @@ async fn wait_for_end(programs: &BTreeSet<u32>) {
 
 #[tokio::test]
 #[ignore = "needs a cluster: make e2e"]
-async fn uninstalled_release_leaves_nothing_of_the_chart_and_its_fleets() {
+async fn check_11_uninstalled_release_leaves_nothing_of_the_chart_and_its_fleets() {
     let scene = Scene::open("uninstall").await;
     scene.fleet(rules()).await;
     let everywhere = |kinds: &str| {

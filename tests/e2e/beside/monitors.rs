@@ -108,7 +108,7 @@ async fn tasks_of_a_pod_that_lives_between_two_scrapes_are_in_the_increase() {
 
 #[tokio::test]
 #[ignore = "needs a cluster: make e2e"]
-async fn deleted_monitor_is_repaired_within_two_seconds() {
+async fn check_04_deleted_monitor_is_repaired_within_two_seconds() {
     let scene = Scene::open("repair").await;
     let monitors = scene.cluster.pod_monitors(scene.namespace());
     scene.create_fleet(FLEET, rules()).await;

@@ -42,9 +42,9 @@ fn sample(labels: &str, value: f64) -> Value {
 
 #[test]
 #[ignore = "needs promtool: make test-rules"]
-fn an_error_budget_that_burns_fast_or_slowly_fires_and_one_that_lasts_does_not() {
+fn check_07_an_error_budget_that_burns_fast_or_slowly_fires_and_one_that_lasts_does_not() {
     if !has_promtool(
-        "rules::policies::objectives::an_error_budget_that_burns_fast_or_slowly_fires_and_one_that_lasts_does_not",
+        "rules::policies::objectives::check_07_an_error_budget_that_burns_fast_or_slowly_fires_and_one_that_lasts_does_not",
     ) {
         return;
     }

@@ -243,7 +243,7 @@ proptest! {
     }
 
     #[test]
-    fn any_json_is_refused_or_rendered_without_a_panic(spec in values(), cluster in any::<bool>()) {
+    fn check_09_any_json_is_refused_or_rendered_without_a_panic(spec in values(), cluster in any::<bool>()) {
         render(&object(&spec, cluster), cluster, &[fleet("agents", "a")])?;
     }
 }
