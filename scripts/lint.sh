@@ -55,9 +55,9 @@ documented() {
   for name in $(grep -oE '`[a-z0-9]+(_[a-z0-9]+){3,}`' docs/development.md | tr -d '`'); do
     tracked '*.rs' | xargs grep -qE "fn $name\b" -- || { echo "docs/development.md names the test $name, which is not there" && rc=1; }
   done
-  for name in $(sed -n 's/^| \([0-9][0-9]\) | .*/\1/p' docs/development.md); do
+  while read -r name; do
     tracked '*.rs' | xargs grep -qE "fn check_${name}_" -- || { echo "no test is named after promise $name of docs/development.md" && rc=1; }
-  done
+  done < <(sed -n 's/^| \([0-9][0-9]\) | .*/\1/p' docs/development.md)
   return $rc
 }
 
