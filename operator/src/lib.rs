@@ -1,7 +1,7 @@
 //! The operator: custom resources in; the objects that Prometheus, Alertmanager and Grafana follow, status and Events out.
 //!
 //! ```text
-//! watch per kind of ours ---> Line -------> turn: decide (core) -> program (apply, prune) -> API server
+//! watch per kind of ours -----> Line -----> turn: decide (core) -> program (apply, prune) -> API server
 //!      |                          ^           |                           ^
 //!      +-> Claims (precedence) -> Requeue     +-> status, Events          Children (digests)
 //! watch per kind of children ------^---------------------------------------^

@@ -42,7 +42,7 @@ pub(super) async fn dispatch<K: Clone + Eq + Hash, T: Future<Output = Option<Dur
                 }
                 line.end(&key);
             }
-            () = async { sleep_until(due.unwrap_or_else(Instant::now)).await }, if due.is_some() => {}
+            () = sleep_until(due.unwrap_or_else(Instant::now)), if due.is_some() => {}
         }
     }
     while on.next().await.is_some() {}
