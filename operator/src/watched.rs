@@ -16,6 +16,7 @@ use std::time::Duration;
 
 use futures::future;
 use futures::stream::{self, BoxStream, Stream, StreamExt as _};
+use k8s_openapi::apimachinery::pkg::apis::meta::v1::ObjectMeta;
 use kube::runtime::watcher::{self, Event};
 use kube::{Api, Resource};
 use serde::de::DeserializeOwned;
@@ -209,6 +210,11 @@ impl<K, O: Fn(usize) -> Events<K>> Merged<K, O> {
         self.first = (place + 1) % number;
         (place, event)
     }
+}
+
+/// The version of an object. It is a number, and a later one is greater (Kubernetes' KEP-5504); none where it is not.
+pub(crate) fn number(object: &ObjectMeta) -> Option<u64> {
+    object.resource_version.as_ref()?.parse().ok()
 }
 
 fn is_refused(error: &watcher::Error) -> bool {

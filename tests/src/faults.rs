@@ -9,9 +9,11 @@ mod proxy;
 
 pub use proxy::{Counts, Proxy};
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use http::Method;
+use tokio::sync::watch;
 
 /// What a client asks for.
 #[derive(Clone, Debug)]
@@ -24,8 +26,12 @@ pub struct Asked {
     pub query: String,
 }
 
+/// Shut until it is opened.
+#[derive(Clone, Debug)]
+pub struct Gate(Arc<watch::Sender<bool>>);
+
 /// What goes wrong.
-#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+#[derive(Clone, Debug, Eq, PartialEq)]
 pub enum Fault {
     /// 429 with `Retry-After: 1`; the request is not done.
     TooManyRequests,
@@ -43,8 +49,10 @@ pub enum Fault {
     Silent,
     /// Of a watch: its events for so long, then 410 Gone in the stream, and its end.
     Expired(Duration),
-    /// Of a watch: nothing for so long, then all of it.
+    /// The request is done, and of the answer nothing comes for so long, then all of it. Of a watch: of its events.
     Held(Duration),
+    /// The same until the gate is opened.
+    Barred(Gate),
 }
 
 /// What becomes of watches in a [`seeded`] plan.
@@ -73,11 +81,39 @@ impl Asked {
     }
 }
 
+// === impl Gate ===
+
+impl Gate {
+    /// A shut one.
+    pub fn shut() -> Self {
+        Self(Arc::new(watch::Sender::new(false)))
+    }
+
+    /// Opens it, for ever.
+    pub fn open(&self) {
+        self.0.send_replace(true);
+    }
+
+    /// Waits until it is open.
+    async fn opened(self) {
+        // The sender is here.
+        let _ = self.0.subscribe().wait_for(|open| *open).await;
+    }
+}
+
+impl Eq for Gate {}
+
+impl PartialEq for Gate {
+    fn eq(&self, other: &Self) -> bool {
+        Arc::ptr_eq(&self.0, &other.0)
+    }
+}
+
 // === impl Fault ===
 
 impl Fault {
     /// Its name, for counts.
-    pub const fn as_str(self) -> &'static str {
+    pub const fn as_str(&self) -> &'static str {
         match self {
             Self::TooManyRequests => "429",
             Self::Internal => "500",
@@ -87,7 +123,7 @@ impl Fault {
             Self::DoneClosed => "done, closed",
             Self::Silent => "no answer",
             Self::Expired(_) => "410 in a watch",
-            Self::Held(_) => "watch held back",
+            Self::Held(_) | Self::Barred(_) => "held back",
         }
     }
 }
@@ -110,12 +146,12 @@ pub fn seeded(seed: u64, percent: u64, watches: Watches) -> Plan {
         let (fails, which, life) = (random.below(100) < percent, random.next(), 10_000 + random.below(40_001));
         let expired = Fault::Expired(Duration::from_millis(life));
         let faults = match (asked.is_watch(), asked.is_write()) {
-            (true, _) => &[READ[0], READ[1], READ[2], expired][..],
+            (true, _) => &[Fault::TooManyRequests, Fault::Internal, Fault::Closed, expired.clone()][..],
             (false, true) => &WRITE,
             (false, false) => &READ,
         };
         let count = u64::try_from(faults.len()).unwrap_or(1);
-        let fault = usize::try_from(which % count).ok().and_then(|index| faults.get(index).copied());
+        let fault = usize::try_from(which % count).ok().and_then(|index| faults.get(index).cloned());
         let in_time = (asked.is_watch() && watches == Watches::AllExpire).then_some(expired);
         if fails { fault } else { in_time }
     })

@@ -6,7 +6,7 @@ use futures::{StreamExt as _, stream};
 use kube::runtime::WatchStreamExt as _;
 use kube::runtime::reflector::{self, ObjectRef};
 use kube::runtime::watcher::{self, Event};
-use kube::{CustomResourceExt as _, ResourceExt as _};
+use kube::{CustomResourceExt as _, Resource as _, ResourceExt as _};
 use tokio::sync::watch;
 
 use super::changes::Changes;
@@ -69,11 +69,14 @@ pub(crate) async fn control<K: Kind>(
     };
     let asked = stream::select(touched, stream::select(requeued, everybody));
     dispatch(asked, usize::from(concurrency), listed, signalled(stopped), |key| {
-        let object = cache.get(&reference::<K>(key));
-        let (turns, key) = (Arc::clone(&turns), key.clone());
+        let (turns, key, cache) = (Arc::clone(&turns), key.clone(), cache.clone());
         async move {
-            if let Some(object) = object {
-                return reconcile::<K>(object, turns).await;
+            // Nobody closes it.
+            let _place = turns.ctx.turns.acquire().await;
+            // As it is now, and not as it was when it had to wait. What was said of it is of the same moment: the watch is of this task.
+            if let Some(object) = cache.get(&reference::<K>(&key)) {
+                let said = turns.said(&key, object.meta());
+                return reconcile::<K>(&object, &key, said, &turns).await;
             }
             turns.forget(&key);
             None

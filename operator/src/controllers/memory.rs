@@ -15,6 +15,7 @@ use crate::clock;
 use crate::context::{Context, lock};
 use crate::owner::OwnerKey;
 use crate::secrets;
+use crate::watched::number;
 
 /// An object as the watch gives it: one that cannot be read does not stop the others.
 pub(crate) type Guarded<K> = Guard<<K as Kind>::Object>;
@@ -31,13 +32,15 @@ pub(crate) struct Turns<K: Kind> {
 
 /// What is remembered of an object.
 pub(super) struct Memory<S> {
+    /// The version that the watch showed last.
+    pub(super) shown: Option<u64>,
     /// The newest generation that the watch showed, and when.
     arrived: Option<(i64, Duration)>,
     /// Whether the lag of that generation was counted.
     counted: bool,
-    /// The status that was written last.
+    /// The status that was written last, until the watch shows it.
     pub(super) written: Option<Written<S>>,
-    /// One that was tried to be written afterwards, and of which it is not known whether it was.
+    /// One that was tried to be written afterwards, and of which it is not known whether it was; as long.
     pub(super) tried: Option<Written<S>>,
     /// When that was.
     pub(super) written_at: Option<Duration>,
@@ -49,18 +52,26 @@ pub(super) struct Memory<S> {
 
 /// A status that was written, or may have been.
 pub(super) struct Written<S> {
-    /// The resource version that it was based on.
-    pub version: Option<String>,
+    /// The first version of the object that may have it; none when versions are no numbers.
+    pub since: Option<u64>,
     /// The status.
     pub status: S,
+}
+
+/// What was said of an object that the watch has not shown yet.
+pub(super) struct Said<S> {
+    /// The status that was written last.
+    pub last: Option<S>,
+    /// One that was tried to be written afterwards, and of which it is not known whether it was.
+    pub tried: Option<S>,
 }
 
 // === impl Written ===
 
 impl<S> Written<S> {
-    /// Whether the cache, which shows the object so, is behind it: it still shows the version that it was based on.
-    pub(super) fn is_newer_than(&self, shown: &ObjectMeta) -> bool {
-        self.version == shown.resource_version
+    /// Whether an object of this version does not show it yet.
+    pub(super) fn is_newer_than(&self, shown: Option<u64>) -> bool {
+        self.since.zip(shown).is_some_and(|(since, shown)| shown < since)
     }
 }
 
@@ -69,6 +80,7 @@ impl<S> Written<S> {
 impl<S> Default for Memory<S> {
     fn default() -> Self {
         Self {
+            shown: None,
             arrived: None,
             counted: false,
             written: None,
@@ -122,8 +134,9 @@ impl<K: Kind> Turns<K> {
                 memory.arrived = Some((generation, clock::now()));
                 memory.counted = false;
             }
-            memory.written.take_if(|written| !written.is_newer_than(object.meta()));
-            memory.tried.take_if(|tried| !tried.is_newer_than(object.meta()));
+            memory.shown = number(object.meta());
+            memory.written.take_if(|written| !written.is_newer_than(memory.shown));
+            memory.tried.take_if(|tried| !tried.is_newer_than(memory.shown));
         }
         match &object.0 {
             _ if object.meta().deletion_timestamp.is_some() => K::enter(&self.ctx, &key, None),
@@ -137,6 +150,21 @@ impl<K: Kind> Turns<K> {
         lock(&self.backoffs).forget(key);
         lock(&self.memory).remove(key);
         K::enter(&self.ctx, key, None);
+    }
+
+    /// What was said of an object that is `shown` now. To be kept by whoever goes on with the object as it is shown: once the watch shows what was
+    /// said, it is remembered no longer.
+    pub(super) fn said(&self, key: &OwnerKey, shown: &ObjectMeta) -> Said<K::Status> {
+        let memory = lock(&self.memory);
+        let shown = number(shown);
+        let newer = |written: &Option<Written<K::Status>>| {
+            written.as_ref().filter(|written| written.is_newer_than(shown)).map(|written| written.status.clone())
+        };
+        let memory = memory.get(key);
+        Said {
+            last: memory.and_then(|memory| newer(&memory.written)),
+            tried: memory.and_then(|memory| newer(&memory.tried)),
+        }
     }
 
     /// Looks at what is remembered of an object, or changes it.
@@ -168,4 +196,21 @@ impl<K: Kind> Turns<K> {
 /// Whose object it is.
 pub(super) fn key<K: Kind>(object: &Guarded<K>) -> OwnerKey {
     OwnerKey::new(K::KIND, object.namespace().unwrap_or_default(), object.name_any())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_was_said_is_news_until_the_watch_shows_a_version_that_may_have_it() {
+        let written = |since| Written { since, status: () };
+        let newer = |since, shown| written(since).is_newer_than(shown);
+        assert!(newer(Some(8), Some(7)));
+        assert!(!newer(Some(8), Some(8)));
+        // Shown by a list between two watches, or with the edit of somebody else.
+        assert!(!newer(Some(8), Some(12)));
+        assert!(newer(Some(10), Some(9)), "by number, and not by text");
+        assert!(!newer(None, Some(7)) && !newer(Some(8), None), "no numbers: the cache is believed");
+    }
 }

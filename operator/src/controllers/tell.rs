@@ -13,22 +13,16 @@ use super::kind::Kind;
 use super::memory::{Turns, Written};
 use super::program;
 use crate::clock;
-use crate::context::{Context, lock};
+use crate::context::Context;
 use crate::error::Error;
 use crate::metrics::Write;
 use crate::owner::OwnerKey;
+use crate::watched::number;
 
 /// Field manager of the status, apart from that of the children, for both are applied whole.
 pub const STATUS_MANAGER: &str = "fleetscope-operator-status";
 
-/// The status that was written last, while the cache does not show it yet.
-pub(super) fn last_status<K: Kind>(shown: &ObjectMeta, key: &OwnerKey, turns: &Turns<K>) -> Option<K::Status> {
-    let memory = lock(&turns.memory);
-    let written = memory.get(key)?.written.as_ref()?;
-    written.is_newer_than(shown).then(|| written.status.clone())
-}
-
-/// Writes the next status of an object that is `shown` with the one `before`, and tells what is new.
+/// Writes the next status of an object that is `shown` with the one `before`, and tells what is new. `tried` may have been written before it.
 ///
 /// # Errors
 /// When the status cannot be written. Whether it was may then be unknown, and the next try says the same to the second: once more the same
@@ -38,25 +32,31 @@ pub(super) async fn tell<K: Kind>(
     shown: &ObjectMeta,
     key: &OwnerKey,
     before: &K::Status,
+    tried: Option<&K::Status>,
     mut next: K::Status,
     turns: &Turns<K>,
 ) -> Result<(), Error> {
     let ctx = &turns.ctx;
     program::leading(ctx)?;
+    if let Some(tried) = tried {
+        keep_times(K::conditions_mut(&mut next), K::conditions(before), K::conditions(tried));
+    }
+    // Before it is sent: the turn may be given up meanwhile.
     let earlier = turns.remember(key, |memory| {
-        if let Some(tried) = memory.tried.as_ref().filter(|tried| tried.is_newer_than(shown)) {
-            keep_times(K::conditions_mut(&mut next), K::conditions(before), K::conditions(&tried.status));
-        }
-        // Before it is sent: the turn may be given up meanwhile.
-        memory.tried.replace(Written { version: shown.resource_version.clone(), status: next.clone() })
+        let since = memory.shown.map(|shown| shown.saturating_add(1));
+        memory.tried.replace(Written { since, status: next.clone() })
     });
     let result = write::<K>(key, shown.uid.as_deref(), &next, ctx).await;
     turns.remember(key, |memory| match &result {
-        Ok(()) => {
-            memory.written = memory.tried.take();
+        Ok(since) => {
+            memory.tried = None;
+            let written = Written { since: *since, status: next.clone() };
+            memory.written = Some(written).filter(|written| written.is_newer_than(memory.shown));
             memory.written_at = Some(clock::now());
         }
-        Err(error) if error.is_refusal() => memory.tried = earlier,
+        Err(error) if error.is_refusal() => {
+            memory.tried = earlier.filter(|earlier| earlier.is_newer_than(memory.shown));
+        }
         Err(_) => {}
     });
     result?;
@@ -76,7 +76,13 @@ fn keep_times(next: &mut [Condition], before: &[Condition], tried: &[Condition])
     }
 }
 
-async fn write<K: Kind>(key: &OwnerKey, uid: Option<&str>, status: &K::Status, ctx: &Context) -> Result<(), Error> {
+/// Writes it, and gives the version that the object has with it.
+async fn write<K: Kind>(
+    key: &OwnerKey,
+    uid: Option<&str>,
+    status: &K::Status,
+    ctx: &Context,
+) -> Result<Option<u64>, Error> {
     let resource = K::Object::api_resource();
     let api = if K::KIND.namespaced() {
         Api::<DynamicObject>::namespaced_with(ctx.client.clone(), &key.namespace, &resource)
@@ -95,12 +101,12 @@ async fn write<K: Kind>(key: &OwnerKey, uid: Option<&str>, status: &K::Status, c
     }
     let params = PatchParams::apply(STATUS_MANAGER).force();
     match api.patch_status(&key.name, &params, &Patch::Apply(&patch)).await {
-        Ok(_) => {
+        Ok(object) => {
             ctx.metrics.status(Write::Applied);
-            Ok(())
+            Ok(number(&object.metadata))
         }
         // Deleted meanwhile, or made again: there is nobody to tell.
-        Err(kube::Error::Api(status)) if status.code == 404 => Ok(()),
+        Err(kube::Error::Api(status)) if status.code == 404 => Ok(None),
         Err(source) => {
             ctx.metrics.status(Write::Error);
             Err(Error::Api { verb: "write the status of", kind: K::KIND.as_str(), name: key.name.clone(), source })

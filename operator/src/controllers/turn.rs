@@ -1,6 +1,5 @@
 //! One reconcile, of whichever kind: decide, program, tell.
 
-use std::sync::Arc;
 use std::time::Duration;
 
 use fleetscope_core::api::conditions::{ConditionType, Fact, Reason, merge};
@@ -11,10 +10,10 @@ use kube::Resource as _;
 
 use super::guard::Unreadable;
 use super::kind::{Kind, Told};
-use super::memory::{Guarded, Turns, key};
+use super::memory::{Guarded, Said, Turns};
 use super::program::{self, Owner};
 use super::selected;
-use super::tell::{last_status, tell};
+use super::tell::tell;
 use crate::clock;
 use crate::context::lock;
 use crate::error::Error;
@@ -41,29 +40,32 @@ enum Turn {
 }
 
 /// One reconcile, and after how long there is to be another one whatever happens. Never fails: what went wrong is counted, shown, and tried again.
-pub(crate) async fn reconcile<K: Kind>(object: Arc<Guarded<K>>, turns: Arc<Turns<K>>) -> Option<Duration> {
+/// `said` is of the moment at which the object was as it is given.
+pub(crate) async fn reconcile<K: Kind>(
+    object: &Guarded<K>,
+    key: &OwnerKey,
+    said: Said<K::Status>,
+    turns: &Turns<K>,
+) -> Option<Duration> {
     let ctx = &turns.ctx;
-    let key = key::<K>(&object);
     let generation = object.meta().generation.unwrap_or_default();
     if object.meta().deletion_timestamp.is_some() {
         return None;
     }
-    if let Some(wait) = turns.wait(&key, generation) {
+    if let Some(wait) = turns.wait(key, generation) {
         return Some(wait);
     }
-    // Nobody closes it.
-    let _place = ctx.turns.acquire().await;
     let started = clock::now();
     let result = if ctx.gate.open(started) {
         let slow = Err(Error::Slow { after_s: LONGEST.as_secs() });
-        tokio::time::timeout(LONGEST, turn(&object, &key, &turns)).await.unwrap_or(slow)
+        tokio::time::timeout(LONGEST, turn(object, key, said, turns)).await.unwrap_or(slow)
     } else {
         Err(Error::NotLeading)
     };
     let (outcome, next) = match result {
         Ok(done @ (Turn::Done | Turn::Later(_))) => {
-            lock(&turns.backoffs).forget(&key);
-            turns.arrived(&key, generation);
+            lock(&turns.backoffs).forget(key);
+            turns.arrived(key, generation);
             let next = resync(ctx.resync);
             let next = if let Turn::Later(wait) = done { Some(next.map_or(wait, |next| next.min(wait))) } else { next };
             (Outcome::Ok, next)
@@ -83,14 +85,19 @@ pub(crate) async fn reconcile<K: Kind>(object: Arc<Guarded<K>>, turns: Arc<Turns
 }
 
 /// The work.
-async fn turn<K: Kind>(guarded: &Guarded<K>, key: &OwnerKey, turns: &Turns<K>) -> Result<Turn, Error> {
+async fn turn<K: Kind>(
+    guarded: &Guarded<K>,
+    key: &OwnerKey,
+    said: Said<K::Status>,
+    turns: &Turns<K>,
+) -> Result<Turn, Error> {
     let ctx = &*turns.ctx;
     if !lock(&ctx.claims).namespaces.known() || lock(&ctx.claims).namespaces.deleting(&key.namespace) {
         return Ok(Turn::Done);
     }
     let object = match &guarded.0 {
         Ok(object) => object,
-        Err(unreadable) => return tell_unreadable(guarded, unreadable, key, turns).await,
+        Err(unreadable) => return tell_unreadable(guarded, unreadable, key, said, turns).await,
     };
     if !K::known(ctx, object) || !lock(&ctx.workloads).known() {
         return Ok(Turn::Done);
@@ -103,7 +110,7 @@ async fn turn<K: Kind>(guarded: &Guarded<K>, key: &OwnerKey, turns: &Turns<K>) -
     let uid = object.meta().uid.clone().unwrap_or_default();
     let owner = Owner { key, uid: &uid, suspended: K::suspended(object) };
     let selectable = if accepted { selected::children::<K>(ctx, object, &decision.desired) } else { Vec::new() };
-    let before = last_status::<K>(object.meta(), key, turns).or_else(|| K::status_of(object)).unwrap_or_default();
+    let before = said.last.or_else(|| K::status_of(object)).unwrap_or_default();
     let programmed = if accepted {
         Some(program::program(ctx, owner, decision.desired, &K::in_place(&before)).await?)
     } else {
@@ -139,7 +146,7 @@ async fn turn<K: Kind>(guarded: &Guarded<K>, key: &OwnerKey, turns: &Turns<K>) -
         wait = last.and_then(|last| (last + STATUS_PERIOD).checked_sub(clock::now())).filter(|wait| !wait.is_zero());
     }
     if next != before && wait.is_none() {
-        tell(&object.object_ref(&()), object.meta(), key, &before, next, turns).await?;
+        tell(&object.object_ref(&()), object.meta(), key, &before, said.tried.as_ref(), next, turns).await?;
     }
     later = later.into_iter().chain(wait).min();
     Ok(match (retry, later) {
@@ -208,17 +215,17 @@ async fn tell_unreadable<K: Kind>(
     guarded: &Guarded<K>,
     unreadable: &Unreadable,
     key: &OwnerKey,
+    said: Said<K::Status>,
     turns: &Turns<K>,
 ) -> Result<Turn, Error> {
     let shown = &unreadable.metadata;
-    let before: K::Status = last_status::<K>(shown, key, turns)
-        .or_else(|| serde_json::from_value(unreadable.status.clone()).ok())
-        .unwrap_or_default();
+    let before: K::Status =
+        said.last.or_else(|| serde_json::from_value(unreadable.status.clone()).ok()).unwrap_or_default();
     let conditions = unreadable_conditions(K::conditions(&before), &unreadable.error, shown.generation);
     let next = K::unreadable(before.clone(), conditions, shown.generation);
     if next != before {
         tracing::warn!(object = %key, error = %unreadable.error, "Object cannot be read");
-        tell(&guarded.object_ref(&()), shown, key, &before, next, turns).await?;
+        tell(&guarded.object_ref(&()), shown, key, &before, said.tried.as_ref(), next, turns).await?;
     }
     Ok(Turn::Done)
 }

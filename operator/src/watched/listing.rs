@@ -25,6 +25,7 @@ use tokio::time::{Instant, sleep_until, timeout_at};
 
 use self::again::{Again, Versions};
 use self::server::{Server, fetch};
+use super::number;
 
 /// How long the API server lets a watch live: kube asks for that where nothing else is said.
 const LIFE: Duration = Duration::from_secs(290);
@@ -208,7 +209,7 @@ impl<K: Resource + Clone + Send + 'static, S: Server<K>> Watcher<K, S> {
         };
         let newer = |object: &K| self.again.as_ref().is_some_and(|again| again.newer.contains(&Key::of(object)));
         let Some(object) = object.filter(|object| !newer(object)) else { return Ok(None) };
-        self.known.insert(Key::of(&object), number(&object));
+        self.known.insert(Key::of(&object), number(object.meta()));
         Ok(Some(Told::Event(Event::Apply(object))))
     }
 
@@ -237,7 +238,7 @@ impl<K: Resource + Clone + Send + 'static, S: Server<K>> Watcher<K, S> {
         while let Some(object) = listing.page.pop_front() {
             let key = Key::of(&object);
             if !listing.newer.contains(&key) {
-                self.known.insert(key, number(&object));
+                self.known.insert(key, number(object.meta()));
                 return Some(Ok(Event::InitApply(object)));
             }
         }
@@ -288,7 +289,7 @@ impl<K: Resource + Clone + Send + 'static, S: Server<K>> Watcher<K, S> {
             Some(version) => self.version = Some(version.clone()),
             None => return Err(self.failed(true, Error::NoResourceVersion)),
         }
-        let (key, number) = (Key::of(&object), number(&object));
+        let (key, number) = (Key::of(&object), number(object.meta()));
         if let (Some(Some(known)), Some(number)) = (self.known.get(&key), number)
             && *known > number
         {
@@ -371,10 +372,6 @@ async fn next<K: Clone + Send + 'static>(again: Option<&mut Again<K>>) -> again:
         Some(again) => again.next().await,
         None => future::pending().await,
     }
-}
-
-fn number<K: Resource>(object: &K) -> Option<u64> {
-    object.meta().resource_version.as_ref()?.parse().ok()
 }
 
 fn gone(error: &kube::Error) -> bool {

@@ -146,7 +146,7 @@ async fn what_others_did_behind_the_cache_is_not_written_over() {
     for name in names {
         world.condition(name, "Ready=True NoPodsSelected").await;
     }
-    faults(&proxy, "watch held back", 1).await;
+    faults(&proxy, "held back", 1).await;
 
     let api = world.children(PodMonitor);
     let deleted = api.get("deleted-scrape").await.unwrap().uid();

@@ -8,7 +8,7 @@ use std::time::Duration;
 
 use fleetscope_core::api::AgentFleet;
 use fleetscope_core::resources::ChildKind::PodMonitor;
-use fleetscope_tests::faults::{Asked, Fault, Watches, seeded};
+use fleetscope_tests::faults::{Asked, Fault, Gate, Watches, seeded};
 use futures::StreamExt as _;
 use k8s_openapi::api::coordination::v1::Lease;
 use kube::runtime::watcher::{self, Event};
@@ -170,6 +170,43 @@ async fn a_status_whose_answer_is_lost_is_told_with_the_same_times_again() {
     ready(&world, &names).await;
     let all_lost = async || (proxy.counts().faults.get("done, 500") == Some(&5)).then_some(());
     eventually(PATIENT, "five answers to be lost", all_lost).await;
+    world.quiet().await;
+    assert_eq!(history.repeated(), BTreeSet::new());
+}
+
+#[tokio::test]
+#[ignore = "needs etcd and kube-apiserver: make test-operator"]
+async fn a_status_that_the_watch_shows_during_the_next_try_is_told_with_the_same_times_again() {
+    let world = World::start().await;
+    world.install_monitors();
+    fleets(&world, "crew", 1).await;
+    let history = History::follow(&world);
+    let (gate, mut written) = (Gate::shut(), 0);
+    // Statuses are lost, and the watch of the fleets is mute, until the monitor is written once more. Then it speaks, while that write takes seconds.
+    let plan = move |asked: &Asked| {
+        if asked.is_watch() {
+            return asked.path.ends_with("/agentfleets").then(|| Fault::Barred(gate.clone()));
+        }
+        let monitor = asked.is_write() && asked.path.contains("/podmonitors/");
+        written += usize::from(monitor);
+        if monitor && written == 2 {
+            gate.open();
+            return Some(Fault::Held(Duration::from_secs(3)));
+        }
+        (asked.is_write() && asked.path.ends_with("/status") && written < 2).then_some(Fault::DoneInternal)
+    };
+    let proxy = world.proxy(Box::new(plan)).await;
+    let _operator = world.operator_behind(&proxy, "one", &[]);
+    let lost = async || (proxy.counts().faults.get("done, 500") >= Some(&1)).then_some(());
+    eventually(PATIENT, "the answer of a status to be lost", lost).await;
+    world.delete(PodMonitor, "crew-0").await;
+    let told = async || {
+        let written = world.server.written();
+        let mut written = written.iter().filter(|write| matches!(write.code, 200 | 201));
+        written.by_ref().filter(|write| write.resource == "podmonitors" && write.verb == "patch").nth(1)?;
+        written.find(|write| write.resource == "agentfleets/status").map(|_| ())
+    };
+    eventually(LIMIT, "the status to be told after the deleted monitor was made again", told).await;
     world.quiet().await;
     assert_eq!(history.repeated(), BTreeSet::new());
 }

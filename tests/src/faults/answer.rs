@@ -24,12 +24,12 @@ pub(super) enum Answer {
         /// Whether all events so far were whole: one that is cut would be another fault.
         whole: bool,
     },
-    /// A watch that says nothing at first.
+    /// One that says nothing at first.
     Held {
-        /// Its events.
-        events: kube::client::Body,
-        /// When it begins to speak; none since then.
-        until: Option<Pin<Box<Sleep>>>,
+        /// What it has to say.
+        text: kube::client::Body,
+        /// Ends when it begins to speak; none since then.
+        until: Option<Pin<Box<dyn Future<Output = ()> + Send>>>,
     },
 }
 
@@ -41,9 +41,9 @@ impl Answer {
         Self::Expiring { events: Some(events), end: Box::pin(sleep(after)), whole: true }
     }
 
-    /// A watch that says nothing for so long.
-    pub(super) fn held(events: kube::client::Body, hold: Duration) -> Self {
-        Self::Held { events, until: Some(Box::pin(sleep(hold))) }
+    /// One that says nothing until then.
+    pub(super) fn held(text: kube::client::Body, until: impl Future<Output = ()> + Send + 'static) -> Self {
+        Self::Held { text, until: Some(Box::pin(until)) }
     }
 
     /// The API server's way to say that something failed.
@@ -88,14 +88,14 @@ impl Body for Answer {
                 }
                 frame
             }
-            Self::Held { events, until } => {
-                if let Some(sleep) = until {
-                    if sleep.as_mut().poll(cx).is_pending() {
+            Self::Held { text, until } => {
+                if let Some(held) = until {
+                    if held.as_mut().poll(cx).is_pending() {
                         return Poll::Pending;
                     }
                     *until = None;
                 }
-                Pin::new(events).poll_frame(cx)
+                Pin::new(text).poll_frame(cx)
             }
         }
     }

@@ -15,6 +15,7 @@ use kube::{Client, Config};
 use serde_json::json;
 use tokio::net::TcpListener;
 use tokio::task::{JoinHandle, JoinSet};
+use tokio::time::sleep;
 
 use super::answer::Answer;
 use super::{Asked, Fault, Plan};
@@ -122,7 +123,7 @@ impl Shared {
         let fault = (self.plan.lock().unwrap_or_else(PoisonError::into_inner))(asked);
         let mut counts = self.counts.lock().unwrap_or_else(PoisonError::into_inner);
         counts.requests += 1;
-        if let Some(fault) = fault {
+        if let Some(fault) = &fault {
             *counts.faults.entry(fault.as_str()).or_default() += 1;
         }
         fault
@@ -162,7 +163,10 @@ async fn answer(shared: Arc<Shared>, request: Request<Incoming>) -> Result<Respo
             Err(Closed::Fault)
         }
         Some(Fault::Expired(after)) => Ok(passed(shared.pass(head, body).await?, |body| Answer::expiring(body, after))),
-        Some(Fault::Held(hold)) => Ok(passed(shared.pass(head, body).await?, |body| Answer::held(body, hold))),
+        Some(Fault::Held(hold)) => Ok(passed(shared.pass(head, body).await?, |body| Answer::held(body, sleep(hold)))),
+        Some(Fault::Barred(gate)) => {
+            Ok(passed(shared.pass(head, body).await?, |body| Answer::held(body, gate.opened())))
+        }
         None => Ok(passed(shared.pass(head, body).await?, Answer::Passed)),
     }
 }
@@ -196,7 +200,7 @@ mod tests {
     /// A client behind a proxy where every request has this fault, and no API server.
     async fn client(fault: Fault) -> (Proxy, Client) {
         let nowhere = Config::new("http://127.0.0.1:1".parse().unwrap());
-        let proxy = Proxy::start(nowhere, Box::new(move |_| Some(fault))).await.unwrap();
+        let proxy = Proxy::start(nowhere, Box::new(move |_| Some(fault.clone()))).await.unwrap();
         let kubeconfig = Kubeconfig::from_yaml(&proxy.kubeconfig()).unwrap();
         let mut config = Config::from_custom_kubeconfig(kubeconfig, &KubeConfigOptions::default()).await.unwrap();
         config.default_retry = false;
@@ -212,7 +216,7 @@ mod tests {
     async fn a_status_is_what_the_api_server_would_say() {
         let faults = [(Fault::TooManyRequests, 429), (Fault::Internal, 500), (Fault::Conflict, 409)];
         for (fault, code) in faults {
-            let (proxy, client) = client(fault).await;
+            let (proxy, client) = client(fault.clone()).await;
             let Err(kube::Error::Api(status)) = ask(&client).await else { panic!("{fault:?} is no status") };
             assert_eq!(status.code, code);
             assert_eq!(proxy.counts().faults, BTreeMap::from([(fault.as_str(), 1)]));
