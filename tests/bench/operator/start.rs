@@ -59,8 +59,9 @@ async fn row(
     figures.peak = figures.peak.max(operator.memory("VmHWM:"));
 }
 
-/// Stops the operator and starts another one, which finds all that there is to make.
+/// Stops the operator when it has nothing left to do, and starts another one, which finds all that there is to make.
 pub(crate) async fn again(site: &Site, report: &mut Report, before: Operator, way: Way) -> Operator {
+    Calls::from_now().quiet(&before.user).await;
     before.end().await;
     let mut calls = Calls::from_now();
     let operator = Operator::start(&site.account(), way).await;
