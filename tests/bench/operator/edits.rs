@@ -94,21 +94,26 @@ pub(crate) async fn measure(site: &Site, report: &mut Report, operator: &Operato
     report.table("Edits", "| edits | number | p50, ms | p90, ms | p99, ms | longest, ms | not shown | CPU of the operator, % of one | its requests per edit |");
     let begun = Begun::now(operator);
     let figures = one_by_one(site, &format!("a{phase}"), ALONE).await;
-    report.figures(way).edits.push(("one after another".to_owned(), percentile(&figures.0, 99)));
+    told(report, way, "one after another".to_owned(), &figures.0);
     row(report, &format!("one after another{suffix}"), &figures, &begun.until_now(operator, 1.0));
     let begun = Begun::now(operator);
     let figures = steady(site, &format!("b{phase}"), STEADY).await;
-    report.figures(way).edits.push((format!("at {PACE} a second"), percentile(&figures.0, 99)));
+    told(report, way, format!("at {PACE} a second"), &figures.0);
     row(report, &format!("{PACE} a second{suffix}"), &figures, &begun.until_now(operator, 1.0));
     let begun = Begun::now(operator);
     let busy = others(site, &format!("c{phase}"));
     let figures = steady(site, &format!("d{phase}"), STEADY).await;
     busy.abort();
-    report.figures(way).many.push((format!("at {} a second in all", PACE + OTHERS), percentile(&figures.0, 99)));
+    told(report, way, format!("at {} a second in all", PACE + OTHERS), &figures.0);
     let all = float(PACE + OTHERS) / float(PACE);
     let what = format!("{PACE} a second, while others are edited {OTHERS} a second{suffix}");
     row(report, &what, &figures, &begun.until_now(operator, all));
     report.note("From before the edit is sent until a watch shows the change in the fleet's PodMonitor: the edit's own way to the API server is in it.");
+}
+
+/// For the table of bars.
+fn told(report: &mut Report, way: Way, how: String, took: &[u64]) {
+    report.figures(way).edits.push((how, percentile(took, 99)));
 }
 
 /// What the operator had done when a phase began.

@@ -37,9 +37,8 @@ const OTHERS: [(&str, &str, &str); 5] = [
     ),
 ];
 
-const BARS: [(&str, &str); 6] = [
+const BARS: [(&str, &str); 5] = [
     ("from an edit to the change in its child, p99", "under 1 s"),
-    ("the same at a rate that the API server of a small machine may not keep up with", "none"),
     ("calls when nothing happens, without the leader election", "about 0"),
     ("memory (RSS)", "at most 150 MiB"),
     ("leader failover", "under 20 s"),
@@ -64,8 +63,6 @@ pub(crate) struct Figures {
     pub(crate) idle: Option<f64>,
     /// The 99th percentiles of edits: how they came, and microseconds.
     pub(crate) edits: Vec<(String, u64)>,
-    /// Of edits at a rate without a bar.
-    pub(crate) many: Vec<(String, u64)>,
     /// Seconds until the next one writes, where the leader does not leave by itself.
     pub(crate) failover: Vec<f64>,
     /// Writes of one that led, after the first write of the next one.
@@ -170,14 +167,10 @@ fn bars(figures: Option<&Figures>) -> [String; BARS.len()] {
     let none = || "not measured".to_owned();
     let Some(figures) = figures else { return [(); BARS.len()].map(|()| none()) };
     let longest = figures.failover.iter().copied().reduce(f64::max);
-    let edits = |edits: &[(String, u64)]| {
-        let edits: Vec<String> =
-            edits.iter().map(|(how, us)| format!("{:.0} ms {how}", float(*us) / 1_000.0)).collect();
-        if edits.is_empty() { none() } else { edits.join(", ") }
-    };
+    let edits: Vec<String> =
+        figures.edits.iter().map(|(how, us)| format!("{:.0} ms {how}", float(*us) / 1_000.0)).collect();
     [
-        edits(&figures.edits),
-        edits(&figures.many),
+        if edits.is_empty() { none() } else { edits.join(", ") },
         figures.idle.map_or_else(none, |idle| format!("{idle:.1} a minute")),
         format!("{:.1} MiB settled, {:.1} MiB at its peak", figures.memory, figures.peak),
         longest.map_or_else(none, |s| format!("{s:.1} s")),
