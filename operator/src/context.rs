@@ -7,12 +7,13 @@ use std::time::Duration;
 use fleetscope_core::resources::{MANAGER, Site};
 use kube::Client;
 use kube::runtime::events::{Recorder, Reporter};
-use tokio::sync::{Semaphore, watch};
+use tokio::sync::watch;
 
 use crate::children::Children;
 use crate::leader::Gate;
 use crate::metrics::Metrics;
 use crate::owner::OwnerKind;
+use crate::places::Places;
 use crate::pods::Index;
 use crate::precedence::Claims;
 use crate::requeue::Requeue;
@@ -32,8 +33,8 @@ pub struct Context {
     pub resync: Duration,
     /// May this process write?
     pub gate: Arc<Gate>,
-    /// One permit per object that is worked on, of all controllers together.
-    pub turns: Semaphore,
+    /// How much is done at the same time.
+    pub places: Places,
     /// What the operator made.
     pub children: Children,
     /// The pods of the cluster.
@@ -74,7 +75,7 @@ impl Context {
             scope,
             resync,
             gate,
-            turns: Semaphore::new(usize::from(concurrency)),
+            places: Places::new(concurrency),
             children: Children::default(),
             claims: Mutex::default(),
             workloads: Mutex::default(),

@@ -37,6 +37,7 @@ pub mod logging;
 pub mod metrics;
 pub mod namespaces;
 pub mod owner;
+pub mod places;
 pub mod pods;
 pub mod policies;
 pub mod precedence;

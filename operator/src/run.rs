@@ -135,12 +135,13 @@ pub async fn run(args: RunArgs, stop: impl Future<Output = ()>) -> Result<(), Ru
         installed.await;
         Ok("the policy of the installation")
     });
-    let mut work = tokio::spawn(control_all(Arc::clone(&ctx), concurrency, leading, stopped));
+    let mut work = tokio::spawn(control_all(Arc::clone(&ctx), leading, stopped));
 
     until(stop, &mut work, &mut parts).await?;
     tracing::info!("Stopping");
     // Nobody is left to hear it when all parts ended.
     let _ = stopping.send(true);
+    ctx.places.close();
     if tokio::time::timeout(DRAIN, &mut work).await.is_err() {
         tracing::warn!(after_s = DRAIN.as_secs(), "Reconciles cut off");
         work.abort();
@@ -164,16 +165,11 @@ async fn until(stop: impl Future<Output = ()>, work: &mut JoinHandle<()>, parts:
 }
 
 /// All controllers, until `stopped`, or until one of them ends by itself.
-async fn control_all(
-    ctx: Arc<Context>,
-    concurrency: u16,
-    leading: watch::Receiver<bool>,
-    stopped: watch::Receiver<bool>,
-) {
+async fn control_all(ctx: Arc<Context>, leading: watch::Receiver<bool>, stopped: watch::Receiver<bool>) {
     let mut controllers = JoinSet::new();
     macro_rules! start {
         ($($kind:ty),*) => {
-            $(controllers.spawn(control::<$kind>(Arc::clone(&ctx), concurrency, leading.clone(), stopped.clone()));)*
+            $(controllers.spawn(control::<$kind>(Arc::clone(&ctx), leading.clone(), stopped.clone()));)*
         };
     }
     start!(Fleet, Scrape, Alerts, ClusterAlerts, Prices);

@@ -24,11 +24,10 @@ const PAGE: u32 = 250;
 /// The controller of a kind, until `stopped`. While the kind is not installed there is nothing to do, and nobody waits.
 pub(crate) async fn control<K: Kind>(
     ctx: Arc<Context>,
-    concurrency: u16,
     mut leading: watch::Receiver<bool>,
     stopped: watch::Receiver<bool>,
 ) {
-    let turns = Arc::new(Turns::<K>::new(Arc::clone(&ctx)));
+    let (turns, begun) = (Arc::new(Turns::<K>::new(Arc::clone(&ctx))), ctx.places.begun());
     let (cache, writer) = reflector::store::<Guarded<K>>();
     let seen = Arc::clone(&turns);
     let mut changes = Changes::new(cache.clone());
@@ -68,15 +67,15 @@ pub(crate) async fn control<K: Kind>(
         }
     };
     let asked = stream::select(touched, stream::select(requeued, everybody));
-    dispatch(asked, usize::from(concurrency), listed, signalled(stopped), |key| {
+    dispatch(asked, begun, listed, signalled(stopped), |key| {
         let (turns, key, cache) = (Arc::clone(&turns), key.clone(), cache.clone());
         async move {
-            // Nobody closes it.
-            let _place = turns.ctx.turns.acquire().await;
+            // None: the process is to stop.
+            let place = turns.ctx.places.work().await?;
             // As it is now, and not as it was when it had to wait. What was said of it is of the same moment: the watch is of this task.
             if let Some(object) = cache.get(&reference::<K>(&key)) {
                 let said = turns.said(&key, object.meta());
-                return reconcile::<K>(&object, &key, said, &turns).await;
+                return reconcile::<K>(&object, &key, said, &turns, place).await;
             }
             turns.forget(&key);
             None

@@ -19,6 +19,7 @@ use crate::context::lock;
 use crate::error::Error;
 use crate::metrics::Outcome;
 use crate::owner::OwnerKey;
+use crate::places::Place;
 use crate::secrets;
 
 /// A status that only counts differently is written at most this often: each write comes back by the watch and would find the
@@ -46,6 +47,7 @@ pub(crate) async fn reconcile<K: Kind>(
     key: &OwnerKey,
     said: Said<K::Status>,
     turns: &Turns<K>,
+    place: Place<'_>,
 ) -> Option<Duration> {
     let ctx = &turns.ctx;
     let generation = object.meta().generation.unwrap_or_default();
@@ -58,7 +60,7 @@ pub(crate) async fn reconcile<K: Kind>(
     let started = clock::now();
     let result = if ctx.gate.open(started) {
         let slow = Err(Error::Slow { after_s: LONGEST.as_secs() });
-        tokio::time::timeout(LONGEST, turn(object, key, said, turns)).await.unwrap_or(slow)
+        tokio::time::timeout(LONGEST, turn(object, key, said, turns, place)).await.unwrap_or(slow)
     } else {
         Err(Error::NotLeading)
     };
@@ -90,6 +92,7 @@ async fn turn<K: Kind>(
     key: &OwnerKey,
     said: Said<K::Status>,
     turns: &Turns<K>,
+    place: Place<'_>,
 ) -> Result<Turn, Error> {
     let ctx = &*turns.ctx;
     if !lock(&ctx.claims).namespaces.known() || lock(&ctx.claims).namespaces.deleting(&key.namespace) {
@@ -97,7 +100,7 @@ async fn turn<K: Kind>(
     }
     let object = match &guarded.0 {
         Ok(object) => object,
-        Err(unreadable) => return tell_unreadable(guarded, unreadable, key, said, turns).await,
+        Err(unreadable) => return tell_unreadable(guarded, unreadable, key, said, turns, place).await,
     };
     if !K::known(ctx, object) || !lock(&ctx.workloads).known() {
         return Ok(Turn::Done);
@@ -146,6 +149,7 @@ async fn turn<K: Kind>(
         wait = last.and_then(|last| (last + STATUS_PERIOD).checked_sub(clock::now())).filter(|wait| !wait.is_zero());
     }
     if next != before && wait.is_none() {
+        let _place = place.tell().await.ok_or(Error::NotLeading)?;
         tell(&object.object_ref(&()), object.meta(), key, &before, said.tried.as_ref(), next, turns).await?;
     }
     later = later.into_iter().chain(wait).min();
@@ -217,6 +221,7 @@ async fn tell_unreadable<K: Kind>(
     key: &OwnerKey,
     said: Said<K::Status>,
     turns: &Turns<K>,
+    place: Place<'_>,
 ) -> Result<Turn, Error> {
     let shown = &unreadable.metadata;
     let before: K::Status =
@@ -225,6 +230,7 @@ async fn tell_unreadable<K: Kind>(
     let next = K::unreadable(before.clone(), conditions, shown.generation);
     if next != before {
         tracing::warn!(object = %key, error = %unreadable.error, "Object cannot be read");
+        let _place = place.tell().await.ok_or(Error::NotLeading)?;
         tell(&guarded.object_ref(&()), shown, key, &before, said.tried.as_ref(), next, turns).await?;
     }
     Ok(Turn::Done)

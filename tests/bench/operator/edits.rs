@@ -1,4 +1,4 @@
-//! From an edit of a fleet's spec to the change in its child.
+//! From an edit of a fleet's spec to the change in its child, and to the status that says so.
 
 use std::time::{Duration, Instant};
 
@@ -13,7 +13,7 @@ use tokio::time::MissedTickBehavior;
 use crate::calls::Calls;
 use crate::figures::{float, percentile};
 use crate::fleets::Fleet;
-use crate::followed::LABEL;
+use crate::followed::{LABEL, Took};
 use crate::process::{Operator, Way};
 use crate::report::Report;
 use crate::site::Site;
@@ -51,7 +51,7 @@ fn shuffled(site: &Site, odd: usize) -> Vec<Fleet> {
 }
 
 /// Edits fleets at a pace, each with a value of its own, and awaits each in its child. With as many fleets as edits none is edited twice.
-async fn steady(site: &Site, phase: &str, count: usize) -> (Vec<u64>, usize) {
+async fn steady(site: &Site, phase: &str, count: usize) -> (Took, Took) {
     let (fleets, mut ticks) = (shuffled(site, 0), every(PACE));
     let mut sent = tokio::task::JoinSet::new();
     for (number, fleet) in fleets.iter().cycle().take(count).enumerate() {
@@ -64,13 +64,13 @@ async fn steady(site: &Site, phase: &str, count: usize) -> (Vec<u64>, usize) {
     site.followed.took(LIMIT).await
 }
 
-async fn one_by_one(site: &Site, phase: &str, count: usize) -> (Vec<u64>, usize) {
+async fn one_by_one(site: &Site, phase: &str, count: usize) -> (Took, Took) {
     for (number, fleet) in shuffled(site, 0).iter().cycle().take(count).enumerate() {
         let value = format!("{phase}-{number}");
         site.followed.awaits(fleet, &value);
         edit(site.cluster.client.clone(), fleet.clone(), value).await;
         let shown = async || Ok(!site.followed.waits());
-        // An edit that does not show is counted at the end.
+        // An edit that does not show, or is not told, is counted at the end.
         let _ = fleetscope_tests::wait::until(LIMIT, "the edit shows", shown).await;
     }
     site.followed.took(Duration::ZERO).await
@@ -91,7 +91,7 @@ pub(crate) fn others(site: &Site, phase: &str) -> JoinHandle<()> {
 /// Edits that come in three ways.
 pub(crate) async fn measure(site: &Site, report: &mut Report, operator: &Operator, way: Way) {
     let (phase, suffix) = (report.phase(), way.suffix());
-    report.table("Edits", "| edits | number | p50, ms | p90, ms | p99, ms | longest, ms | not shown | CPU of the operator, % of one | its requests per edit |");
+    report.table("Edits", "| edits | number | p50, ms | p90, ms | p99, ms | longest, ms | not shown | told p50, ms | told p99, ms | not told | CPU of the operator, % of one | its requests per edit |");
     let begun = Begun::now(operator);
     let figures = one_by_one(site, &format!("a{phase}"), ALONE).await;
     told(report, way, "one after another".to_owned(), &figures.0);
@@ -108,12 +108,15 @@ pub(crate) async fn measure(site: &Site, report: &mut Report, operator: &Operato
     let all = float(PACE + OTHERS) / float(PACE);
     let what = format!("{PACE} a second, while others are edited {OTHERS} a second{suffix}");
     row(report, &what, &figures, &begun.until_now(operator, all));
-    report.note("From before the edit is sent until a watch shows the change in the fleet's PodMonitor: the edit's own way to the API server is in it.");
+    report.note(
+        "From before the edit is sent until a watch shows the change in the fleet's PodMonitor, and told: until the status is about it. The edit's own way \
+         to the API server is in both.",
+    );
 }
 
 /// For the table of bars.
-fn told(report: &mut Report, way: Way, how: String, took: &[u64]) {
-    report.figures(way).edits.push((how, percentile(took, 99)));
+fn told(report: &mut Report, way: Way, how: String, applied: &Took) {
+    report.figures(way).edits.push((how, percentile(&applied.times, 99)));
 }
 
 /// What the operator had done when a phase began.
@@ -138,15 +141,19 @@ impl Begun {
     }
 }
 
-fn row(report: &mut Report, what: &str, (took, left): &(Vec<u64>, usize), (cpu, requests): &(f64, f64)) {
-    let ms = |percent| float(percentile(took, percent)) / 1_000.0;
-    let count = took.len() + left;
+fn row(report: &mut Report, what: &str, (applied, told): &(Took, Took), (cpu, requests): &(f64, f64)) {
+    let ms = |took: &Took, percent| float(percentile(&took.times, percent)) / 1_000.0;
+    let count = applied.times.len() + applied.left;
     report.row(&format!(
-        "| {what} | {count} | {:.1} | {:.1} | {:.1} | {:.1} | {left} | {cpu:.1} | {:.1} |",
-        ms(50),
-        ms(90),
-        ms(99),
-        ms(100),
+        "| {what} | {count} | {:.1} | {:.1} | {:.1} | {:.1} | {} | {:.1} | {:.1} | {} | {cpu:.1} | {:.1} |",
+        ms(applied, 50),
+        ms(applied, 90),
+        ms(applied, 99),
+        ms(applied, 100),
+        applied.left,
+        ms(told, 50),
+        ms(told, 99),
+        told.left,
         requests / float(count as u64),
     ));
 }

@@ -1,4 +1,5 @@
-//! What is seen of fleets and children, by watches: how many fleets are Ready and with which scrape object, and when an edit shows in its child.
+//! What is seen of fleets and children, by watches: how many fleets are Ready and with which scrape object, and when an edit shows in its child
+//! and in the fleet's status.
 
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex};
@@ -30,10 +31,46 @@ struct Seen {
     /// When the first of them got Ready, and when one last changed.
     first: Option<Instant>,
     last: Option<Instant>,
-    /// Edits that do not show yet, by the monitor, the oldest first.
-    awaited: HashMap<(String, String), Vec<(String, Instant)>>,
+    /// Edits, by the fleet, until they show in its monitor, and until its status is about them.
+    applied: Awaited,
+    told: Awaited,
+}
+
+/// Edits that are awaited somewhere.
+#[derive(Default)]
+struct Awaited {
+    /// Those that do not show yet, by fleet, the oldest first, with when they were sent.
+    edits: HashMap<Fleet, Vec<(String, Instant)>>,
     /// Microseconds that the others took.
     took: Vec<u64>,
+}
+
+/// How long edits took, sorted, in microseconds, and how many do not show.
+pub(crate) struct Took {
+    pub(crate) times: Vec<u64>,
+    pub(crate) left: usize,
+}
+
+// === impl Awaited ===
+
+impl Awaited {
+    fn shows(&mut self, fleet: &Fleet, value: &str) {
+        let Some(edits) = self.edits.get_mut(fleet) else { return };
+        let (now, shown) = (Instant::now(), edits.iter().position(|(awaited, _)| awaited == value));
+        // One that a later edit of the same fleet overtook shows with that.
+        for (_, sent) in edits.drain(..shown.map_or(0, |last| last + 1)) {
+            self.took.push(u64::try_from((now - sent).as_micros()).unwrap());
+        }
+        if edits.is_empty() {
+            self.edits.remove(fleet);
+        }
+    }
+
+    fn take(&mut self) -> Took {
+        let mut times = std::mem::take(&mut self.took);
+        times.sort_unstable();
+        Took { times, left: std::mem::take(&mut self.edits).values().map(Vec::len).sum() }
+    }
 }
 
 // === impl Followed ===
@@ -70,12 +107,13 @@ impl Followed {
 
     fn note(&self, fleet: &AgentFleet) {
         let key = Fleet { namespace: fleet.namespace().unwrap_or_default(), name: fleet.name_any() };
-        let ready = fleet.status.as_ref().filter(|status| {
-            let current = status.observed_generation == fleet.metadata.generation;
-            current && status.conditions.iter().any(|c| c.type_ == "Ready" && c.status == "True")
-        });
+        let current = fleet.status.as_ref().filter(|status| status.observed_generation == fleet.metadata.generation);
+        let ready = current.filter(|status| status.conditions.iter().any(|c| c.type_ == "Ready" && c.status == "True"));
         let kind = ready.map(|status| status.scrape.as_ref().map_or(String::new(), |object| object.kind.clone()));
         let mut seen = self.0.lock().unwrap();
+        if let (Some(_), Some(value)) = (current, fleet.spec.scrape.labels.get(LABEL)) {
+            seen.told.shows(&key, &value.0);
+        }
         let now = Instant::now();
         let changed = match kind {
             Some(kind) => seen.ready.insert(key, kind.clone()) != Some(kind),
@@ -88,41 +126,36 @@ impl Followed {
     }
 
     fn shown(&self, monitor: &PartialObjectMeta<DynamicObject>) {
-        let key = (monitor.namespace().unwrap_or_default(), monitor.name_any());
-        let mut seen = self.0.lock().unwrap();
-        let Seen { awaited, took, .. } = &mut *seen;
-        let (Some(edits), Some(value)) = (awaited.get_mut(&key), monitor.labels().get(LABEL)) else { return };
-        let (now, shown) = (Instant::now(), edits.iter().position(|(awaited, _)| awaited == value));
-        // One that a later edit of the same fleet overtook shows with that.
-        for (_, sent) in edits.drain(..shown.map_or(0, |last| last + 1)) {
-            took.push(u64::try_from((now - sent).as_micros()).unwrap());
-        }
-        if edits.is_empty() {
-            awaited.remove(&key);
+        let Some(owner) = monitor.owner_references().iter().find(|owner| owner.controller == Some(true)) else {
+            return;
+        };
+        let fleet = Fleet { namespace: monitor.namespace().unwrap_or_default(), name: owner.name.clone() };
+        // A policy's monitor for it has another owner.
+        if let Some(value) = monitor.labels().get(LABEL).filter(|_| monitor.name_any() == scrape_name(&fleet.name)) {
+            self.0.lock().unwrap().applied.shows(&fleet, value);
         }
     }
 
     /// An edit is about to be sent: this value of [`LABEL`] is awaited from now on.
     pub(crate) fn awaits(&self, fleet: &Fleet, value: &str) {
-        let key = (fleet.namespace.clone(), scrape_name(&fleet.name));
-        let mut seen = self.0.lock().unwrap();
-        seen.awaited.entry(key).or_default().push((value.to_owned(), Instant::now()));
+        let (edit, mut seen) = ((value.to_owned(), Instant::now()), self.0.lock().unwrap());
+        seen.applied.edits.entry(fleet.clone()).or_default().push(edit.clone());
+        seen.told.edits.entry(fleet.clone()).or_default().push(edit);
     }
 
-    /// Waits until all edits show, at most so long. The time that each took, sorted, in microseconds; and how many do not show.
-    pub(crate) async fn took(&self, limit: Duration) -> (Vec<u64>, usize) {
-        let none = async || Ok(self.0.lock().unwrap().awaited.is_empty());
+    /// Waits until all edits show, at most so long. How long they took until they were in the monitor, and until the status said so.
+    pub(crate) async fn took(&self, limit: Duration) -> (Took, Took) {
+        let none = async || Ok(!self.waits());
         // What does not come in time is a figure, not a failure.
         let _ = until(limit, "all edits show", none).await;
         let mut seen = self.0.lock().unwrap();
-        let mut took = std::mem::take(&mut seen.took);
-        took.sort_unstable();
-        (took, std::mem::take(&mut seen.awaited).values().map(Vec::len).sum())
+        (seen.applied.take(), seen.told.take())
     }
 
     /// Whether an edit is not shown yet.
     pub(crate) fn waits(&self) -> bool {
-        !self.0.lock().unwrap().awaited.is_empty()
+        let seen = self.0.lock().unwrap();
+        !seen.applied.edits.is_empty() || !seen.told.edits.is_empty()
     }
 
     /// Forgets when fleets got Ready until now.
