@@ -7,7 +7,7 @@ target=${CARGO_TARGET_DIR:-$PWD/target}
 export FLEETSCOPE_EBPF_OBJECT=${FLEETSCOPE_EBPF_OBJECT:-$target/ebpf/fleetscope.bpf.o}
 # Followed by the name of a bench, and by `--no-run` or by `--` and its words.
 # shellcheck disable=SC2034 # for the one that sources this
-bench=(cargo bench --quiet --locked --profile dev -p fleetscope-tests --bench)
+bench=(cargo bench --quiet --locked --profile "${BENCH_PROFILE:-dev}" -p fleetscope-tests --bench)
 
 # The node agent that FLEETSCOPE_NODE_AGENT names; without it the program that is shipped, which is built (release).
 node_agent() {

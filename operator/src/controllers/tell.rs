@@ -3,7 +3,7 @@
 use fleetscope_core::api::{GROUP, VERSION};
 use k8s_openapi::api::core::v1::ObjectReference;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::{Condition, ObjectMeta};
-use kube::api::{Patch, PatchParams};
+use kube::api::Patch;
 use kube::core::DynamicObject;
 use kube::{Api, CustomResourceExt as _};
 use serde_json::json;
@@ -99,7 +99,7 @@ async fn write<K: Kind>(
     if K::KIND.namespaced() {
         patch["metadata"]["namespace"] = json!(key.namespace);
     }
-    let params = PatchParams::apply(STATUS_MANAGER).force();
+    let params = program::applying(STATUS_MANAGER).force();
     match api.patch_status(&key.name, &params, &Patch::Apply(&patch)).await {
         Ok(object) => {
             ctx.metrics.status(Write::Applied);
