@@ -2,18 +2,15 @@
 
 use std::time::{Duration, Instant};
 
-use fleetscope_core::api::AgentFleet;
 use fleetscope_tests::faults::Random;
-use kube::Api;
-use kube::api::{Patch, PatchParams};
-use serde_json::json;
 use tokio::task::JoinHandle;
 use tokio::time::MissedTickBehavior;
 
 use crate::calls::Calls;
+use crate::editor::Editor;
 use crate::figures::{float, percentile};
 use crate::fleets::Fleet;
-use crate::followed::{LABEL, Took};
+use crate::followed::Took;
 use crate::process::{Operator, Way};
 use crate::report::Report;
 use crate::site::Site;
@@ -26,13 +23,6 @@ const PACE: u64 = 10;
 const OTHERS: u64 = 20;
 /// How long an edit may take to show.
 const LIMIT: Duration = Duration::from_mins(2);
-
-/// Sends an edit. A fleet that is edited by two at once has only the later one's.
-async fn edit(client: kube::Client, fleet: Fleet, value: String) {
-    let api = Api::<AgentFleet>::namespaced(client, &fleet.namespace);
-    let change = json!({ "spec": { "scrape": { "labels": { LABEL: value } } } });
-    api.patch(&fleet.name, &PatchParams::default(), &Patch::Merge(change)).await.unwrap();
-}
 
 fn every(per_second: u64) -> tokio::time::Interval {
     let mut ticks = tokio::time::interval(Duration::from_millis(1_000 / per_second));
@@ -51,24 +41,24 @@ fn shuffled(site: &Site, odd: usize) -> Vec<Fleet> {
 }
 
 /// Edits fleets at a pace, each with a value of its own, and awaits each in its child. With as many fleets as edits none is edited twice.
-async fn steady(site: &Site, phase: &str, count: usize) -> (Took, Took) {
+async fn steady(site: &Site, editor: &Editor, phase: &str) -> (Took, Took) {
     let (fleets, mut ticks) = (shuffled(site, 0), every(PACE));
     let mut sent = tokio::task::JoinSet::new();
-    for (number, fleet) in fleets.iter().cycle().take(count).enumerate() {
+    for (number, fleet) in fleets.iter().cycle().take(STEADY).enumerate() {
         ticks.tick().await;
         let value = format!("{phase}-{number}");
         site.followed.awaits(fleet, &value);
-        sent.spawn(edit(site.cluster.client.clone(), fleet.clone(), value));
+        sent.spawn(editor.clone().edit(fleet.clone(), value));
     }
     sent.join_all().await;
     site.followed.took(LIMIT).await
 }
 
-async fn one_by_one(site: &Site, phase: &str, count: usize) -> (Took, Took) {
-    for (number, fleet) in shuffled(site, 0).iter().cycle().take(count).enumerate() {
+async fn one_by_one(site: &Site, phase: &str) -> (Took, Took) {
+    for (number, fleet) in shuffled(site, 0).iter().cycle().take(ALONE).enumerate() {
         let value = format!("{phase}-{number}");
         site.followed.awaits(fleet, &value);
-        edit(site.cluster.client.clone(), fleet.clone(), value).await;
+        Editor::alone(site).edit(fleet.clone(), value).await;
         let shown = async || Ok(!site.followed.waits());
         // An edit that does not show, or is not told, is counted at the end.
         let _ = fleetscope_tests::wait::until(LIMIT, "the edit shows", shown).await;
@@ -77,41 +67,52 @@ async fn one_by_one(site: &Site, phase: &str, count: usize) -> (Took, Took) {
 }
 
 /// Edits other fleets until it is ended.
-pub(crate) fn others(site: &Site, phase: &str) -> JoinHandle<()> {
-    let (client, fleets, phase) = (site.cluster.client.clone(), shuffled(site, 1), phase.to_owned());
+pub(crate) fn others(site: &Site, editor: &Editor, phase: &str) -> JoinHandle<()> {
+    let (editor, fleets, phase) = (editor.clone(), shuffled(site, 1), phase.to_owned());
     tokio::spawn(async move {
         let mut ticks = every(OTHERS);
         for (number, fleet) in fleets.iter().cycle().enumerate() {
             ticks.tick().await;
-            tokio::spawn(edit(client.clone(), fleet.clone(), format!("{phase}-{number}")));
+            tokio::spawn(editor.clone().edit(fleet.clone(), format!("{phase}-{number}")));
         }
     })
 }
 
 /// Edits that come in three ways.
 pub(crate) async fn measure(site: &Site, report: &mut Report, operator: &Operator, way: Way) {
-    let (phase, suffix) = (report.phase(), way.suffix());
+    let (phase, suffix, editor) = (report.phase(), way.suffix(), Editor::alone(site));
     report.table("Edits", "| edits | number | p50, ms | p90, ms | p99, ms | longest, ms | not shown | told p50, ms | told p99, ms | not told | CPU of the operator, % of one | its requests per edit |");
     let begun = Begun::now(operator);
-    let figures = one_by_one(site, &format!("a{phase}"), ALONE).await;
+    let figures = one_by_one(site, &format!("a{phase}")).await;
     told(report, way, "one after another".to_owned(), &figures.0);
-    row(report, &format!("one after another{suffix}"), &figures, &begun.until_now(operator, 1.0));
+    row(report, &format!("one after another{suffix}"), &figures, Some(begun.until_now(operator, 1.0)));
     let begun = Begun::now(operator);
-    let figures = steady(site, &format!("b{phase}"), STEADY).await;
+    let figures = steady(site, &editor, &format!("b{phase}")).await;
     told(report, way, format!("at {PACE} a second"), &figures.0);
-    row(report, &format!("{PACE} a second{suffix}"), &figures, &begun.until_now(operator, 1.0));
+    row(report, &format!("{PACE} a second{suffix}"), &figures, Some(begun.until_now(operator, 1.0)));
     let begun = Begun::now(operator);
-    let busy = others(site, &format!("c{phase}"));
-    let figures = steady(site, &format!("d{phase}"), STEADY).await;
+    let busy = others(site, &editor, &format!("c{phase}"));
+    let figures = steady(site, &editor, &format!("d{phase}")).await;
     busy.abort();
     told(report, way, format!("at {} a second in all", PACE + OTHERS), &figures.0);
     let all = float(PACE + OTHERS) / float(PACE);
     let what = format!("{PACE} a second, while others are edited {OTHERS} a second{suffix}");
-    row(report, &what, &figures, &begun.until_now(operator, all));
+    row(report, &what, &figures, Some(begun.until_now(operator, all)));
     report.note(
         "From before the edit is sent until a watch shows the change in the fleet's PodMonitor, and told: until the status is about it. The edit's own way \
          to the API server is in both.",
     );
+}
+
+/// The same at the same paces without an operator: what none that makes these writes can be below, on this machine and at the time. After [`measure`].
+pub(crate) async fn floor(site: &Site, report: &mut Report) {
+    let (phase, editor) = (report.phase(), Editor::with_writes(site).await);
+    let who = "no operator: whoever edits makes its writes";
+    row(report, &format!("{PACE} a second; {who}"), &steady(site, &editor, &format!("e{phase}")).await, None);
+    let busy = others(site, &editor, &format!("f{phase}"));
+    let figures = steady(site, &editor, &format!("g{phase}")).await;
+    busy.abort();
+    row(report, &format!("{PACE} a second, while others are edited {OTHERS} a second; {who}"), &figures, None);
 }
 
 /// For the table of bars.
@@ -141,11 +142,15 @@ impl Begun {
     }
 }
 
-fn row(report: &mut Report, what: &str, (applied, told): &(Took, Took), (cpu, requests): &(f64, f64)) {
+fn row(report: &mut Report, what: &str, (applied, told): &(Took, Took), own: Option<(f64, f64)>) {
     let ms = |took: &Took, percent| float(percentile(&took.times, percent)) / 1_000.0;
     let count = applied.times.len() + applied.left;
+    let own = own.map_or_else(
+        || "- | -".to_owned(),
+        |(cpu, requests)| format!("{cpu:.1} | {:.1}", requests / float(count as u64)),
+    );
     report.row(&format!(
-        "| {what} | {count} | {:.1} | {:.1} | {:.1} | {:.1} | {} | {:.1} | {:.1} | {} | {cpu:.1} | {:.1} |",
+        "| {what} | {count} | {:.1} | {:.1} | {:.1} | {:.1} | {} | {:.1} | {:.1} | {} | {own} |",
         ms(applied, 50),
         ms(applied, 90),
         ms(applied, 99),
@@ -154,6 +159,5 @@ fn row(report: &mut Report, what: &str, (applied, told): &(Took, Took), (cpu, re
         ms(told, 50),
         ms(told, 99),
         told.left,
-        requests / float(count as u64),
     ));
 }

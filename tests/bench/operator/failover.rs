@@ -5,6 +5,7 @@ use std::time::Instant;
 use rustix::process::Signal;
 
 use crate::calls::{Calls, counts};
+use crate::editor::Editor;
 use crate::edits;
 use crate::process::{Operator, Way};
 use crate::report::Report;
@@ -16,7 +17,7 @@ pub(crate) async fn measure(site: &Site, report: &mut Report, leader: Operator, 
         "Leader failover",
         "| the leader | first write of the next one, s | writes of the old one after that | which then |",
     );
-    let busy = edits::others(site, &report.phase());
+    let busy = edits::others(site, &Editor::alone(site), &report.phase());
     let next = change(site, report, leader, Signal::KILL, way).await;
     let next = change(site, report, next, Signal::STOP, way).await;
     let next = change(site, report, next, Signal::TERM, way).await;

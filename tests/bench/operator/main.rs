@@ -2,7 +2,7 @@
 //!
 //! - `start`: from no children to all Ready, and from all children there to all looked at; memory, processor time, calls
 //! - `idle`: calls to the API server when nothing happens
-//! - `edits`: from an edit of a fleet to the change in its child
+//! - `edits`: from an edit of a fleet to the change in its child; and how long the same writes take without an operator
 //! - `failover`: from the end of a leader to the first write of the next one
 //! - `late`: prometheus-operator's kinds come when all fleets are there
 //! - `faults`: all of these but `late` while 5 % of the requests fail; edits and idling where all watches expire besides
@@ -19,6 +19,7 @@
 mod figures;
 
 mod calls;
+mod editor;
 mod edits;
 mod failover;
 mod fleets;
@@ -49,6 +50,7 @@ async fn main() {
 
 /// The sections that are asked for, or all. (The twelfth of the operator's checks, docs/development.md.)
 async fn check_12_thousands_of_fleets(asked: &[String]) {
+    let wants = |name: &str| asked.is_empty() || asked.iter().any(|other| other == name);
     let begun = Instant::now();
     let count = std::env::var("FLEETS").ok().filter(|text| !text.is_empty());
     let site = Site::open(count.map_or(5_000, |text| text.parse().expect("FLEETS is a number"))).await;
@@ -57,10 +59,9 @@ async fn check_12_thousands_of_fleets(asked: &[String]) {
     // The first one is what the others go on from.
     let mut operator = start::cold(&site, &mut report, "nothing there", Way::Straight).await;
     for name in &SECTIONS[..5] {
-        let wanted = asked.is_empty() || asked.iter().any(|other| other == name);
         let start = Instant::now();
         match *name {
-            _ if !wanted => continue,
+            _ if !wants(name) => continue,
             "start" => operator = start::again(&site, &mut report, operator, Way::Straight).await,
             "idle" => calls::idle(&site, &mut report, &operator, Way::Straight).await,
             "edits" => edits::measure(&site, &mut report, &operator, Way::Straight).await,
@@ -70,7 +71,10 @@ async fn check_12_thousands_of_fleets(asked: &[String]) {
         eprintln!("operator: {name} after {:.0} s", start.elapsed().as_secs_f64());
     }
     operator.end().await;
-    if asked.is_empty() || asked.iter().any(|other| other == "faults") {
+    if wants("edits") {
+        edits::floor(&site, &mut report).await;
+    }
+    if wants("faults") {
         let start = Instant::now();
         start::with_faults(&site, &mut report).await;
         eprintln!("operator: faults after {:.0} s", start.elapsed().as_secs_f64());
