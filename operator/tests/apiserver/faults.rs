@@ -254,6 +254,32 @@ async fn a_fleet_that_never_succeeds_is_in_nobodys_way() {
 
 #[tokio::test]
 #[ignore = "needs etcd and kube-apiserver: make test-operator"]
+async fn a_status_that_is_not_answered_keeps_nobody_from_its_objects() {
+    let world = World::start().await;
+    world.install_monitors();
+    let (gate, statuses) = (Gate::shut(), Arc::new(AtomicUsize::new(0)));
+    let (barred, asked_for) = (gate.clone(), Arc::clone(&statuses));
+    let plan = move |asked: &Asked| {
+        let status = asked.is_write() && asked.path.ends_with("/status");
+        asked_for.fetch_add(usize::from(status), Ordering::AcqRel);
+        status.then(|| Fault::Barred(barred.clone()))
+    };
+    let proxy = world.proxy(Box::new(plan)).await;
+    // One place for work, and one for statuses.
+    let _operator = world.operator_behind(&proxy, "one", &["--concurrency=1"]);
+    let names = fleets(&world, "crew", 6).await;
+    for name in &names {
+        world.child(PodMonitor, name).await;
+    }
+    // One is waited for, and given up after 5 s. With a place in common each monitor but the first comes after another one.
+    let asked = statuses.load(Ordering::Acquire);
+    assert!(asked <= 2, "{asked} statuses were tried before the last monitor was there");
+    gate.open();
+    ready(&world, &names).await;
+}
+
+#[tokio::test]
+#[ignore = "needs etcd and kube-apiserver: make test-operator"]
 async fn silence_takes_no_place_for_ever() {
     let world = World::start().await;
     world.install_monitors();
