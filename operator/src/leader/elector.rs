@@ -18,6 +18,8 @@ use crate::error::told;
 
 /// The loop must turn this often for the process to count as alive; one turn has at most a request of [`RENEW_DEADLINE`].
 const ALIVE: Duration = Duration::from_secs(30);
+/// Between two tries to release it.
+const AGAIN: Duration = Duration::from_millis(100);
 
 /// The lease was ours, and is not any more.
 #[derive(Debug, thiserror::Error)]
@@ -101,22 +103,27 @@ impl Elector {
         }
         self.gate.close();
         let released = async {
-            let mut lease = self.api.get(&self.name).await?;
-            if let Some(spec) = &mut lease.spec
-                && spec.holder_identity.as_ref() == Some(&self.identity)
-            {
-                spec.holder_identity = Some(String::new());
-                spec.lease_duration_seconds = Some(1);
-                self.api.replace(&self.name, &PostParams::default(), &lease).await?;
-                tracing::info!(lease = %self.name, "Released leadership");
+            while let Err(error) = self.give_back().await {
+                tracing::warn!(lease = %self.name, error = told(&error), "Lease not released");
+                tokio::time::sleep(AGAIN).await;
             }
-            Ok::<(), kube::Error>(())
         };
-        match tokio::time::timeout(RETRY, released).await {
-            Ok(Ok(())) => {}
-            Ok(Err(error)) => tracing::warn!(lease = %self.name, error = told(&error), "Lease not released"),
-            Err(_) => tracing::warn!(lease = %self.name, "Lease not released: no answer in time"),
+        if tokio::time::timeout(RETRY, released).await.is_err() {
+            tracing::warn!(lease = %self.name, after_s = RETRY.as_secs(), "Lease not released: it runs out");
         }
+    }
+
+    async fn give_back(&self) -> Result<(), kube::Error> {
+        let mut lease = self.api.get(&self.name).await?;
+        if let Some(spec) = &mut lease.spec
+            && spec.holder_identity.as_ref() == Some(&self.identity)
+        {
+            spec.holder_identity = Some(String::new());
+            spec.lease_duration_seconds = Some(1);
+            self.api.replace(&self.name, &PostParams::default(), &lease).await?;
+            tracing::info!(lease = %self.name, "Released leadership");
+        }
+        Ok(())
     }
 
     /// Renews the lease, or looks at it and does what follows from it. Whether it is ours now.

@@ -1,9 +1,13 @@
 //! Two operators: one writes; the other takes over when that one stops, dies, or sleeps. Which of them wrote is known from the audit log,
 //! where each has a name of its own.
 
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use fleetscope_core::resources::ChildKind::ConfigMap;
+use fleetscope_tests::faults::{Asked, Fault};
+use http::Method;
 use kube::api::{Patch, PatchParams};
 use serde_json::json;
 
@@ -25,6 +29,31 @@ fn edits(world: &World) -> tokio::task::JoinHandle<()> {
             }
         }
     })
+}
+
+#[tokio::test]
+#[ignore = "needs etcd and kube-apiserver: make test-operator"]
+async fn check_08_a_lease_whose_release_fails_is_released_again() {
+    let world = World::start().await;
+    let stops = Arc::new(AtomicBool::new(false));
+    let (stopping, mut failed) = (Arc::clone(&stops), Vec::new());
+    // A leader looks at its lease only to release it: the first look fails, and the first write after that.
+    let plan = move |asked: &Asked| {
+        let lease = stopping.load(Ordering::Acquire) && asked.path.contains("/leases/");
+        let looked = failed.contains(&Method::GET);
+        let fails = lease && !failed.contains(&asked.method) && (looked || asked.method == Method::GET);
+        fails.then(|| failed.push(asked.method.clone()))?;
+        Some(Fault::Internal)
+    };
+    let proxy = world.proxy(Box::new(plan)).await;
+    let first = world.operator_behind(&proxy, "first", &[]);
+    first.leads(&world, TAKE_OVER).await;
+    let second = world.operator_with(&world.server.kubeconfig(CANDIDATES[1]), "second", &[]);
+    stops.store(true, Ordering::Release);
+    first.signal("TERM");
+    let took = second.leads(&world, TAKE_OVER).await;
+    assert!(took < SECOND * 7, "not after {took:?}");
+    assert_eq!(proxy.counts().faults.get("500"), Some(&2), "{}", first.logged());
 }
 
 #[tokio::test]
