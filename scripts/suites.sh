@@ -107,50 +107,22 @@ counts() { # LOG SUITE
     END { print p + 0, f + 0, s + 0 }' "$1"
 }
 
-# A suite, its output to where this one's goes, and how it ended and after how long to its .ended.
-begin() { # SUITE
-  local rc t0
-  t0=$(date +%s)
-  export FLEETSCOPE_SKIP_LOG=$LOGS/$1.skipped FLEETSCOPE_SKIP_REASONS=$LOGS/$1.reasons
-  : >"$FLEETSCOPE_SKIP_LOG"
-  : >"$FLEETSCOPE_SKIP_REASONS"
-  rm -f "$LOGS/$1.ended"
-  ("$1")
-  rc=$?
-  echo "$rc $(($(date +%s) - t0))" >"$LOGS/$1.ended"
-}
-
-# What goes on beside the suites: the release build for e2e beside lint and unit, which leave much of a second processor idle (whether it
-# works is for e2e to tell, which builds what is not there); and the operator's tests, which mostly wait, beside those between unit,
-# which compiles them, and their own place. What is still on when this script ends, ends with it.
-ahead='' waits=''
-end_all() { # PROCESS...: and what they started
-  local process children
-  for process; do
-    children=$(pgrep -P "$process")
-    kill "$process" 2>/dev/null
-    # shellcheck disable=SC2086 # one word each
-    end_all $children
-  done
-}
-# shellcheck disable=SC2086 # none, or one word
-trap 'end_all $ahead $waits' EXIT
+# The release build for e2e goes on beside lint and unit tests, which leave much of a second processor idle, and is over before anything
+# that minds. Whether it works is for e2e to tell, which builds what is not there.
+ahead=
 if [[ " ${suites[*]} " =~ \ (lint|unit)\ .*e2e\  ]] && [ -z "$(reason e2e)" ]; then
   nice scripts/images.sh --binaries >"$LOGS/build-ahead.log" 2>&1 &
   ahead=$!
+  trap '[ -z "$ahead" ] || kill "$ahead" 2>/dev/null' EXIT
 fi
 
 rows=() reasons=() total_p=0 total_f=0 total_s=0
 for suite in "${suites[@]}"; do
-  declare -F "$suite" >/dev/null || { echo "no suite '$suite': lint unit chart rules kernel operator e2e" >&2; exit 2; }
   if [ -n "$ahead" ] && [[ $suite != lint && $suite != unit ]]; then
     wait "$ahead"
     ahead=
   fi
-  if [ -z "$waits" ] && [[ $suite =~ ^(chart|rules|kernel)$ && " ${suites[*]} " =~ \ operator\  ]] && [ -z "$(reason operator)" ]; then
-    begin operator >"$LOGS/operator.log" 2>&1 &
-    waits=$!
-  fi
+  declare -F "$suite" >/dev/null || { echo "no suite '$suite': lint unit chart rules kernel operator e2e" >&2; exit 2; }
   log=$LOGS/$suite.log
   why=$(reason "$suite")
   if [ -n "$why" ]; then
@@ -159,25 +131,21 @@ for suite in "${suites[@]}"; do
     continue
   fi
   echo "=== $suite"
-  if [ "$suite" = operator ] && [ -n "$waits" ]; then
-    tail -n +1 -f --pid="$waits" "$log"
-    wait "$waits"
-    waits=
-  else
-    begin "$suite" 2>&1 | tee "$log"
-  fi
-  # Killed before it could say so.
-  [ -s "$LOGS/$suite.ended" ] || echo "1 -" >"$LOGS/$suite.ended"
-  read -r rc took <"$LOGS/$suite.ended"
+  export FLEETSCOPE_SKIP_LOG=$LOGS/$suite.skipped FLEETSCOPE_SKIP_REASONS=$LOGS/$suite.reasons
+  : >"$FLEETSCOPE_SKIP_LOG"
+  : >"$FLEETSCOPE_SKIP_REASONS"
+  t0=$(date +%s)
+  ("$suite") 2>&1 | tee "$log"
+  rc=${PIPESTATUS[0]}
   read -r p f s <<<"$(counts "$log" "$suite")"
-  said=$(wc -l <"$LOGS/$suite.skipped")
+  said=$(wc -l <"$FLEETSCOPE_SKIP_LOG")
   p=$((p - said)) s=$((s + said))
   # Not built, not started, or killed by its limit: that is one failure, even where no runner could print a line.
   if [ "$rc" != 0 ] && [ "$f" = 0 ]; then f=1; fi
   # A suite that ran nothing proves nothing.
   if [ "$rc" = 0 ] && [ $((p + s)) = 0 ]; then f=1 reasons+=("suite $suite: no test ran, which counts as a failure"); fi
-  while IFS= read -r line; do reasons+=("$suite: ${line/$'\t'/: }"); done < <(cat "$LOGS/$suite.skipped" "$LOGS/$suite.reasons")
-  rows+=("$suite|$([ "$f" = 0 ] && echo ran || echo FAILED)|$p|$f|$s|$took s")
+  while IFS= read -r line; do reasons+=("$suite: ${line/$'\t'/: }"); done < <(cat "$FLEETSCOPE_SKIP_LOG" "$FLEETSCOPE_SKIP_REASONS")
+  rows+=("$suite|$([ "$f" = 0 ] && echo ran || echo FAILED)|$p|$f|$s|$(($(date +%s) - t0)) s")
   total_p=$((total_p + p)) total_f=$((total_f + f)) total_s=$((total_s + s))
 done
 
