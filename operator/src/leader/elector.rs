@@ -105,6 +105,10 @@ impl Elector {
         let released = async {
             while let Err(error) = self.give_back().await {
                 tracing::warn!(lease = %self.name, error = told(&error), "Lease not released");
+                // The lease or the right to it went with the installation: it will not be otherwise.
+                if matches!(&error, kube::Error::Api(status) if matches!(status.code, 401 | 403 | 404)) {
+                    return;
+                }
                 tokio::time::sleep(AGAIN).await;
             }
         };
