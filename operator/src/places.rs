@@ -30,6 +30,17 @@ pub struct Place<'a> {
 #[derive(Debug)]
 pub struct Telling<'a>(#[expect(dead_code, reason = "held for its end")] SemaphorePermit<'a>);
 
+/// How the wait for a place for a status ended.
+#[derive(Debug)]
+pub enum Wait<'a> {
+    /// Here it is.
+    Over(Telling<'a>),
+    /// Something else came before.
+    GivenUp,
+    /// There are no more places: see [`Places::close`].
+    Closed,
+}
+
 // === impl Places ===
 
 impl Places {
@@ -59,16 +70,23 @@ impl Places {
 // === impl Place ===
 
 impl<'a> Place<'a> {
-    /// Gives it up for a place for a status, as soon as there is one. None after [`Places::close`].
-    pub async fn tell(self) -> Option<Telling<'a>> {
+    /// Gives it up for a place for a status, as soon as there is one, unless `given_up` comes first.
+    pub async fn tell(self, given_up: impl Future<Output = ()>) -> Wait<'a> {
         let places = self.places;
         drop(self);
-        Some(Telling(places.status.acquire().await.ok()?))
+        tokio::select! {
+            // Who has a place does not give it up.
+            biased;
+            permit = places.status.acquire() => permit.map_or(Wait::Closed, |permit| Wait::Over(Telling(permit))),
+            () = given_up => Wait::GivenUp,
+        }
     }
 }
 
 #[cfg(test)]
 mod tests {
+    use std::future::pending;
+
     use futures::FutureExt as _;
 
     use super::*;
@@ -76,10 +94,11 @@ mod tests {
     #[tokio::test]
     async fn statuses_that_wait_keep_nobody_from_work() {
         let places = Places::new(4);
-        let first = places.work().await.unwrap().tell().await.unwrap();
+        let first = places.work().await.unwrap().tell(pending()).await;
+        assert!(matches!(first, Wait::Over(_)), "{first:?}");
         let mut others = Vec::new();
         for _ in 0..3 {
-            let mut waits = Box::pin(places.work().await.unwrap().tell());
+            let mut waits = Box::pin(places.work().await.unwrap().tell(pending()));
             assert!(waits.as_mut().now_or_never().is_none(), "one of four is for statuses");
             others.push(waits);
         }
@@ -87,7 +106,8 @@ mod tests {
         assert!(work.iter().all(Option::is_some), "all four are free");
         assert!(places.work().now_or_never().is_none(), "and no more than four");
         drop(first);
-        let told: Vec<bool> = others.iter_mut().map(|waits| waits.now_or_never().flatten().is_some()).collect();
+        let told: Vec<bool> =
+            others.iter_mut().map(|waits| matches!(waits.now_or_never(), Some(Wait::Over(_)))).collect();
         assert_eq!(told, [true, true, true], "one after the other, the first one first");
     }
 
@@ -99,6 +119,6 @@ mod tests {
         assert!(waits.as_mut().now_or_never().is_none());
         places.close();
         assert!(waits.await.is_none() && places.work().await.is_none());
-        assert!(place.tell().await.is_none());
+        assert!(matches!(place.tell(pending()).await, Wait::Closed));
     }
 }

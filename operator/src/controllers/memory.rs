@@ -7,6 +7,7 @@ use std::time::Duration;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::ObjectMeta;
 use kube::runtime::watcher::Event;
 use kube::{Resource as _, ResourceExt as _};
+use tokio::sync::Notify;
 
 use super::guard::Guard;
 use super::kind::Kind;
@@ -28,6 +29,8 @@ pub(crate) struct Turns<K: Kind> {
     pub(super) memory: Mutex<HashMap<OwnerKey, Memory<K::Status>>>,
     /// Objects of the list that is being read, to find those that are gone.
     listing: Mutex<Option<BTreeSet<OwnerKey>>>,
+    /// Told of when the watch shows a new generation of some object.
+    renewed: Notify,
 }
 
 /// What is remembered of an object.
@@ -97,7 +100,13 @@ impl<S> Default for Memory<S> {
 impl<K: Kind> Turns<K> {
     /// A controller that knows nothing yet.
     pub(crate) fn new(ctx: Arc<Context>) -> Self {
-        Self { ctx, backoffs: Mutex::default(), memory: Mutex::default(), listing: Mutex::default() }
+        Self {
+            ctx,
+            backoffs: Mutex::default(),
+            memory: Mutex::default(),
+            listing: Mutex::default(),
+            renewed: Notify::new(),
+        }
     }
 
     /// Takes in what the watch shows, before any turn about it.
@@ -133,6 +142,7 @@ impl<K: Kind> Turns<K> {
             if memory.arrived.is_none_or(|(known, _)| known != generation) {
                 memory.arrived = Some((generation, clock::now()));
                 memory.counted = false;
+                self.renewed.notify_waiters();
             }
             memory.shown = number(object.meta());
             memory.written.take_if(|written| !written.is_newer_than(memory.shown));
@@ -170,6 +180,19 @@ impl<K: Kind> Turns<K> {
     /// Looks at what is remembered of an object, or changes it.
     pub(super) fn remember<T>(&self, key: &OwnerKey, change: impl FnOnce(&mut Memory<K::Status>) -> T) -> T {
         change(lock(&self.memory).entry(key.clone()).or_default())
+    }
+
+    /// Waits until the watch shows another generation of an object than this one.
+    pub(super) async fn superseded(&self, key: &OwnerKey, generation: i64) {
+        loop {
+            // Before the look: it hears of what comes from here on.
+            let renewed = self.renewed.notified();
+            let shown = lock(&self.memory).get(key).and_then(|memory| memory.arrived);
+            if shown.is_some_and(|(shown, _)| shown != generation) {
+                return;
+            }
+            renewed.await;
+        }
     }
 
     /// How long the object still has to wait for its turn, if it did not change itself.

@@ -6,7 +6,8 @@
 //! - `dispatch`, `line`: turns, in the order in which they were asked for
 //! - `changes`: lists that are read again, as changes
 //! - `memory`: what is remembered between two turns
-//! - `turn`: one reconcile, of whichever kind
+//! - `turn`: one reconcile, of whichever kind: work, then tell
+//! - `work`: decide and program
 //! - `program`: objects as they are wanted, and no others
 //! - `selected`: who takes them
 //! - `tell`: the status, as it is written
@@ -32,6 +33,7 @@ mod selected;
 mod status;
 mod tell;
 mod turn;
+mod work;
 
 pub(crate) use agent_fleet::Fleet;
 pub(crate) use alert_policy::Alerts;

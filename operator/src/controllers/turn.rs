@@ -1,44 +1,27 @@
-//! One reconcile, of whichever kind: decide, program, tell.
+//! One reconcile, of whichever kind: work, then tell.
 
 use std::time::Duration;
 
-use fleetscope_core::api::conditions::{ConditionType, Fact, Reason, merge};
-use fleetscope_core::resources::Fault;
-use jiff::Timestamp;
-use k8s_openapi::apimachinery::pkg::apis::meta::v1::Condition;
 use kube::Resource as _;
+use tokio::time::timeout;
 
-use super::guard::Unreadable;
-use super::kind::{Kind, Told};
+use super::kind::Kind;
 use super::memory::{Guarded, Said, Turns};
-use super::program::{self, Owner};
-use super::selected;
 use super::tell::tell;
+use super::work::{End, work};
 use crate::clock;
 use crate::context::lock;
 use crate::error::Error;
 use crate::metrics::Outcome;
 use crate::owner::OwnerKey;
-use crate::places::Place;
-use crate::secrets;
+use crate::places::{Place, Wait};
 
-/// A status that only counts differently is written at most this often: each write comes back by the watch and would find the
-/// next pod already counted.
-const STATUS_PERIOD: Duration = Duration::from_secs(1);
-/// A turn that takes longer is given up and tried again: others wait for its place.
+/// Work, or telling, that takes longer is given up and tried again: others wait for its place.
 const LONGEST: Duration = Duration::from_mins(1);
-/// Faults in a message, at most.
-const NAMED: usize = 10;
-
-/// How a turn ended.
-enum Turn {
-    /// All is as the object says.
-    Done,
-    /// All is, but somebody has to look again a little later.
-    Later(Duration),
-    /// It has to be tried again, and the status says why.
-    Failed,
-}
+/// Who has waited so long for a place to tell has another turn first: meanwhile something else may be to be done, and to be told.
+const PATIENCE: Duration = Duration::from_mins(1);
+/// After which time who has not told has the other turn.
+const UNTOLD: Duration = Duration::from_secs(1);
 
 /// One reconcile, and after how long there is to be another one whatever happens. Never fails: what went wrong is counted, shown, and tried again.
 /// `said` is of the moment at which the object was as it is given.
@@ -59,17 +42,24 @@ pub(crate) async fn reconcile<K: Kind>(
     }
     let started = clock::now();
     let result = if ctx.gate.open(started) {
-        let slow = Err(Error::Slow { after_s: LONGEST.as_secs() });
-        tokio::time::timeout(LONGEST, turn(object, key, said, turns, place)).await.unwrap_or(slow)
+        let given_up = async {
+            // It does not matter which of the two it was.
+            let _ = timeout(PATIENCE, turns.superseded(key, generation)).await;
+        };
+        let Said { last, tried } = said;
+        turn(place, work(object, key, last, turns), given_up, async |news| {
+            tell(&object.object_ref(&()), object.meta(), key, &news.before, tried.as_ref(), news.next, turns).await
+        })
+        .await
     } else {
         Err(Error::NotLeading)
     };
     let (outcome, next) = match result {
-        Ok(done @ (Turn::Done | Turn::Later(_))) => {
+        Ok(done @ (End::Done | End::Later(_))) => {
             lock(&turns.backoffs).forget(key);
             turns.arrived(key, generation);
             let next = resync(ctx.resync);
-            let next = if let Turn::Later(wait) = done { Some(next.map_or(wait, |next| next.min(wait))) } else { next };
+            let next = if let End::Later(wait) = done { Some(next.map_or(wait, |next| next.min(wait))) } else { next };
             (Outcome::Ok, next)
         }
         Err(Error::NotLeading) => (Outcome::Standby, None),
@@ -86,169 +76,26 @@ pub(crate) async fn reconcile<K: Kind>(
     next
 }
 
-/// The work.
-async fn turn<K: Kind>(
-    guarded: &Guarded<K>,
-    key: &OwnerKey,
-    said: Said<K::Status>,
-    turns: &Turns<K>,
+/// Works, and tells what is news. Each has its own limit; between them there may be a wait for a place, which is neither's, until `given_up`.
+async fn turn<N>(
     place: Place<'_>,
-) -> Result<Turn, Error> {
-    let ctx = &*turns.ctx;
-    if !lock(&ctx.claims).namespaces.known() || lock(&ctx.claims).namespaces.deleting(&key.namespace) {
-        return Ok(Turn::Done);
-    }
-    let object = match &guarded.0 {
-        Ok(object) => object,
-        Err(unreadable) => return tell_unreadable(guarded, unreadable, key, said, turns, place).await,
+    work: impl Future<Output = Result<(End, Option<N>), Error>>,
+    given_up: impl Future<Output = ()>,
+    tell: impl AsyncFnOnce(N) -> Result<(), Error>,
+) -> Result<End, Error> {
+    let (end, news) = limited(work).await?;
+    let Some(news) = news else { return Ok(end) };
+    let _place = match place.tell(given_up).await {
+        Wait::Over(place) => place,
+        Wait::GivenUp => return Ok(end.or_again(UNTOLD)),
+        Wait::Closed => return Err(Error::NotLeading),
     };
-    if !K::known(ctx, object) || !lock(&ctx.workloads).known() {
-        return Ok(Turn::Done);
-    }
-    let (secrets, mut later) = look_for_secrets(object, key, turns).await?;
-    let decision = K::decide(ctx, key, object);
-    let faults: Vec<Fault> = decision.faults.into_iter().chain(secrets.faults).collect();
-    let accepted = faults.is_empty();
-    K::accepted(ctx, key, object, accepted);
-    let uid = object.meta().uid.clone().unwrap_or_default();
-    let owner = Owner { key, uid: &uid, suspended: K::suspended(object) };
-    let selectable = if accepted { selected::children::<K>(ctx, object, &decision.desired) } else { Vec::new() };
-    let before = said.last.or_else(|| K::status_of(object)).unwrap_or_default();
-    let programmed = if accepted {
-        Some(program::program(ctx, owner, decision.desired, &K::in_place(&before)).await?)
-    } else {
-        None
-    };
-    let retry = programmed.as_ref().is_some_and(|programmed| programmed.retry);
-    let passing = programmed.as_ref().filter(|programmed| programmed.retry && programmed.passing);
-    if let Some(programmed) = passing.filter(|_| !lock(&turns.backoffs).keeps_failing(key)) {
-        // A request that fails now and then is no news: the next one will hardly, and the status would come and go, with an Event each time.
-        tracing::info!(object = %key, why = programmed.fact.message, "Objects are not all in place; they are tried again");
-        return Ok(Turn::Failed);
-    }
-    let mut facts = vec![
-        accepted_fact(&faults, secrets.unread),
-        programmed.as_ref().map_or_else(kept, |programmed| programmed.fact.clone()),
-    ];
-    if accepted {
-        facts.push(selected::fact(ctx, selectable));
-    }
-    let told = Told {
-        before: &before,
-        generation: object.meta().generation,
-        facts,
-        programmed,
-        seen: decision.seen,
-        now: Timestamp::now(),
-    };
-    // None: it was deleted meanwhile.
-    let Some(next) = K::status(ctx, key, object, told) else { return Ok(Turn::Done) };
-    let mut wait = None;
-    if next != before && only_counts(K::conditions(&before), K::conditions(&next)) {
-        let last = turns.remember(key, |memory| memory.written_at);
-        wait = last.and_then(|last| (last + STATUS_PERIOD).checked_sub(clock::now())).filter(|wait| !wait.is_zero());
-    }
-    if next != before && wait.is_none() {
-        let _place = place.tell().await.ok_or(Error::NotLeading)?;
-        tell(&object.object_ref(&()), object.meta(), key, &before, said.tried.as_ref(), next, turns).await?;
-    }
-    later = later.into_iter().chain(wait).min();
-    Ok(match (retry, later) {
-        (true, _) => Turn::Failed,
-        (false, Some(wait)) => Turn::Later(wait),
-        (false, None) => Turn::Done,
-    })
+    limited(tell(news)).await?;
+    Ok(end)
 }
 
-/// What is known of the Secrets that the object names, and when to look again.
-async fn look_for_secrets<K: Kind>(
-    object: &K::Object,
-    key: &OwnerKey,
-    turns: &Turns<K>,
-) -> Result<(secrets::Known, Option<Duration>), Error> {
-    let keys = K::secrets(object);
-    if keys.is_empty() || K::suspended(object) {
-        return Ok((secrets::Known::default(), None));
-    }
-    let ctx = &turns.ctx;
-    let before = turns.remember(key, |memory| memory.secrets.clone());
-    let now = clock::now();
-    let known = match before {
-        Some(known) if known.fresh(&keys, now) => known,
-        before => {
-            let namespace = if K::KIND.namespaced() { &key.namespace } else { &ctx.site.namespace };
-            let known = secrets::check(&ctx.client, namespace, &keys, before.as_ref(), now).await?;
-            turns.remember(key, |memory| memory.secrets = Some(known.clone()));
-            known
-        }
-    };
-    let again = known.again(now);
-    Ok((known, again))
-}
-
-fn accepted_fact(faults: &[Fault], unread: usize) -> Fact {
-    let Some(first) = faults.first() else {
-        let unread = if unread == 0 { "" } else { "; its Secrets are not checked, as the operator may not read them" };
-        return Fact::new(ConditionType::Accepted, true, Reason::Valid, format!("the spec is valid{unread}"));
-    };
-    let texts: Vec<String> = faults.iter().take(NAMED).map(ToString::to_string).collect();
-    let more = match faults.len().saturating_sub(NAMED) {
-        0 => String::new(),
-        more => format!("; and {more} more"),
-    };
-    Fact::new(ConditionType::Accepted, false, first.reason, format!("{}{more}", texts.join("; ")))
-}
-
-/// What became of the objects of an object that is not accepted.
-fn kept() -> Fact {
-    let message = "the spec is not accepted; what was made of the last one that was stays in place";
-    Fact::new(ConditionType::Programmed, false, Reason::NotAccepted, message)
-}
-
-/// Whether two lists of conditions say the same about the spec and the objects: what differs then comes from pods, nodes and others.
-fn only_counts(before: &[Condition], next: &[Condition]) -> bool {
-    let said = |conditions: &[Condition]| {
-        let kinds = [ConditionType::Accepted, ConditionType::Programmed];
-        kinds.map(|kind| conditions.iter().find(|c| c.type_ == kind.as_str()).cloned())
-    };
-    said(before) == said(next)
-}
-
-/// Says on the object itself that it cannot be read. What was made of it stays.
-async fn tell_unreadable<K: Kind>(
-    guarded: &Guarded<K>,
-    unreadable: &Unreadable,
-    key: &OwnerKey,
-    said: Said<K::Status>,
-    turns: &Turns<K>,
-    place: Place<'_>,
-) -> Result<Turn, Error> {
-    let shown = &unreadable.metadata;
-    let before: K::Status =
-        said.last.or_else(|| serde_json::from_value(unreadable.status.clone()).ok()).unwrap_or_default();
-    let conditions = unreadable_conditions(K::conditions(&before), &unreadable.error, shown.generation);
-    let next = K::unreadable(before.clone(), conditions, shown.generation);
-    if next != before {
-        tracing::warn!(object = %key, error = %unreadable.error, "Object cannot be read");
-        let _place = place.tell().await.ok_or(Error::NotLeading)?;
-        tell(&guarded.object_ref(&()), shown, key, &before, said.tried.as_ref(), next, turns).await?;
-    }
-    Ok(Turn::Done)
-}
-
-/// The conditions of an object that cannot be read. What else was said of it stays, with the generation that it was said about.
-fn unreadable_conditions(before: &[Condition], error: &str, generation: Option<i64>) -> Vec<Condition> {
-    let message = format!("the object cannot be read: {error}");
-    let accepted = Fact::new(ConditionType::Accepted, false, Reason::InvalidSpec, message);
-    let ready = format!("{}: {}", accepted.reason, accepted.message);
-    let mut facts = vec![Fact::new(ConditionType::Ready, false, Reason::NotAccepted, ready), accepted];
-    if before.iter().any(|condition| condition.type_ == ConditionType::Programmed.as_str()) {
-        facts.push(kept());
-    }
-    let mut conditions = merge(before, &facts, generation, Timestamp::now());
-    let others = before.iter().filter(|condition| !facts.iter().any(|fact| fact.kind.as_str() == condition.type_));
-    conditions.extend(others.cloned());
-    conditions
+async fn limited<T>(part: impl Future<Output = Result<T, Error>>) -> Result<T, Error> {
+    timeout(LONGEST, part).await.unwrap_or(Err(Error::Slow { after_s: LONGEST.as_secs() }))
 }
 
 /// The next look without cause, up to a tenth earlier, so that objects that came together spread out.
@@ -258,64 +105,58 @@ fn resync(every: Duration) -> Option<Duration> {
 
 #[cfg(test)]
 mod tests {
+    use std::future::pending;
+
+    use tokio::time::{Instant, sleep};
+
     use super::*;
+    use crate::places::Places;
 
-    fn fault(path: &str) -> Fault {
-        Fault::value(path, "is wrong", "right it")
-    }
+    const SECOND: Duration = Duration::from_secs(1);
 
-    #[test]
-    fn faults_are_named_and_many_are_counted() {
-        let one = accepted_fact(&[fault("spec.a")], 0);
-        assert_eq!((one.reason, one.message.as_str()), (Reason::InvalidValue, "spec.a: is wrong: right it"));
-        let many: Vec<Fault> = (0..12).map(|i| fault(&format!("spec.rules[{i}]"))).collect();
-        assert!(accepted_fact(&many, 0).message.ends_with("spec.rules[9]: is wrong: right it; and 2 more"));
-    }
-
-    #[test]
-    fn a_spec_is_valid_and_says_when_its_secrets_were_not_read() {
-        assert_eq!(accepted_fact(&[], 0).message, "the spec is valid");
-        let unread = accepted_fact(&[], 1);
-        assert_eq!((unread.reason, unread.status.as_str()), (Reason::Valid, "True"));
-        assert!(unread.message.contains("not checked"), "{}", unread.message);
-    }
-
-    #[test]
-    fn an_object_that_cannot_be_read_keeps_what_else_was_said_and_since_when() {
-        let said = |kind, status, reason| Fact::new(kind, status, reason, "");
-        let facts = [
-            said(ConditionType::Ready, true, Reason::Observed),
-            said(ConditionType::Accepted, true, Reason::Valid),
-            said(ConditionType::Programmed, true, Reason::Applied),
-            said(ConditionType::NodesReady, true, Reason::NoNodes),
-        ];
-        let before = merge(&[], &facts, Some(1), Timestamp::UNIX_EPOCH);
-        let once = unreadable_conditions(&before, "unknown variant", Some(2));
-        let words = |conditions: &[Condition]| -> Vec<String> {
-            let generation = |c: &Condition| c.observed_generation.unwrap_or_default();
-            conditions.iter().map(|c| format!("{}={} {} {}", c.type_, c.status, c.reason, generation(c))).collect()
+    /// A turn whose work and telling take so many seconds, while the place for statuses is taken for `held`: how it ended, what was told,
+    /// and after how many seconds.
+    async fn turned(
+        work: u32,
+        tell: u32,
+        held: u32,
+        given_up: impl Future<Output = ()>,
+    ) -> (String, Vec<&'static str>, u64) {
+        let (places, began, mut told) = (Places::new(2), Instant::now(), Vec::new());
+        let Wait::Over(taken) = places.work().await.unwrap().tell(pending()).await else { panic!("it is free") };
+        let release = async {
+            sleep(held * SECOND).await;
+            drop(taken);
         };
-        assert_eq!(
-            words(&once),
-            [
-                "Ready=False NotAccepted 2",
-                "Accepted=False InvalidSpec 2",
-                "Programmed=False NotAccepted 2",
-                "NodesReady=True NoNodes 1"
-            ]
-        );
-        let again = unreadable_conditions(&once, "unknown variant", Some(2));
-        assert_eq!(again, once, "nothing is new, the times included");
-        assert_eq!(words(&unreadable_conditions(&[], "x", Some(1))).len(), 2, "nothing was made of it");
+        let working = async {
+            sleep(work * SECOND).await;
+            Ok((End::Done, Some("news")))
+        };
+        let telling = async |news| {
+            sleep(tell * SECOND).await;
+            told.push(news);
+            Ok(())
+        };
+        let turn = async {
+            turn(places.work().await.unwrap(), working, given_up, telling).await.map_err(|error| error.to_string())
+        };
+        let (end, ()) = tokio::join!(async { (turn.await, began.elapsed().as_secs()) }, release);
+        (format!("{:?}", end.0), told, end.1)
     }
 
-    #[test]
-    fn a_status_waits_when_only_what_is_counted_differs() {
-        let conditions = |kind, message: &str| {
-            merge(&[], &[Fact::new(kind, true, Reason::Valid, message)], Some(1), Timestamp::UNIX_EPOCH)
-        };
-        assert!(only_counts(&conditions(ConditionType::Ready, "a"), &conditions(ConditionType::Ready, "b")));
-        assert!(!only_counts(&conditions(ConditionType::Accepted, "a"), &conditions(ConditionType::Accepted, "b")));
-        assert!(!only_counts(&[], &conditions(ConditionType::Programmed, "a")));
+    #[tokio::test(start_paused = true)]
+    async fn the_wait_for_a_place_is_in_no_limit() {
+        let slow = "Err(\"failed to finish within 60 s: the API server answers slowly\")".to_owned();
+        assert_eq!(turned(59, 59, 0, pending()).await, ("Ok(Done)".to_owned(), vec!["news"], 118));
+        assert_eq!(turned(59, 59, 300, pending()).await, ("Ok(Done)".to_owned(), vec!["news"], 359));
+        assert_eq!(turned(61, 0, 0, pending()).await, (slow.clone(), vec![], 60));
+        assert_eq!(turned(0, 61, 0, pending()).await, (slow, vec![], 60));
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn who_gives_up_waiting_has_done_his_work_and_looks_again() {
+        let again = ("Ok(Later(1s))".to_owned(), vec![], 30);
+        assert_eq!(turned(10, 0, 300, sleep(30 * SECOND)).await, again, "from the start on");
+        assert_eq!(turned(10, 0, 20, sleep(30 * SECOND)).await, ("Ok(Done)".to_owned(), vec!["news"], 20));
     }
 }

@@ -15,6 +15,7 @@ use kube::runtime::WatchStreamExt as _;
 use kube::runtime::watcher::{self, Event, watcher};
 use kube::{Api, ResourceExt as _};
 
+use crate::figures::percentile;
 use crate::fleets::Fleet;
 
 /// The label of a fleet's monitor that an edit changes.
@@ -42,13 +43,23 @@ struct Awaited {
     /// Those that do not show yet, by fleet, the oldest first, with when they were sent.
     edits: HashMap<Fleet, Vec<(String, Instant)>>,
     /// Microseconds that the others took.
-    took: Vec<u64>,
+    took: Vec<(u64, Fleet)>,
 }
 
 /// How long edits took, sorted, in microseconds, and how many do not show.
 pub(crate) struct Took {
-    pub(crate) times: Vec<u64>,
+    pub(crate) edits: Vec<(u64, Fleet)>,
     pub(crate) left: usize,
+}
+
+// === impl Took ===
+
+impl Took {
+    /// Microseconds, by nearest rank; of the edits of some fleets.
+    pub(crate) fn percentile(&self, percent: usize, of: impl Fn(&Fleet) -> bool) -> u64 {
+        let times: Vec<u64> = self.edits.iter().filter(|(_, fleet)| of(fleet)).map(|(took, _)| *took).collect();
+        percentile(&times, percent)
+    }
 }
 
 // === impl Awaited ===
@@ -59,7 +70,7 @@ impl Awaited {
         let (now, shown) = (Instant::now(), edits.iter().position(|(awaited, _)| awaited == value));
         // One that a later edit of the same fleet overtook shows with that.
         for (_, sent) in edits.drain(..shown.map_or(0, |last| last + 1)) {
-            self.took.push(u64::try_from((now - sent).as_micros()).unwrap());
+            self.took.push((u64::try_from((now - sent).as_micros()).unwrap(), fleet.clone()));
         }
         if edits.is_empty() {
             self.edits.remove(fleet);
@@ -67,9 +78,9 @@ impl Awaited {
     }
 
     fn take(&mut self) -> Took {
-        let mut times = std::mem::take(&mut self.took);
-        times.sort_unstable();
-        Took { times, left: std::mem::take(&mut self.edits).values().map(Vec::len).sum() }
+        let mut edits = std::mem::take(&mut self.took);
+        edits.sort_unstable_by_key(|(took, _)| *took);
+        Took { edits, left: std::mem::take(&mut self.edits).values().map(Vec::len).sum() }
     }
 }
 

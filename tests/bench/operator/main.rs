@@ -2,7 +2,7 @@
 //!
 //! - `start`: from no children to all Ready, and from all children there to all looked at; memory, processor time, calls
 //! - `idle`: calls to the API server when nothing happens
-//! - `edits`: from an edit of a fleet to the change in its child; and how long the same writes take without an operator
+//! - `edits`: from an edit of a fleet to the change in its child; and, before and after it, how long the same writes take without an operator
 //! - `failover`: from the end of a leader to the first write of the next one
 //! - `late`: prometheus-operator's kinds come when all fleets are there
 //! - `faults`: all of these but `late` while 5 % of the requests fail; edits and idling where all watches expire besides
@@ -64,16 +64,13 @@ async fn check_12_thousands_of_fleets(asked: &[String]) {
             _ if !wants(name) => continue,
             "start" => operator = start::again(&site, &mut report, operator, Way::Straight).await,
             "idle" => calls::idle(&site, &mut report, &operator, Way::Straight).await,
-            "edits" => edits::measure(&site, &mut report, &operator, Way::Straight).await,
+            "edits" => operator = edits::beside_none(&site, &mut report, operator).await,
             "failover" => operator = failover::measure(&site, &mut report, operator, Way::Straight).await,
             _ => operator = start::late(&site, &mut report, operator).await,
         }
         eprintln!("operator: {name} after {:.0} s", start.elapsed().as_secs_f64());
     }
     operator.end().await;
-    if wants("edits") {
-        edits::floor(&site, &mut report).await;
-    }
     if wants("faults") {
         let start = Instant::now();
         start::with_faults(&site, &mut report).await;

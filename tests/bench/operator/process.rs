@@ -1,12 +1,14 @@
 //! An operator at work, and what the kernel and it itself say of it.
 
+use std::collections::HashSet;
 use std::io::{Read as _, Write as _};
 use std::net::{TcpListener, TcpStream};
 use std::process::{Child, Command, Stdio};
+use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
 use fleetscope_tests::exposition;
-use fleetscope_tests::faults::{Counts, Proxy, Watches, seeded};
+use fleetscope_tests::faults::{Asked, Counts, Fault, Proxy, Watches, seeded};
 use fleetscope_tests::release::NAMESPACE;
 use fleetscope_tests::wait::until;
 use rustix::process::{Pid, Signal, kill_process};
@@ -62,6 +64,8 @@ impl Way {
 pub(crate) struct Operator {
     child: Child,
     proxy: Option<Proxy>,
+    /// Paths of writes that were answered 429 there, with a second to wait.
+    throttled: Arc<Mutex<HashSet<String>>>,
     address: String,
     /// As the audit log has it.
     pub(crate) user: String,
@@ -75,9 +79,17 @@ impl Operator {
     /// Starts one as an account.
     pub(crate) async fn start(account: &Account, way: Way) -> Self {
         let mut kubeconfig = account.kubeconfig.clone();
-        let mut proxy = None;
+        let (mut proxy, throttled) = (None, Arc::<Mutex<HashSet<String>>>::default());
         if let Some(watches) = way.watches() {
-            let started = Proxy::start(account.config().await, seeded(SEED, PERCENT, watches)).await.unwrap();
+            let (mut plan, answered) = (seeded(SEED, PERCENT, watches), Arc::clone(&throttled));
+            let plan = move |asked: &Asked| {
+                let fault = plan(asked);
+                if asked.is_write() && fault == Some(Fault::TooManyRequests) {
+                    answered.lock().unwrap().insert(asked.path.clone());
+                }
+                fault
+            };
+            let started = Proxy::start(account.config().await, Box::new(plan)).await.unwrap();
             kubeconfig = account.kubeconfig.with_extension("proxy");
             std::fs::write(&kubeconfig, started.kubeconfig()).unwrap();
             proxy = Some(started);
@@ -94,7 +106,7 @@ impl Operator {
             .stdout(Stdio::null())
             .stderr(log);
         let started = Instant::now();
-        Self { child: command.spawn().unwrap(), proxy, address, user: account.user(), started }
+        Self { child: command.spawn().unwrap(), proxy, address, throttled, user: account.user(), started }
     }
 
     /// Waits until its caches are filled.
@@ -158,6 +170,11 @@ impl Operator {
     /// The requests that it made, and which of them failed; none without faults.
     pub(crate) fn faults(&self) -> Counts {
         self.proxy.as_ref().map(Proxy::counts).unwrap_or_default()
+    }
+
+    /// Paths of writes that were answered 429, with a second to wait, since this was asked last; none without faults.
+    pub(crate) fn throttled(&self) -> Option<HashSet<String>> {
+        self.proxy.as_ref().map(|_| std::mem::take(&mut *self.throttled.lock().unwrap()))
     }
 
     fn get(&self, path: &str) -> Option<String> {

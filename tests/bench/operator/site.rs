@@ -14,7 +14,7 @@ use crate::fleets::{self, Fleet};
 use crate::followed::Followed;
 
 /// Service accounts of operators, so that the audit log tells them apart. Each process takes the next one.
-const ACCOUNTS: usize = 12;
+const ACCOUNTS: usize = 14;
 
 /// See the module.
 pub(crate) struct Site {

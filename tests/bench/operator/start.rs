@@ -59,6 +59,15 @@ async fn row(
     figures.peak = figures.peak.max(operator.memory("VmHWM:"));
 }
 
+/// Starts an operator that finds all there, and waits until it has looked at it.
+pub(crate) async fn fresh(site: &Site) -> Operator {
+    let operator = Operator::start(&site.account(), Way::Straight).await;
+    operator.ready().await;
+    operator.reconciled(site.fleets.len()).await;
+    Calls::from_now().quiet(&operator.user).await;
+    operator
+}
+
 /// Stops the operator when it has nothing left to do, and starts another one, which finds all that there is to make.
 pub(crate) async fn again(site: &Site, report: &mut Report, before: Operator, way: Way) -> Operator {
     Calls::from_now().quiet(&before.user).await;
