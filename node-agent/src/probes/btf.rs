@@ -306,12 +306,24 @@ impl Btf {
     /// The first type of this name and kind. A scan: a few dozen lookups at start do not pay for an index of 100,000 names.
     fn named(&self, name: &str, kind: u32) -> Result<Option<u32>, BtfError> {
         for (id, at) in (0_u32..).zip(&self.types).skip(1) {
-            let found = self.type_at(*at as usize)?;
-            if found.kind == kind && found.name != 0 && self.string(found.name)? == name.as_bytes() {
+            // The kind first: most types are of another one.
+            if (self.word(*at as usize + 4)? >> 24) & 0x1f != kind {
+                continue;
+            }
+            let offset = self.word(*at as usize)?;
+            if offset != 0 && self.is_string(offset, name.as_bytes())? {
                 return Ok(Some(id));
             }
         }
         Ok(None)
+    }
+
+    /// As comparing [`Self::string`], without looking for its end.
+    fn is_string(&self, offset: u32, name: &[u8]) -> Result<bool, BtfError> {
+        let at = self.strings.0.saturating_add(offset as usize);
+        let truncated = BtfError::Truncated { at, len: self.strings.1 };
+        let rest = self.data.get(at..self.strings.1).ok_or(truncated)?;
+        Ok(rest.strip_prefix(name).is_some_and(|rest| rest.first() == Some(&0)))
     }
 
     /// Follows typedefs and modifiers to what they stand for; 0 is `void`.
