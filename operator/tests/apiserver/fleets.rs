@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use fleetscope_core::resources::ChildKind::{ConfigMap, PodMonitor, ServiceMonitor};
 use fleetscope_operator::owner::OwnerKind::AgentFleet;
+use fleetscope_tests::audit::Request;
 use k8s_openapi::api::core::v1::Pod;
 use kube::api::{DeleteParams, Patch, PatchParams, PostParams};
 use kube::{Api, ResourceExt as _};
@@ -33,6 +34,11 @@ async fn check_03_a_second_reconcile_of_an_unchanged_fleet_writes_nothing() {
     let writes = world.quiet().await;
     operator.looks(AgentFleet, 6).await;
     assert_eq!(world.server.writes(), writes);
+    // The API server parses what it is to validate the fields of a second time.
+    let validated = |request: &Request| request.verb == "patch" && !request.uri.contains("fieldValidation=Ignore");
+    let validated: Vec<String> =
+        world.server.written().into_iter().filter(validated).map(|request| request.uri).collect();
+    assert_eq!(validated, Vec::<String>::new());
     operator.signal("TERM");
 
     // So does one that has just started, but for its lease.

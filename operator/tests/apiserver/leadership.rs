@@ -7,6 +7,7 @@ use std::time::Duration;
 
 use fleetscope_core::resources::ChildKind::ConfigMap;
 use fleetscope_tests::faults::{Asked, Fault};
+use fleetscope_tests::release;
 use http::Method;
 use kube::api::{Patch, PatchParams};
 use serde_json::json;
@@ -54,6 +55,24 @@ async fn check_08_a_lease_whose_release_fails_is_released_again() {
     let took = second.leads(&world, TAKE_OVER).await;
     assert!(took < SECOND * 7, "not after {took:?}");
     assert_eq!(proxy.counts().faults.get("500"), Some(&2), "{}", first.logged());
+}
+
+#[tokio::test]
+#[ignore = "needs etcd and kube-apiserver: make test-operator"]
+async fn check_08_a_lease_that_may_not_be_released_any_more_is_left_at_once() {
+    let world = World::start().await;
+    let mut operator = world.operator("one", &[]);
+    operator.leads(&world, TAKE_OVER).await;
+    // As `helm uninstall` does before the pod ends.
+    let (removed, said) = world.server.kubectl(&["-n", release::NAMESPACE, "delete", "rolebindings", "--all"]);
+    assert!(removed, "{said}");
+    let refused = async || world.server.forbidden().iter().any(|uri| uri.contains("/leases/")).then_some(());
+    eventually(TAKE_OVER, "a renewal to be refused", refused).await;
+    operator.signal("TERM");
+    let ended = async || (!operator.runs()).then_some(());
+    eventually(SECOND * 15, "the operator to end", ended).await;
+    assert!(operator.process.0.wait().unwrap().success(), "{}", operator.logged());
+    assert_eq!(operator.logged().matches("Lease not released").count(), 1, "{}", operator.logged());
 }
 
 #[tokio::test]
