@@ -29,7 +29,7 @@ pub(crate) struct Turns<K: Kind> {
     pub(super) memory: Mutex<HashMap<OwnerKey, Memory<K::Status>>>,
     /// Objects of the list that is being read, to find those that are gone.
     listing: Mutex<Option<BTreeSet<OwnerKey>>>,
-    /// Told of when the watch shows a new generation of some object.
+    /// Told of when the watch shows a new generation of some object, or that one is gone.
     renewed: Notify,
 }
 
@@ -159,6 +159,7 @@ impl<K: Kind> Turns<K> {
     pub(crate) fn forget(&self, key: &OwnerKey) {
         lock(&self.backoffs).forget(key);
         lock(&self.memory).remove(key);
+        self.renewed.notify_waiters();
         K::enter(&self.ctx, key, None);
     }
 
@@ -182,13 +183,13 @@ impl<K: Kind> Turns<K> {
         change(lock(&self.memory).entry(key.clone()).or_default())
     }
 
-    /// Waits until the watch shows another generation of an object than this one.
+    /// Waits until the watch shows another generation of an object than this one, or that it is gone.
     pub(super) async fn superseded(&self, key: &OwnerKey, generation: i64) {
         loop {
             // Before the look: it hears of what comes from here on.
             let renewed = self.renewed.notified();
             let shown = lock(&self.memory).get(key).and_then(|memory| memory.arrived);
-            if shown.is_some_and(|(shown, _)| shown != generation) {
+            if shown.is_none_or(|(shown, _)| shown != generation) {
                 return;
             }
             renewed.await;

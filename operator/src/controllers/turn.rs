@@ -18,8 +18,9 @@ use crate::places::{Place, Wait};
 
 /// Work, or telling, that takes longer is given up and tried again: others wait for its place.
 const LONGEST: Duration = Duration::from_mins(1);
-/// Who has waited so long for a place to tell has another turn first: meanwhile something else may be to be done, and to be told.
-const PATIENCE: Duration = Duration::from_mins(1);
+/// Who has waited so long for a place to tell has another turn first: meanwhile something else may be to be done, and to be told. And of those who wait there
+/// are at most [`Places::begun`](crate::places::Places::begun), behind whom the others would wait.
+const PATIENCE: Duration = Duration::from_secs(20);
 /// After which time who has not told has the other turn.
 const UNTOLD: Duration = Duration::from_secs(1);
 

@@ -121,7 +121,8 @@ pub(crate) async fn beside_none(site: &Site, report: &mut Report, operator: Oper
     start::fresh(site).await
 }
 
-/// Whoever edits makes an operator's writes: what none that makes these can be below, on this machine and at the time.
+/// Whoever edits makes an operator's writes, as they come: what the API server makes of them by itself, on this machine and at the time. An operator that lets
+/// some of them wait for others may be below.
 async fn floor(site: &Site, report: &mut Report, when: &str) {
     columns(report);
     let (phase, editor) = (report.phase(), Editor::with_writes(site).await);
