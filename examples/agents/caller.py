@@ -72,7 +72,8 @@ def main():
             if number % 6 == 2:
                 planner.ask("Plan", {"status": "INTERNAL"})
             if number % 5 == 3:
-                planner.ask("Plan", {"delay": 5, "late": True}, timeout=0.1)
+                # A second, so that it shows at the server, too, that the time was over: one that stands still for a period of its quota reads that late.
+                planner.ask("Plan", {"delay": 5, "late": True}, timeout=1)
             if number % 7 == 4:
                 planner.watch(messages=1000, delay=0.02, enough=2)
         planner.ask("Finish", {})

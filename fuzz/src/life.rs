@@ -219,7 +219,8 @@ impl Life<'_> {
     fn close(&mut self) {
         self.now += STEP;
         let (now, ends) = (self.now, self.seq);
-        self.hear(|books, see| books.handle_with(&closed(COOKIE, now, ends), now, see));
+        let streams = [self.calls.last_key_value().map_or(0, |(stream, _)| *stream), 0];
+        self.hear(|books, see| books.handle_with(&closed(COOKIE, now, ends, streams), now, see));
         for truth in self.calls.values_mut().filter(|truth| truth.ends.is_empty()) {
             truth.end(now, Status::Unavailable, true);
         }
@@ -244,7 +245,8 @@ impl Life<'_> {
         let counts = self.books.counts();
         assert_eq!((counts.in_flight, counts.bytes, counts.open), (0, 0, 0));
         let known = counts.finished + counts.lost.iter().sum::<u64>();
-        assert!(known <= self.calls.len() as u64, "of {:?}: {:?}, {counts:?}", self.calls, self.heard);
+        // The books balance.
+        assert!(known == self.calls.len() as u64, "of {:?}: {:?}, {counts:?}", self.calls, self.heard);
         if !self.lossless {
             return;
         }

@@ -97,12 +97,13 @@ impl Sheet {
     }
 }
 
-/// The record of a connection that is closed, and whose directions end there.
-pub fn closed(cookie: u64, time: u64, ends: [u64; 2]) -> Vec<u8> {
+/// The record of a connection that is closed, whose directions end there and have headers of streams up to these.
+pub fn closed(cookie: u64, time: u64, ends: [u64; 2], streams: [u32; 2]) -> Vec<u8> {
     let mut bytes = head(record_kind::HTTP2_CLOSED, time);
     bytes.extend(cookie.to_ne_bytes());
     bytes.extend([0; 8]);
     bytes.extend(ends.map(u64::to_ne_bytes).concat());
+    bytes.extend(streams.map(u32::to_ne_bytes).concat());
     bytes
 }
 

@@ -64,7 +64,8 @@ fn any_records(mut input: Input<'_>) {
             }
             1 => {
                 let cookie = input.below(COOKIES);
-                books.handle(&closed(cookie.into(), now, seq[usize::from(cookie)]), now);
+                let streams = [input.below(24).into(), input.u16().into()];
+                books.handle(&closed(cookie.into(), now, seq[usize::from(cookie)], streams), now);
             }
             2 => {
                 now += u64::from(input.u16()) * 100_000;
@@ -88,7 +89,7 @@ fn any_records(mut input: Input<'_>) {
         }
     }
     for cookie in 0..COOKIES {
-        books.handle(&closed(cookie.into(), now, seq[usize::from(cookie)]), now);
+        books.handle(&closed(cookie.into(), now, seq[usize::from(cookie)], [0; 2]), now);
     }
     books.finish(now);
 }

@@ -25,7 +25,8 @@ pub fn values() -> Value {
     let tag = std::env::var("FLEETSCOPE_IMAGE_TAG").unwrap_or_else(|_| "dev".to_owned());
     json!({
         "operator": {"image": {"repository": format!("{prefix}/operator"), "tag": tag}},
-        "nodeAgent": {"image": {"repository": format!("{prefix}/node-agent"), "tag": tag}},
+        // All at once: how they follow one another is a matter of the tests of rolling updates alone.
+        "nodeAgent": {"image": {"repository": format!("{prefix}/node-agent"), "tag": tag}, "maxUnavailable": "100%"},
         "monitoring": {"labels": {"release": "kps"}, "self": {"interval": "5s", "scrapeTimeout": "5s"}},
         "crds": {"keep": false},
     })

@@ -51,6 +51,8 @@ struct End {
     looked: u64,
     /// What [`Way::next`] is when nothing is missing.
     ends: [u64; 2],
+    /// See [`Closed::streams`].
+    streams: [u32; 2],
 }
 
 /// One direction.
@@ -93,13 +95,25 @@ struct At<'c> {
 
 impl Connection {
     pub(super) fn new(frames: &Frames<'_>, now: u64, counts: &mut Counts) -> Self {
-        counts.open += 1;
         let joined = frames.start != Start::Preface;
         let mut calls = Calls::new(frames.cookie, joined);
         if joined {
             // The kernel may not have found the frames of the other direction yet: those before its first record pass unseen.
             calls.set_blind(frames.direction.other(), Some(Loss::Joined));
         }
+        Self::of(calls, now, counts)
+    }
+
+    /// One of which nothing was heard but that it was closed; `None` if nothing of it can have been lost: another agent heard it, or it was forgotten,
+    /// and its calls are counted.
+    pub(super) fn unheard(closed: &Closed, losses: &Losses, now: u64, counts: &mut Counts) -> Option<Self> {
+        let calls = closed.streams.iter().any(|stream| *stream > 0);
+        let lost = closed.ends.iter().any(|end| (1..=losses.pieces).contains(end));
+        (calls && lost).then(|| Self::of(Calls::new(closed.cookie, false), now, counts))
+    }
+
+    fn of(calls: Calls, now: u64, counts: &mut Counts) -> Self {
+        counts.open += 1;
         let ways = [(); 2].map(|()| Way { heard: now, ..Way::default() });
         Self { calls, ways, closed: None, opaque: None, tables: (0, 0), bytes: 0 }
     }
@@ -191,12 +205,12 @@ impl Connection {
     /// It was closed. Records of its last frames that other processors write may still come, for a moment; and of I/O that was under way the end
     /// is told once more.
     pub(super) fn close(&mut self, closed: &Closed, now: u64) {
-        let Closed { time, ends, .. } = *closed;
-        let end = self.closed.get_or_insert(End { time, due: now.saturating_add(SETTLE), looked: time, ends });
+        let Closed { time, ends, streams, .. } = *closed;
+        let end = self.closed.get_or_insert(End { time, due: now.saturating_add(SETTLE), looked: time, ends, streams });
         // They may come in either order: of one that waited in the kernel, or of two processors.
         end.time = end.time.min(time);
         if time >= end.looked {
-            (end.looked, end.ends) = (time, ends);
+            (end.looked, end.ends, end.streams) = (time, ends, streams);
         }
     }
 
@@ -217,18 +231,19 @@ impl Connection {
 
     /// Time has passed: gives up what has waited long enough. Whether the connection is gone. `losses` as of [`Connection::handle`].
     pub(super) fn expire(&mut self, losses: &mut Losses, cx: &mut Context<'_>) -> bool {
-        if let Some(End { time, ends, .. }) = self.closed.take_if(|end| end.due <= cx.now) {
+        if let Some(End { time, ends, streams, .. }) = self.closed.take_if(|end| end.due <= cx.now) {
             for from in [Direction::Sent, Direction::Received] {
                 let (end, next) = (ends[from.index()], self.ways[from.index()].next);
                 let missing = end.saturating_sub(next);
                 // More than was lost of a direction of which nothing was heard is what another agent heard.
                 if missing > 0 && (next > 0 || missing <= losses.pieces.max(1)) {
-                    // How its last calls ended is among what is missing.
+                    // How its last calls ended is among what is missing, and that they were made.
                     losses.pieces = losses.pieces.saturating_sub(missing);
                     cx.counts.gaps += 1;
-                    self.gap(from, Loss::Gap, UNKNOWN, cx);
+                    self.gap(from, Loss::Gap, u32::try_from(missing).unwrap_or(UNKNOWN), cx);
                 }
             }
+            self.calls.begun(streams, cx);
             self.calls.close(time, cx);
             return true;
         }

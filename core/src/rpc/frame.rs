@@ -76,6 +76,8 @@ pub struct Closed {
     /// Where what was sent, and what was received, ends: the sequence number that the next record of the direction would have; one more when bytes
     /// have passed unseen after the last one. Less when the kernel cannot tell.
     pub ends: [u64; 2],
+    /// The highest stream of which a HEADERS frame has begun in what was sent, and in what was received; 0 when the kernel cannot tell.
+    pub streams: [u32; 2],
 }
 
 /// One record.
@@ -210,8 +212,8 @@ pub fn is_record(bytes: &[u8]) -> bool {
 
 /// What a close says that the ring buffer had no room for.
 pub fn from_deferred(record: &ClosedRecord) -> Record<'static> {
-    let ClosedRecord { head: RecordHead { time, .. }, cookie, tgid: _, late, ends } = *record;
-    Record::Closed(Closed { time, cookie, late: late != 0, ends })
+    let ClosedRecord { head: RecordHead { time, .. }, cookie, tgid: _, late, ends, streams } = *record;
+    Record::Closed(Closed { time, cookie, late: late != 0, ends, streams })
 }
 
 /// Parses one entry of the ring buffer. Bytes after the record are ignored: the ring buffer rounds sizes up.
@@ -226,6 +228,7 @@ pub fn parse(bytes: &[u8]) -> Result<Record<'_>, FrameError> {
                 cookie: u64_at(bytes, offset_of!(ClosedRecord, cookie)),
                 late: u32_at(bytes, offset_of!(ClosedRecord, late)) != 0,
                 ends: [0, 8].map(|at| u64_at(bytes, offset_of!(ClosedRecord, ends) + at)),
+                streams: [0, 4].map(|at| u32_at(bytes, offset_of!(ClosedRecord, streams) + at)),
             }))
         }
         kind => Err(FrameError::Kind { kind }),

@@ -72,6 +72,15 @@ impl Requests {
         Some(Lost { after, calls: between.min(most).saturating_sub(counted), loss })
     }
 
+    /// The last request was that of stream `last`: as [`Requests::seen`] for one that comes after it.
+    pub(super) fn ended(&mut self, last: u32) -> Option<(Lost, u32)> {
+        if last.is_multiple_of(2) || last <= self.highest {
+            return None;
+        }
+        let next = last.saturating_add(2);
+        Some((self.seen(next)?, next))
+    }
+
     /// From here on, until the next one is seen, requests may have been lost: at most as many as there are `frames` missing.
     pub(super) fn in_doubt(&mut self, loss: Loss, frames: u32) {
         let after = self.highest;

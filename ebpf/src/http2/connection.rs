@@ -57,7 +57,7 @@ pub struct Shared {
 }
 const _: () = assert!(size_of::<Shared>() == 16);
 
-/// One direction of a connection. Of the walk's fields `seq` is the only one that outlives a restart.
+/// One direction of a connection. Of the walk's fields only `seq` and `opened` outlive a restart.
 #[repr(C)]
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Direction {
@@ -78,6 +78,8 @@ pub struct Direction {
     pub block_bytes: u32,
     /// How much of the current frame's payload is sent, counted from its beginning.
     pub capture: u32,
+    /// The highest stream of which a HEADERS frame has begun; of the direction that carries requests it is the last one's. Outlives a restart.
+    pub opened: u32,
     /// The first `have` bytes of a frame header that an I/O cut.
     pub held: [u8; HEADER_BYTES as usize],
     /// Bytes of the frame header, or of the preface, that have passed.
@@ -100,9 +102,9 @@ pub struct Direction {
     /// One of [`super::place::placed`].
     pub placed: u8,
     /// Always 0.
-    pub pad: [u8; 3],
+    pub pad: [u8; 7],
 }
-const _: () = assert!(size_of::<Direction>() == 64);
+const _: () = assert!(size_of::<Direction>() == 72);
 
 /// The value of the socket storage.
 #[repr(C)]
@@ -115,7 +117,7 @@ pub struct Connection {
     /// What the task receives.
     pub received: Direction,
 }
-const _: () = assert!(size_of::<Connection>() == 144);
+const _: () = assert!(size_of::<Connection>() == 160);
 
 // === impl Shared ===
 

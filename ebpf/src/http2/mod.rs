@@ -213,8 +213,11 @@ pub struct ClosedRecord {
     /// the last I/O that was seen. Each I/O that was under way meanwhile, or receives what had arrived before, makes such a record once more: of several the one with
     /// the latest time tells where it ends.
     pub ends: [u64; 2],
+    /// [`Direction::opened`] of what was sent, and of what was received: how many calls there were shows also when the records of the last ones are
+    /// lost. 0 when it was found to be closed some time afterwards.
+    pub streams: [u32; 2],
 }
-const _: () = assert!(size_of::<ClosedRecord>() == 56);
+const _: () = assert!(size_of::<ClosedRecord>() == 64);
 
 /// How the bytes of an I/O were out of reach: index of [`Http2Counters::unreadable`].
 pub mod unreadable {

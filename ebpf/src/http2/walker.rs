@@ -178,6 +178,9 @@ impl Walk {
     /// Begins a frame of a header block: how much of it is sent.
     #[inline(always)]
     fn block<I: Io>(&mut self, direction: &mut Direction, io: &mut I, header: Header) {
+        if header.kind == kind::HEADERS && header.stream > direction.opened {
+            direction.opened = header.stream;
+        }
         let before = if header.kind == kind::CONTINUATION { direction.block_bytes } else { 0 };
         // The head of a CONTINUATION counts, so that empty ones come to an end too. No overflow: both are below 2^25.
         let head = if header.kind == kind::CONTINUATION { HEADER_BYTES } else { 0 };

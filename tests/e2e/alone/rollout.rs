@@ -161,7 +161,7 @@ async fn roll(conversation: &mut Conversation) {
 async fn calls_on_open_connections_keep_their_names_over_a_rolling_update_and_none_is_missed() {
     let test = "alone::rollout::calls_on_open_connections_keep_their_names_over_a_rolling_update_and_none_is_missed";
     let Some(image) = image(test) else { return };
-    release::ensure_with(&json!({"nodeAgent": {"persist": true}})).await.unwrap();
+    release::ensure_with(&json!({"nodeAgent": {"persist": true, "maxUnavailable": 1}})).await.unwrap();
     let scene = Scene::open_as_installed("rollout").await;
     let (before, old) = (Books::of(&scene).await, node_agents::all(&scene.cluster).await.unwrap());
     let (mut conversation, first) = talk(&scene, image).await;
@@ -205,7 +205,7 @@ async fn calls_on_open_connections_keep_their_names_over_a_rolling_update_and_no
 async fn calls_without_a_node_agent_are_counted_under_their_names_by_the_next_one() {
     let test = "alone::rollout::calls_without_a_node_agent_are_counted_under_their_names_by_the_next_one";
     let Some(image) = image(test) else { return };
-    release::ensure_with(&json!({"nodeAgent": {"persist": true}})).await.unwrap();
+    release::ensure_with(&json!({"nodeAgent": {"persist": true, "maxUnavailable": 1}})).await.unwrap();
     let scene = Scene::open_as_installed("absence").await;
     let before = Books::of(&scene).await;
     let (mut conversation, first) = talk(&scene, image).await;

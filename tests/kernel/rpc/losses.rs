@@ -37,6 +37,37 @@ fn what_the_ring_refuses_is_counted_exactly() {
 
 #[test]
 #[ignore = "needs CAP_BPF: make test-kernel"]
+fn calls_that_the_ring_refuses_until_their_connection_is_closed_are_counted_exactly() {
+    for options in &ways() {
+        let (mut session, mut calls, group) = observed(&Options { frames_bytes: 4096, ..options.clone() });
+        let (made, of_short) = (400, 2);
+        let mut long = Connection::new(&group, PLAIN);
+        long.open();
+        for number in 0..made {
+            long.call(2 * number + 1, "/a.B/C", 5, "0");
+        }
+        // Of this one the ring takes nothing at all.
+        let mut short = Connection::new(&group, PLAIN);
+        short.open().call(1, "/a.B/D", 5, "0").call(3, "/a.B/D", 5, "0").order("close");
+        long.order("close");
+        let counters = session.maps().http2_counters().unwrap();
+        assert!(counters.records_lost > 0 && counters.closes_deferred == 4 && counters.closes_lost == 0, "{counters:?}");
+        calls.tracker.records_lost(0, counters.pieces_lost);
+        calls.take_deferred(&mut session);
+        calls.after(120 * SECOND);
+        let counts = *calls.tracker.counts();
+        assert_eq!(
+            (counts.finished + counts.lost(Loss::Gap), counts.lost(Loss::Unclassified)),
+            (2 * u64::from(made), 2 * of_short),
+            "{:?} {counts:?}",
+            options.rpc
+        );
+        assert_eq!((counts.in_flight, calls.tracker.connections()), (0, 0));
+    }
+}
+
+#[test]
+#[ignore = "needs CAP_BPF: make test-kernel"]
 fn a_response_that_passes_unseen_before_the_close_is_lost_and_no_error() {
     for options in &ways() {
         for family in ["inet", "inet6", "mptcp", "unix"] {

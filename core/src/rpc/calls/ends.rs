@@ -11,6 +11,19 @@ use crate::rpc::stream::Ending;
 const KEEP: usize = 16;
 
 impl Calls {
+    /// The connection was closed, and the highest streams of its directions are these: the requests up to there were made, and what was not seen of them
+    /// was lost.
+    pub(in super::super) fn begun(&mut self, streams: [u32; 2], cx: &mut Context<'_>) {
+        // Of a connection whose requests were not seen it is not known which direction that is; a server's responses are on streams of requests.
+        let last = match self.client {
+            Some(client) => streams[client.index()],
+            None => streams[0].max(streams[1]),
+        };
+        if let Some((lost, next)) = self.requests.ended(last) {
+            self.count_missing(lost, next, cx);
+        }
+    }
+
     /// The connection was closed at `time`, and nothing more will come of it.
     pub(in super::super) fn close(&mut self, time: u64, cx: &mut Context<'_>) {
         for stream in self.sorted(|_, _| true) {

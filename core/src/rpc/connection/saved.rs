@@ -5,7 +5,7 @@ use crate::checkpoint::{CheckpointError, Reader, Saved, saved_struct};
 use crate::rpc::call::Call;
 use crate::rpc::counts::Counts;
 
-saved_struct!(End { time, due, looked, ends });
+saved_struct!(End { time, due, looked, ends, streams });
 saved_struct!(Headers { blocks, decoder, unknown, limit, ragged });
 saved_struct!(Way { next, heard, assembly, headers, given_up });
 

@@ -185,12 +185,15 @@ fn two_lives(seed: u64, calls: usize) -> Vec<Sheet> {
 }
 
 /// Where the directions of a connection end.
-fn ends(records: &[Sheet], cookie: u64) -> [u64; 2] {
-    let mut ends = [0; 2];
+/// The record of the end of this connection.
+fn end(records: &[Sheet], cookie: u64, now: u64) -> Vec<u8> {
+    let (mut ends, mut streams) = ([0; 2], [0; 2]);
     for sheet in records.iter().filter(|sheet| sheet.cookie == cookie) {
-        ends[sheet.direction.index()] = sheet.seq + sheet.parts.len() as u64;
+        let (way, opened) = (sheet.direction.index(), sheet.opened());
+        ends[way] = sheet.seq + sheet.parts.len() as u64;
+        streams[way] = opened.max(streams[way]);
     }
-    ends
+    closed(cookie, now, ends, streams)
 }
 
 #[test]
@@ -243,7 +246,7 @@ proptest! {
         let Some(mut two) = two else { return Ok(()) };
         for (tracker, lines) in [(&mut one, &mut lines), (&mut two, &mut other_lines)] {
             for cookie in 1..=2 {
-                let closed = closed(cookie, now, ends(&records, cookie));
+                let closed = end(&records, cookie, now);
                 tracker.handle(&parse(&closed).unwrap(), now, &mut |event| lines.push(line(&event)));
             }
             tracker.tick(now + 100_000 * MS, &mut |event| lines.push(line(&event)));
@@ -281,7 +284,7 @@ proptest! {
             tracker.handle(&parse(&sheet.bytes()).unwrap(), now, &mut |_| {});
         }
         for cookie in 1..=2 {
-            tracker.handle(&parse(&closed(cookie, now, ends(&records, cookie))).unwrap(), now, &mut |_| {});
+            tracker.handle(&parse(&end(&records, cookie, now)).unwrap(), now, &mut |_| {});
         }
         tracker.tick(u64::MAX, &mut |_| {});
     }

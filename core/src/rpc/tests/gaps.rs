@@ -301,6 +301,57 @@ fn a_loss_at_the_end_of_a_direction_does_not_pass_for_the_close() {
 }
 
 #[test]
+fn calls_whose_records_are_the_last_ones_of_their_connection_are_lost_and_counted() {
+    // Of six calls two are seen. Those of the others are lost whose records are; of one the server's may not be.
+    for seen in [false, true] {
+        let mut rig = Rig::new();
+        let answer = [response(), trailers("0")].concat();
+        rig.sent(1, &[headers(1, &request("/a.B/C")), headers(3, &request("/a.B/C"))]);
+        rig.received(2, &[last(1, &answer)]);
+        rig.lose(Direction::Sent, 4).opened(Direction::Sent, 11);
+        if seen {
+            rig.received(3, &[last(7, &answer)]);
+        }
+        rig.lose(Direction::Received, 4).opened(Direction::Received, 9).close(4).tick(2_000);
+        assert_eq!((lost(&rig.counts()), rig.counts().finished), (vec![(Loss::Gap, 5)], 1), "{seen}");
+        assert_eq!((rig.counts().in_flight, rig.tracker.connections()), (0, 0));
+    }
+    // No more than what was lost can hold.
+    let mut rig = Rig::new();
+    rig.sent(1, &[headers(1, &request("/a.B/C"))]).lose(Direction::Sent, 3).opened(Direction::Sent, u32::MAX);
+    rig.close(4).tick(2_000);
+    assert_eq!((lost(&rig.counts()), rig.counts().finished), (vec![(Loss::Gap, 4)], 0));
+    // Nothing is missing: what its highest stream is does not matter.
+    let mut rig = Rig::new();
+    rig.sent(1, &[headers(1, &request("/a.B/C"))]).opened(Direction::Sent, 9).close(4).tick(2_000);
+    assert_eq!((lost(&rig.counts()), rig.counts().finished), (vec![], 1));
+}
+
+#[test]
+fn calls_of_a_connection_whose_records_are_all_lost_are_counted() {
+    for (sent, received, told) in [
+        // Nothing says that they were gRPC's.
+        (4, 4, vec![(Loss::Unclassified, 3)]),
+        // More than was lost: another agent heard them, or the connection was forgotten.
+        (9, 9, vec![]),
+        // The client's were heard by another one.
+        (9, 2, vec![(Loss::Unclassified, 2)]),
+    ] {
+        let mut rig = Rig::new();
+        rig.tracker.records_lost(0, 8);
+        rig.pass(Direction::Sent, sent).opened(Direction::Sent, 5);
+        rig.pass(Direction::Received, received).opened(Direction::Received, 3).close(4);
+        // It is told twice when an I/O was under way.
+        rig.close(5).tick(2_000);
+        assert_eq!((lost(&rig.counts()), rig.counts().bytes, rig.tracker.connections()), (told, 0, 0));
+    }
+    // Its calls were none.
+    let mut rig = Rig::new();
+    rig.lose(Direction::Sent, 1).lose(Direction::Received, 1).close(4);
+    assert_eq!(rig.tracker.connections(), 0);
+}
+
+#[test]
 fn of_a_close_that_is_told_twice_the_first_time_and_the_last_end_count() {
     // The close comes while an I/O is under way: bytes seem to have passed unseen. Then the I/O is seen, and the end told again. The first record may
     // have waited in the kernel, and come later.
@@ -309,7 +360,7 @@ fn of_a_close_that_is_told_twice_the_first_time_and_the_last_end_count() {
         rig.sent(1, &[headers(1, &request("/a.B/C"))]).sent(2, &[headers(3, &request("/a.B/D"))]);
         rig.received(3, &[headers(1, &response())]).lines();
         for (ms, ends) in [one, two] {
-            let record = closed(rig.cookie, ms * MS, ends);
+            let record = closed(rig.cookie, ms * MS, ends, [3, 1]);
             rig.bytes(&record, 6 * MS);
         }
         rig.tick(2_000);

@@ -24,6 +24,8 @@ struct Rig {
     cookie: u64,
     /// By direction.
     seq: [u64; 2],
+    /// By direction, the highest stream with headers.
+    streams: [u32; 2],
     start: u8,
     lines: Vec<String>,
 }
@@ -34,7 +36,7 @@ impl Rig {
     }
 
     fn with(limits: Limits) -> Self {
-        Self { tracker: Tracker::new(limits), cookie: 1, seq: [0, 0], start: 1, lines: Vec::new() }
+        Self { tracker: Tracker::new(limits), cookie: 1, seq: [0, 0], streams: [0, 0], start: 1, lines: Vec::new() }
     }
 
     /// One whose connection was joined in mid-life.
@@ -55,7 +57,8 @@ impl Rig {
         let mut sheet = Sheet::new(self.cookie, direction, ms * MS, *seq, parts);
         sheet.start = self.start;
         *seq += sheet.parts.len() as u64;
-        self.sheet(&sheet)
+        let opened = sheet.opened();
+        self.opened(direction, opened).sheet(&sheet)
     }
 
     /// The kernel gives a direction up: for that a piece counts that never comes.
@@ -77,6 +80,13 @@ impl Rig {
         self
     }
 
+    /// The kernel has seen headers of this stream.
+    fn opened(&mut self, direction: Direction, stream: u32) -> &mut Self {
+        let opened = &mut self.streams[direction.index()];
+        *opened = stream.max(*opened);
+        self
+    }
+
     fn sheet(&mut self, sheet: &Sheet) -> &mut Self {
         let bytes = sheet.bytes();
         self.bytes(&bytes, sheet.time)
@@ -89,7 +99,7 @@ impl Rig {
     }
 
     fn close(&mut self, ms: u64) -> &mut Self {
-        self.bytes(&closed(self.cookie, ms * MS, self.seq), ms * MS)
+        self.bytes(&closed(self.cookie, ms * MS, self.seq, self.streams), ms * MS)
     }
 
     fn tick(&mut self, ms: u64) -> &mut Self {

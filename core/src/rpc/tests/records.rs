@@ -29,16 +29,16 @@ fn a_record_is_read_whole() {
     ];
     assert_eq!((frames.pieces().collect::<Vec<_>>(), frames.count()), (expected.to_vec(), 3));
     assert_eq!(
-        parse(&closed(9, 8, [3, 1 << 40])),
-        Ok(Record::Closed(Closed { time: 8, cookie: 9, late: false, ends: [3, 1 << 40] }))
+        parse(&closed(9, 8, [3, 1 << 40], [7, 1 << 30])),
+        Ok(Record::Closed(Closed { time: 8, cookie: 9, late: false, ends: [3, 1 << 40], streams: [7, 1 << 30] }))
     );
-    assert_eq!(parse(&found_closed(9, 8)), Ok(Record::Closed(Closed { time: 8, cookie: 9, late: true, ends: [0; 2] })));
-    assert!(is_record(&bytes) && is_record(&closed(9, 8, [0; 2])) && !is_record(&[1, 0]) && !is_record(&[5]));
+    assert_eq!(parse(&found_closed(9, 8)), Ok(Record::Closed(Closed { time: 8, cookie: 9, late: true, ends: [0; 2], streams: [0; 2] })));
+    assert!(is_record(&bytes) && is_record(&closed(9, 8, [0; 2], [0; 2])) && !is_record(&[1, 0]) && !is_record(&[5]));
 }
 
 #[test]
 fn every_cut_of_a_record_is_refused() {
-    for whole in [sheet().bytes(), closed(1, 2, [3, 4])] {
+    for whole in [sheet().bytes(), closed(1, 2, [3, 4], [5, 6])] {
         for len in 0..whole.len() {
             let error = parse(&whole[..len]).unwrap_err();
             assert!(matches!(error, FrameError::Truncated { got, needed } if got == len && needed > len), "{error}");

@@ -95,6 +95,12 @@ impl Sheet {
         Self { time, cgroup: 7, cookie, seq, direction, start, end, parts }
     }
 
+    /// The highest stream of which it has headers, 0 if it has none.
+    pub(crate) fn opened(&self) -> u32 {
+        let headers = self.parts.iter().filter(|part| part.kind == kind::HEADERS);
+        headers.map(|part| part.stream).max().unwrap_or(0)
+    }
+
     /// Its bytes, as the kernel lays them out.
     pub(crate) fn bytes(&self) -> Vec<u8> {
         let mut after = Vec::new();
@@ -130,22 +136,23 @@ fn head(kind: u16, time: u64, cgroup: u64) -> Vec<u8> {
 }
 
 /// The record of a closed connection whose directions end there; its group is that of whatever ran then.
-pub(crate) fn closed(cookie: u64, time: u64, ends: [u64; 2]) -> Vec<u8> {
-    closing(cookie, time, 0, ends)
+pub(crate) fn closed(cookie: u64, time: u64, ends: [u64; 2], streams: [u32; 2]) -> Vec<u8> {
+    closing(cookie, time, 0, ends, streams)
 }
 
-fn closing(cookie: u64, time: u64, late: u32, ends: [u64; 2]) -> Vec<u8> {
+fn closing(cookie: u64, time: u64, late: u32, ends: [u64; 2], streams: [u32; 2]) -> Vec<u8> {
     let mut bytes = head(record_kind::HTTP2_CLOSED, time, 1);
     bytes.extend(cookie.to_ne_bytes());
     bytes.extend([0; 4]);
     bytes.extend(late.to_ne_bytes());
     bytes.extend(ends.map(u64::to_ne_bytes).concat());
+    bytes.extend(streams.map(u32::to_ne_bytes).concat());
     bytes
 }
 
 /// The record of a connection that was closed some time before.
 pub(crate) fn found_closed(cookie: u64, time: u64) -> Vec<u8> {
-    closing(cookie, time, 1, [0; 2])
+    closing(cookie, time, 1, [0; 2], [0; 2])
 }
 
 /// A header block of literals that are not indexed.

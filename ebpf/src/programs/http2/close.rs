@@ -12,7 +12,7 @@ use aya_ebpf::helpers::generated::{
     bpf_for_each_map_elem, bpf_get_current_cgroup_id, bpf_get_current_pid_tgid, bpf_ktime_get_boot_ns,
 };
 use core::ffi::c_void;
-use fleetscope_ebpf::http2::{ClosedRecord, Direction, Shared};
+use fleetscope_ebpf::http2::{ClosedRecord, Connection, Direction, Shared};
 use fleetscope_ebpf::{RecordHead, kind, pulse};
 
 /// A connection is closed. To be called before it is looked where its directions end: who finds the mark at the end of an I/O that was under way, tells
@@ -28,11 +28,12 @@ pub(super) unsafe fn closing(shared: *mut Shared) -> u64 {
 
 /// Tells that a connection is closed, if it was HTTP/2; `sent` and `received` are where its directions end, `time` is what [`closing`] gave.
 #[inline(always)]
-pub(super) unsafe fn closed(shared: *const Shared, sent: u64, received: u64, cgroup: u64, time: u64) {
-    // SAFETY: a value of a map; `tell` as it says.
+pub(super) unsafe fn closed(connection: *const Connection, sent: u64, received: u64, cgroup: u64, time: u64) {
+    // SAFETY: a value of a map, of which words are read; `tell` as it says.
     unsafe {
-        if is_proven(&*shared) {
-            tell((*shared).cookie, cgroup, time, 0, [sent, received]);
+        if is_proven(&(*connection).shared) {
+            let streams = [(*connection).sent.opened, (*connection).received.opened];
+            tell((*connection).shared.cookie, cgroup, time, 0, [sent, received], streams);
         }
     }
 }
@@ -44,12 +45,12 @@ pub(super) fn end(direction: &Direction, place: Option<u32>, epoch: u64) -> u64 
 }
 
 #[inline(always)]
-unsafe fn tell(cookie: u64, cgroup: u64, time: u64, late: u32, ends: [u64; 2]) {
+unsafe fn tell(cookie: u64, cgroup: u64, time: u64, late: u32, ends: [u64; 2], streams: [u32; 2]) {
     // SAFETY: helpers without arguments; the record is on the stack; the counters are this processor's own.
     unsafe {
         let tgid = (bpf_get_current_pid_tgid() >> 32) as u32;
         let head = RecordHead { time, ..head(kind::HTTP2_CLOSED, 0, cgroup) };
-        let record = ClosedRecord { head, cookie, tgid, late, ends };
+        let record = ClosedRecord { head, cookie, tgid, late, ends, streams };
         let sent = send_frames((&raw const record).cast(), size_of::<ClosedRecord>() as u64);
         let Some(counters) = HTTP2_COUNTERS.get_ptr_mut(0) else { return };
         if sent {
@@ -102,7 +103,7 @@ unsafe extern "C" fn look_at(_: *mut c_void, cookie: *const u64, socket: *const 
             {
                 let _ = CONNECTIONS_BY_SOCKET.remove(socket.address);
             }
-            tell(cookie, bpf_get_current_cgroup_id(), bpf_ktime_get_boot_ns(), 1, [0; 2]);
+            tell(cookie, bpf_get_current_cgroup_id(), bpf_ktime_get_boot_ns(), 1, [0; 2], [0; 2]);
         }
     }
     0

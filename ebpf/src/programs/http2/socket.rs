@@ -87,10 +87,9 @@ unsafe fn observe(socket: u64, ret: i32, flags: u32, way: u8) {
         if ret == 0 {
             // The other end of a socket that has no state is gone.
             if way == direction::RECEIVED && family == AF_UNIX && !connection.is_null() {
-                let shared = &raw mut (*connection).shared;
-                let (time, now) = (closing(shared), epoch());
+                let (time, now) = (closing(&raw mut (*connection).shared), epoch());
                 let ends = [end(&(*connection).sent, None, now), end(&(*connection).received, None, now)];
-                tell_closed(shared, ends[0], ends[1], cgroup, time);
+                tell_closed(connection, ends[0], ends[1], cgroup, time);
             }
             return;
         }
@@ -132,11 +131,10 @@ unsafe fn close_tcp(socket: u64, connection: *mut Connection) {
     // SAFETY: `socket` is an argument of the tracepoint; the value is the socket's own. What is read of it are words, each as it was before an
     // I/O that is under way, or after it.
     unsafe {
-        let shared = &raw mut (*connection).shared;
-        let (time, sock, now) = (closing(shared), Sock::new(socket), epoch());
+        let (time, sock, now) = (closing(&raw mut (*connection).shared), Sock::new(socket), epoch());
         let sent = end(&(*connection).sent, sock.tcp_place(false), now);
         let received = end(&(*connection).received, sock.tcp_place(true), now);
-        tell_closed(shared, sent, received, bpf_get_current_cgroup_id(), time);
+        tell_closed(connection, sent, received, bpf_get_current_cgroup_id(), time);
     }
 }
 
@@ -230,9 +228,9 @@ pub(super) fn is_file_of(task: Task, descriptor: u32, socket: u64) -> bool {
 }
 
 #[inline(never)]
-unsafe fn tell_closed(shared: *const Shared, sent: u64, received: u64, cgroup: u64, time: u64) {
+unsafe fn tell_closed(connection: *const Connection, sent: u64, received: u64, cgroup: u64, time: u64) {
     // SAFETY: as of `closed`.
-    unsafe { closed(shared, sent, received, cgroup, time) };
+    unsafe { closed(connection, sent, received, cgroup, time) };
 }
 
 #[inline(never)]

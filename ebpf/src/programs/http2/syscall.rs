@@ -107,14 +107,13 @@ fn http2_syscall_state(ctx: BtfTracePointContext) -> i32 {
             let socket = argument(&ctx, 0);
             if let Some(kept) = CONNECTIONS_BY_SOCKET.get_ptr_mut(socket) {
                 let connection = &raw mut (*kept).connection;
-                let shared = &raw mut (*connection).shared;
-                let time = closing(shared);
+                let time = closing(&raw mut (*connection).shared);
                 let place =
                     if is_sending(current_task(), socket) { None } else { FileSocket::tcp_place_at(socket, false) };
                 // Whether the group was looked at all the time shows in the places alone.
                 let sent = (*connection).sent.end(place);
                 let received = (*connection).received.end(FileSocket::tcp_place_at(socket, true));
-                closed(shared, sent, received, bpf_get_current_cgroup_id(), time);
+                closed(connection, sent, received, bpf_get_current_cgroup_id(), time);
                 let _ = CONNECTIONS_BY_SOCKET.remove(socket);
             }
         }
@@ -164,10 +163,9 @@ unsafe fn observe(registers: Registers, ret: i64) -> Next {
                 && (*kept).inode == socket.inode
             {
                 let connection = &raw mut (*kept).connection;
-                let shared = &raw mut (*connection).shared;
-                let time = closing(shared);
+                let time = closing(&raw mut (*connection).shared);
                 let ends = [end(&(*connection).sent, None, turn), end(&(*connection).received, None, turn)];
-                closed(shared, ends[0], ends[1], cgroup, time);
+                closed(connection, ends[0], ends[1], cgroup, time);
             }
             return Next::Skip;
         }
@@ -177,8 +175,8 @@ unsafe fn observe(registers: Registers, ret: i64) -> Next {
                 // Another socket was at this address; of one that is not TCP nobody said that it is gone.
                 if let Some(kept) = known {
                     let connection = &raw mut (*kept).connection;
-                    let shared = &raw mut (*connection).shared;
-                    closed(shared, (*connection).sent.seq, (*connection).received.seq, cgroup, closing(shared));
+                    let time = closing(&raw mut (*connection).shared);
+                    closed(connection, (*connection).sent.seq, (*connection).received.seq, cgroup, time);
                 }
                 let mut fresh = KeptConnection::NOTHING;
                 fresh.inode = socket.inode;
