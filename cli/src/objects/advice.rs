@@ -30,6 +30,11 @@ pub(super) fn problem(kind: &str, title: &str, fault: &Fault) -> Problem {
         format!("{title}: {path}: {}", fault.message)
     };
     let remedy = match (parent(path), schema_at(path)) {
+        _ if path.starts_with("metadata.") && fault.message == "must be of type string" => {
+            format!(
+                "write the value of {path} in quotes: YAML takes words such as n, on or true, and numbers, for no text"
+            )
+        }
         ("", None) if path.is_empty() || path == "spec" => "set spec".to_owned(),
         ("metadata" | "", None) => format!("set {path} as every object of Kubernetes has it"),
         (parent, None) => {

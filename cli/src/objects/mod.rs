@@ -140,7 +140,11 @@ pub(crate) fn title<K: Resource<DynamicType = ()>>(object: &K) -> String {
 }
 
 fn titled(kind: &str, namespace: &str, name: &str) -> String {
-    if namespace.is_empty() { format!("{kind} {name}") } else { format!("{kind} {namespace}/{name}") }
+    match (namespace, name) {
+        ("", _) => format!("{kind} {name}").trim_end().to_owned(),
+        (_, "") => format!("{kind} of {namespace}"),
+        _ => format!("{kind} {namespace}/{name}"),
+    }
 }
 
 /// Names as the API server demands them (apimachinery, `IsDNS1123Subdomain`, `IsDNS1123Label`).

@@ -9,7 +9,7 @@ use kube::CustomResourceExt;
 use kube::core::cel::{Validator, apply_defaults};
 use regex::Regex;
 use serde::de::DeserializeOwned;
-use serde_json::{Map, Value};
+use serde_json::{Map, Value, json};
 
 use super::schema;
 
@@ -61,9 +61,7 @@ pub fn admit(crd: &CustomResourceDefinition, object: &Value) -> Result<Value, Re
             faults.push(Fault { path: field.to_owned(), message: format!("must be {wanted}") });
         }
     }
-    if !object.pointer("/metadata/name").is_some_and(Value::is_string) {
-        faults.push(Fault { path: "metadata.name".to_owned(), message: "required".to_owned() });
-    }
+    check_metadata(object, &mut faults);
     let schema = version.schema.as_ref().and_then(|s| s.open_api_v3_schema.as_ref());
     let schema = serde_json::to_value(schema).map_err(|error| {
         refused(kind, vec![Fault { path: String::new(), message: format!("the schema cannot be read: {error}") }])
@@ -79,6 +77,26 @@ pub fn admit(crd: &CustomResourceDefinition, object: &Value) -> Result<Value, Re
         faults.extend(errors.iter().map(|e| Fault { path: e.field_path.clone(), message: e.message.clone() }));
     }
     if faults.is_empty() { Ok(object) } else { Err(refused(kind, faults)) }
+}
+
+/// What of the metadata is text (apimachinery, `ObjectMeta`): YAML makes something else of `n`, `on` or `5` that is not in quotes.
+fn check_metadata(object: &Value, faults: &mut Vec<Fault>) {
+    let mut metadata = object.get("metadata").cloned().unwrap_or_default();
+    if let Some(fields) = metadata.as_object_mut() {
+        fields.retain(|_, value| !value.is_null());
+    }
+    if metadata.get("name").is_none() {
+        faults.push(Fault { path: "metadata.name".to_owned(), message: "required".to_owned() });
+    }
+    let (text, texts) =
+        (json!({ "type": "string" }), json!({ "type": "object", "additionalProperties": { "type": "string" } }));
+    let schema = json!({
+        "type": "object", "x-kubernetes-preserve-unknown-fields": true,
+        "properties": { "name": text, "namespace": text, "labels": texts, "annotations": texts },
+    });
+    if !metadata.is_null() {
+        check(&schema, &metadata, &mut "metadata".to_owned(), false, faults);
+    }
 }
 
 fn refused(kind: &str, mut faults: Vec<Fault>) -> Refused {

@@ -51,7 +51,10 @@ fn calls_that_the_ring_refuses_until_their_connection_is_closed_are_counted_exac
         short.open().call(1, "/a.B/D", 5, "0").call(3, "/a.B/D", 5, "0").order("close");
         long.order("close");
         let counters = session.maps().http2_counters().unwrap();
-        assert!(counters.records_lost > 0 && counters.closes_deferred == 4 && counters.closes_lost == 0, "{counters:?}");
+        assert!(
+            counters.records_lost > 0 && counters.closes_deferred == 4 && counters.closes_lost == 0,
+            "{counters:?}"
+        );
         calls.tracker.records_lost(0, counters.pieces_lost);
         calls.take_deferred(&mut session);
         calls.after(120 * SECOND);

@@ -132,6 +132,29 @@ fn names_that_an_api_server_refuses_are_faults() {
 }
 
 #[test]
+fn texts_of_the_metadata_that_yaml_takes_for_something_else_are_named() {
+    let bad = "\
+apiVersion: fleetscope.io/v1alpha1
+kind: AgentFleet
+metadata:
+  name: 5
+  namespace: n
+  labels: null
+  annotations: {fleetscope.io/telemetry: false}
+spec: {selector: {matchLabels: {app: a}}}
+";
+    let problems = faults(bad);
+    let texts: Vec<&str> = problems.iter().map(|p| p.problem.as_str()).collect();
+    let fault = |line: u32, path| format!("standard input:{line}: AgentFleet: {path}: must be of type string");
+    let annotation = "metadata.annotations.fleetscope.io/telemetry";
+    assert_eq!(texts, [fault(7, annotation), fault(4, "metadata.name"), fault(5, "metadata.namespace")]);
+    assert_eq!(
+        problems[1].remedy,
+        "write the value of metadata.name in quotes: YAML takes words such as n, on or true, and numbers, for no text"
+    );
+}
+
+#[test]
 fn the_same_fleet_twice_is_a_fault() {
     let problems = faults(&format!("{FLEET}---\n{FLEET}"));
     assert_eq!(problems[0].problem, "standard input:7: AgentFleet team-a/coders is also in standard input:1");

@@ -32,7 +32,10 @@ fn a_record_is_read_whole() {
         parse(&closed(9, 8, [3, 1 << 40], [7, 1 << 30])),
         Ok(Record::Closed(Closed { time: 8, cookie: 9, late: false, ends: [3, 1 << 40], streams: [7, 1 << 30] }))
     );
-    assert_eq!(parse(&found_closed(9, 8)), Ok(Record::Closed(Closed { time: 8, cookie: 9, late: true, ends: [0; 2], streams: [0; 2] })));
+    assert_eq!(
+        parse(&found_closed(9, 8)),
+        Ok(Record::Closed(Closed { time: 8, cookie: 9, late: true, ends: [0; 2], streams: [0; 2] }))
+    );
     assert!(is_record(&bytes) && is_record(&closed(9, 8, [0; 2], [0; 2])) && !is_record(&[1, 0]) && !is_record(&[5]));
 }
 
