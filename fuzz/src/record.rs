@@ -26,6 +26,8 @@ pub struct Part {
 pub struct Sheet {
     /// When, nanoseconds.
     pub time: u64,
+    /// Microseconds for which it had been in the socket.
+    pub waited: u32,
     /// Of which connection.
     pub cookie: u64,
     /// Pieces of the direction before it.
@@ -70,7 +72,7 @@ impl Part {
 impl Sheet {
     /// Of a direction that is seen from its beginning and goes on.
     pub fn new(cookie: u64, direction: u8, time: u64, seq: u64, parts: Vec<Part>) -> Self {
-        Self { time, cookie, seq, direction, start: start::PREFACE, end: 0, parts }
+        Self { time, waited: 0, cookie, seq, direction, start: start::PREFACE, end: 0, parts }
     }
 
     /// Its bytes.
@@ -88,7 +90,7 @@ impl Sheet {
         let mut bytes = head(record_kind::HTTP2, self.time);
         bytes.extend(self.cookie.to_ne_bytes());
         bytes.extend(self.seq.to_ne_bytes());
-        bytes.extend(99_u32.to_ne_bytes());
+        bytes.extend(self.waited.to_ne_bytes());
         bytes.extend(u32_of(pieces.len()).to_ne_bytes());
         bytes.extend(u16_of(self.parts.len()).to_ne_bytes());
         bytes.extend([self.direction, self.start, self.end, 0, 0, 0]);
@@ -101,9 +103,9 @@ impl Sheet {
 pub fn closed(cookie: u64, time: u64, ends: [u64; 2], streams: [u32; 2]) -> Vec<u8> {
     let mut bytes = head(record_kind::HTTP2_CLOSED, time);
     bytes.extend(cookie.to_ne_bytes());
-    bytes.extend([0; 8]);
     bytes.extend(ends.map(u64::to_ne_bytes).concat());
     bytes.extend(streams.map(u32::to_ne_bytes).concat());
+    bytes.extend([0; 8]);
     bytes
 }
 

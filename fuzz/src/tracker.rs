@@ -77,11 +77,13 @@ fn any_records(mut input: Input<'_>) {
                 let (cookie, direction) = (input.below(COOKIES), input.byte() & 1);
                 let (start, end, lost) = (input.byte(), input.byte(), input.byte());
                 let parts: Vec<_> = (0..input.below(6)).map(|_| part(&mut input)).collect();
+                let waited = u32::from(lost) << (start % 32);
                 let next = &mut seq[usize::from(cookie)][usize::from(direction)];
                 // Mostly nothing is lost, and mostly all goes on; rarely the numbers go back.
                 *next = next.wrapping_add(u64::from(lost.saturating_sub(230))).wrapping_sub(u64::from(lost == 230));
                 let mut sheet = Sheet::new(cookie.into(), direction, now, *next, parts);
                 (sheet.start, sheet.end) = (if start < 200 { 1 } else { start % 4 }, end.saturating_sub(248));
+                sheet.waited = waited;
                 *next = next.wrapping_add(sheet.parts.len() as u64).wrapping_add(u64::from(sheet.end != 0));
                 books.handle(&sheet.bytes(), now);
                 now += 1_000_000;

@@ -40,6 +40,11 @@ pub(crate) fn server_opens() -> Vec<u8> {
 
 /// The request of a call, with a message of so many bytes.
 pub(crate) fn request(stream: u32, path: &str, message: usize) -> Vec<u8> {
+    request_with(stream, path, message, &[])
+}
+
+/// As [`request`], with more fields.
+pub(crate) fn request_with(stream: u32, path: &str, message: usize, more: &[(&str, &str)]) -> Vec<u8> {
     let fields = [
         (":method", "POST"),
         (":scheme", "http"),
@@ -48,6 +53,7 @@ pub(crate) fn request(stream: u32, path: &str, message: usize) -> Vec<u8> {
         ("content-type", "application/grpc"),
         ("te", "trailers"),
     ];
+    let fields = [&fields[..], more].concat();
     let message = vec![0x5a; message];
     [
         frame(kind::HEADERS, flag::END_HEADERS, stream, &block(&fields)),

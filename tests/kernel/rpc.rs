@@ -16,7 +16,7 @@ use fleetscope_node_agent::probes::{Options, Rpc};
 use crate::calls::Calls;
 use crate::group::Group;
 use crate::http2::{
-    Connection, Manner, PLAIN, client_opens, frame, hex, indexed_request, request, response, server_opens,
+    Connection, Manner, PLAIN, client_opens, frame, hex, indexed_request, request, request_with, response, server_opens,
 };
 use crate::session::Session;
 
@@ -114,6 +114,32 @@ fn durations_are_from_the_request_to_the_end_of_the_stream() {
             "{:?} of {most}",
             calls.durations
         );
+    }
+}
+
+#[test]
+#[ignore = "needs CAP_BPF: make test-kernel"]
+fn what_a_server_reads_late_is_no_time_that_its_client_had_less() {
+    let timeout = std::time::Duration::from_millis(800);
+    for options in &ways() {
+        for family in ["inet", "inet6"] {
+            let (_session, mut calls, group) = observed(options);
+            let mut connection = Connection::new(&group, Manner { family, ..PLAIN });
+            connection.open();
+            let request = |stream| hex(&request_with(stream, "/a.B/C", 5, &[("grpc-timeout", "800m")]));
+            let reset = |stream| frame(kind::RST_STREAM, 0, stream, &8_u32.to_be_bytes());
+            // The client's clock runs out, half a second after the server has read of the call.
+            let start = std::time::Instant::now();
+            connection.order(&format!("late 300 client {}", request(1)));
+            while start.elapsed() < timeout {
+                std::thread::yield_now();
+            }
+            connection.client(&reset(1));
+            assert_eq!(calls.ended(), both(1, "a.B/C", "DEADLINE_EXCEEDED"), "{:?} {family}", options.rpc);
+            // It does not.
+            connection.order(&format!("late 300 client {}", request(3))).client(&reset(3));
+            assert_eq!(calls.ended(), both(1, "a.B/C", "CANCELLED"), "{:?} {family}", options.rpc);
+        }
     }
 }
 

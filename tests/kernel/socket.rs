@@ -9,6 +9,7 @@
 //! - `by SENDER RECEIVER client HEX`: as `client`, in another way than by the arguments; also of `server`
 //! - `behind client HEX DECOY`: the other end's receive is `io_uring`'s, armed before the bytes are sent, and done while its thread is in a read of an eventfd,
 //!   whose buffer has the decoy; also of `server`
+//! - `late MILLISECONDS client HEX`: as `client`, and the other end receives so long after all was sent; also of `server`
 //! - `refused`: an end receives where nothing is, and is told EAGAIN
 //! - `close`: both ends are closed, the client's first, and neither has read that the other one is; `close client`: that end alone
 //! - `ring`: answers `ok` if `io_uring` can be used, else why not
@@ -78,6 +79,15 @@ fn main() {
             ["behind", end, hex, decoy] => {
                 let (from, to) = of(end);
                 receive_behind(from, to, &bytes(hex), bytes(decoy));
+            }
+            ["late", milliseconds, end, hex] => {
+                let ((from, to), bytes) = (of(end), bytes(hex));
+                send(from.as_raw_fd(), sender, &bytes);
+                let sent = std::time::Instant::now();
+                while sent.elapsed().as_millis() < milliseconds.parse().expect("a number") {
+                    std::thread::yield_now();
+                }
+                receive(to.as_raw_fd(), receiver, &bytes);
             }
             ["race", ref orders @ ..] => race(family, orders),
             ["refused"] => {

@@ -38,10 +38,11 @@ pub(super) struct Context<'c> {
     pub(super) emit: &'c mut dyn FnMut(Event<'_>),
 }
 
-/// When something came, and in which group's task.
+/// When something came, for how long it had been there by then, and in which group's task.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Seen {
     pub(super) time: u64,
+    pub(super) waited: u64,
     pub(super) cgroup: u64,
 }
 
@@ -131,14 +132,14 @@ impl Calls {
             self.client = is_request.map(|yes| if yes { from } else { from.other() });
         }
         match self.client {
-            Some(client) if client == from => self.request(block, decoded, seen.cgroup, cx),
+            Some(client) if client == from => self.request(block, decoded, seen, cx),
             Some(_) => self.response(block, decoded.map(|decoded| decoded.block), seen.time, cx),
             None if decoded.is_none() => self.requests.in_doubt(Loss::Undecodable, 1),
             None => {}
         }
     }
 
-    fn request(&mut self, block: &HeaderBlock<'_>, decoded: Option<Decoded<'_>>, cgroup: u64, cx: &mut Context<'_>) {
+    fn request(&mut self, block: &HeaderBlock<'_>, decoded: Option<Decoded<'_>>, seen: Seen, cx: &mut Context<'_>) {
         let stream = block.stream;
         // Any other block ends a request, which no call of gRPC does; or the peer is just wrong.
         if decoded.is_some_and(|Decoded { block, .. }| !block.is_request && !block.maybe_request) {
@@ -179,7 +180,9 @@ impl Calls {
         let blind = self.client.and_then(|client| self.blind[client.other().index()]);
         let entry = self.streams.entry(stream).or_default();
         let post = decoded.is_some_and(|decoded| decoded.block.is_post);
-        entry.request = Some(Request { start: block.began, cgroup, path, timeout, post });
+        // Of a block in several records the wait of the first one is not known any more.
+        let waited = if block.began == seen.time { seen.waited } else { 0 };
+        entry.request = Some(Request { start: block.began, waited, cgroup: seen.cgroup, path, timeout, post });
         if let Some(loss) = blind {
             entry.doubt.get_or_insert(Doubt { since: cx.now, loss, of_client: false });
             self.due = self.due.min(cx.now.saturating_add(cx.limits.doubt_for));

@@ -351,7 +351,13 @@ impl At<'_> {
                     Gathered::Block(block) => {
                         let decoded = self.headers.decode(block.bytes, frames.start, scratch);
                         cx.counts.faults += u64::from(decoded.is_none());
-                        self.calls.block(from, &block, decoded, Seen { time, cgroup: frames.cgroup }, cx);
+                        self.calls.block(
+                            from,
+                            &block,
+                            decoded,
+                            Seen { time, waited: frames.waited, cgroup: frames.cgroup },
+                            cx,
+                        );
                     }
                 }
                 self.headers.blocks = blocks;

@@ -16,6 +16,8 @@ const HEAD: usize = size_of::<RecordHead>();
 const FIXED: usize = size_of::<Http2Record>();
 const CLOSED: usize = size_of::<ClosedRecord>();
 const FRAME: usize = size_of::<FrameHead>();
+/// Nanoseconds.
+const MICROSECOND: u64 = 1000;
 /// Pieces begin at multiples of this.
 const ALIGN: usize = 8;
 /// Largest frame (RFC 9113 section 4.1: 24 bits of length).
@@ -48,6 +50,8 @@ pub enum Start {
 pub struct Frames<'a> {
     /// When, nanoseconds of `CLOCK_BOOTTIME`.
     pub time: u64,
+    /// Nanoseconds for which the bytes had been in the socket by then, at least; 0 when that is not known.
+    pub waited: u64,
     /// The cgroup2 id of the task.
     pub cgroup: u64,
     /// The socket's cookie, unique while the machine is up.
@@ -212,7 +216,7 @@ pub fn is_record(bytes: &[u8]) -> bool {
 
 /// What a close says that the ring buffer had no room for.
 pub fn from_deferred(record: &ClosedRecord) -> Record<'static> {
-    let ClosedRecord { head: RecordHead { time, .. }, cookie, tgid: _, late, ends, streams } = *record;
+    let ClosedRecord { head: RecordHead { time, .. }, cookie, late, ends, streams, pad: _ } = *record;
     Record::Closed(Closed { time, cookie, late: late != 0, ends, streams })
 }
 
@@ -252,6 +256,7 @@ fn frames(bytes: &[u8]) -> Result<Frames<'_>, FrameError> {
     need(bytes, FIXED.saturating_add(after))?;
     let frames = Frames {
         time: u64_at(bytes, offset_of!(RecordHead, time)),
+        waited: u64::from(u32_at(bytes, offset_of!(Http2Record, waited))) * MICROSECOND,
         cgroup: u64_at(bytes, offset_of!(RecordHead, cgroup)),
         cookie: u64_at(bytes, offset_of!(Http2Record, cookie)),
         seq: u64_at(bytes, offset_of!(Http2Record, seq)),

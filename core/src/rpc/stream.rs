@@ -20,6 +20,8 @@ const NAME_MAX: usize = 256;
 #[derive(Clone, Debug)]
 pub(super) struct Request {
     pub(super) start: u64,
+    /// Nanoseconds for which it had been in the server's socket by then, at least.
+    pub(super) waited: u64,
     pub(super) cgroup: u64,
     /// Its `:path`, of which [`named`] says that it names a method.
     pub(super) path: Result<Arc<str>, Unnamed>,
@@ -141,11 +143,15 @@ impl Request {
         }
     }
 
-    /// Whether its grpc-timeout has run out at `time`; `None` if it cannot be known.
+    /// Whether its grpc-timeout has run out at `time`; `None` if it cannot be known. The clock that counts is the client's: a server that is busy, or
+    /// stands still, reads the request late, and what it was late by is not left to the client.
     fn expired(&self, time: u64) -> Option<bool> {
         match self.timeout {
             Field::Absent => Some(false),
-            Field::Known(timeout) => Some(time.saturating_sub(self.start) >= timeout - slack(timeout)),
+            Field::Known(timeout) => {
+                let passed = time.saturating_sub(self.start).saturating_add(self.waited);
+                Some(passed >= timeout - slack(timeout))
+            }
             Field::Unknown(_) | Field::Invalid(_) => None,
         }
     }
@@ -164,7 +170,7 @@ pub(super) fn named(path: &str) -> Option<&str> {
     (!name.is_empty() && name.len() <= NAME_MAX && name.bytes().all(|byte| byte.is_ascii_graphic())).then_some(name)
 }
 
-saved_struct!(Request { start, cgroup, path, timeout, post });
+saved_struct!(Request { start, waited, cgroup, path, timeout, post });
 saved_struct!(Doubt { since, loss, of_client });
 saved_struct!(Stream { request, first_response, http, plain, announced, doubt, ended });
 

@@ -73,7 +73,7 @@ pub const RESYNCS_MAX: u8 = 16;
 
 /// Counts up with every change to what records and the values of maps mean, where their sizes do not show it, and to programs that are pinned: the first
 /// agent's stay.
-const ABI_VERSION: u64 = 3;
+const ABI_VERSION: u64 = 4;
 
 /// A number for the layout and meaning of what may outlive an agent: another agent goes on with it only if its own number is the same.
 pub const fn abi() -> u64 {
@@ -149,8 +149,8 @@ pub struct Http2Record {
     /// passed unseen. A record that follows another begins where that one's pieces end, one behind that if it gave the direction up;
     /// else records between them are missing.
     pub seq: u64,
-    /// The task's process id in the host's pid namespace.
-    pub tgid: u32,
+    /// Of a TCP socket that received: microseconds for which the bytes had been there, at least, when they were read: those since any came.
+    pub waited: u32,
     /// Bytes that follow, a multiple of 8, at most [`RECORD_BYTES_MAX`].
     pub bytes: u32,
     /// Pieces that follow.
@@ -205,10 +205,6 @@ pub struct ClosedRecord {
     pub head: RecordHead,
     /// The socket's cookie.
     pub cookie: u64,
-    /// Process id of the task that was running, in the host's pid namespace; not always one of the connection's.
-    pub tgid: u32,
-    /// 1 when it was found to be closed some time afterwards: `head.time` says when it was found, and `ends` is 0.
-    pub late: u32,
     /// [`Http2Record::seq`] behind all records of what was sent, and of what was received, and one more when bytes have passed unseen since
     /// the last I/O that was seen. Each I/O that was under way meanwhile, or receives what had arrived before, makes such a record once more: of several the one with
     /// the latest time tells where it ends.
@@ -216,6 +212,10 @@ pub struct ClosedRecord {
     /// [`Direction::opened`] of what was sent, and of what was received: how many calls there were shows also when the records of the last ones are
     /// lost. 0 when it was found to be closed some time afterwards.
     pub streams: [u32; 2],
+    /// 1 when it was found to be closed some time afterwards: `head.time` says when it was found, and `ends` is 0.
+    pub late: u32,
+    /// Always 0.
+    pub pad: u32,
 }
 const _: () = assert!(size_of::<ClosedRecord>() == 64);
 

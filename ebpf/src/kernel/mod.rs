@@ -35,6 +35,8 @@ constants! {
     MM_ARG_START, MM_ARG_END,
     BPRM_FILENAME,
     SOCK_FAMILY, SOCK_TYPE, SOCK_PROTOCOL, TCP_COPIED_SEQ, TCP_WRITE_SEQ,
+    /// 0 where the kernel has no such member.
+    TCP_LAST_DATA,
     TASK_FILES, FILES_FDT, FDT_MAX, FDT_ARRAY, FILE_INODE, FILE_PRIVATE, INODE_MODE, INODE_NUMBER, SOCKET_SOCK,
     SOCK_SOCKET, SOCKET_FILE,
     REGS_FIRST, REGS_FOURTH,
@@ -42,6 +44,8 @@ constants! {
     CSS_SET_DFL_CGRP, CGROUP_KN, CGROUP_ROOT, CGROUP_SELF_PARENT, CSS_CGROUP, KERNFS_NODE_ID, CGROUP_ROOT_HIERARCHY_ID,
     /// 1 when `sched_process_exit` passes `group_dead` (its BTF prototype has the argument), else 0.
     EXIT_HAS_GROUP_DEAD,
+    /// Microseconds of a tick, by which the kernel counts time in `jiffies`.
+    TICK_MICROSECONDS,
     /// Bytes in the ring buffer from which on each record wakes the reader.
     WAKEUP_BYTES,
     /// As `WAKEUP_BYTES`, of the ring buffer for HTTP/2.

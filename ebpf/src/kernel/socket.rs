@@ -2,10 +2,10 @@
 
 use super::{
     FDT_ARRAY, FDT_MAX, FILE_INODE, FILE_PRIVATE, FILES_FDT, INODE_MODE, INODE_NUMBER, SOCK_FAMILY, SOCK_PROTOCOL,
-    SOCK_SOCKET, SOCK_TYPE, SOCKET_FILE, SOCKET_SOCK, Sock, TASK_FILES, TCP_COPIED_SEQ, TCP_WRITE_SEQ, Task, TcpSock,
-    constant,
+    SOCK_SOCKET, SOCK_TYPE, SOCKET_FILE, SOCKET_SOCK, Sock, TASK_FILES, TCP_COPIED_SEQ, TCP_LAST_DATA, TCP_WRITE_SEQ,
+    TICK_MICROSECONDS, Task, TcpSock, constant,
 };
-use aya_ebpf::helpers::generated::{bpf_probe_read_kernel, bpf_skc_to_tcp_sock};
+use aya_ebpf::helpers::generated::{bpf_jiffies64, bpf_probe_read_kernel, bpf_skc_to_tcp_sock};
 
 /// `S_IFMT` and `S_IFSOCK` of include/uapi/linux/stat.h.
 const S_IFMT: u16 = 0o170_000;
@@ -24,15 +24,26 @@ impl Sock {
         self.member(&SOCK_TYPE)
     }
 
-    /// As [`FileSocket::tcp_place`].
+    /// The same one, if it is one of TCP.
     #[inline(always)]
-    pub(crate) fn tcp_place(self, received: bool) -> Option<u32> {
+    pub(crate) fn tcp(self) -> Option<TcpSock> {
         // SAFETY: the helper is given a socket, and gives the same one or null.
         let tcp = unsafe { bpf_skc_to_tcp_sock(self.0.cast_mut().cast()) };
-        if tcp.is_null() {
-            return None;
-        }
-        Some(TcpSock(tcp.cast_const().cast()).member(if received { &TCP_COPIED_SEQ } else { &TCP_WRITE_SEQ }))
+        (!tcp.is_null()).then(|| TcpSock(tcp.cast_const().cast()))
+    }
+}
+
+impl TcpSock {
+    /// As [`FileSocket::tcp_place`].
+    #[inline(always)]
+    pub(crate) fn place(self, received: bool) -> u32 {
+        self.member(if received { &TCP_COPIED_SEQ } else { &TCP_WRITE_SEQ })
+    }
+
+    /// Microseconds since it received data last, at least.
+    #[inline(always)]
+    pub(crate) fn waited(self) -> u32 {
+        if constant(&TCP_LAST_DATA) == 0 { 0 } else { since(self.member(&TCP_LAST_DATA)) }
     }
 }
 
@@ -108,6 +119,12 @@ impl FileSocket {
         Self::tcp_place_at(self.address, received)
     }
 
+    /// As [`TcpSock::waited`], of a socket of TCP; 0 when it is gone.
+    #[inline(always)]
+    pub(crate) fn tcp_waited(self) -> u32 {
+        if constant(&TCP_LAST_DATA) == 0 { 0 } else { copy(self.address, &TCP_LAST_DATA).map_or(0, since) }
+    }
+
     /// As [`Self::tcp_place`], of the `struct sock` that is there.
     #[inline(always)]
     pub(crate) fn tcp_place_at(address: u64, received: bool) -> Option<u32> {
@@ -116,6 +133,15 @@ impl FileSocket {
         }
         copy(address, if received { &TCP_COPIED_SEQ } else { &TCP_WRITE_SEQ })
     }
+}
+
+/// Microseconds since the tick that had this number (include/net/tcp.h, `tcp_jiffies32`), at least: all but one of the ticks since then are over.
+#[inline(always)]
+fn since(tick: u32) -> u32 {
+    // SAFETY: the helper has no arguments.
+    let ticks = (unsafe { bpf_jiffies64() } as u32).wrapping_sub(tick).saturating_sub(1);
+    let microseconds = ticks as u64 * constant(&TICK_MICROSECONDS) as u64;
+    if microseconds > u32::MAX as u64 { u32::MAX } else { microseconds as u32 }
 }
 
 /// A copy of a member; none where there is no such memory.

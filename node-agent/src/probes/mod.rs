@@ -44,6 +44,7 @@ pub use options::{Options, Rpc};
 use persist::{Beginning, PersistError, Pins};
 use programs::{MACHINE, Offsets, PROGRAMS, Program, RUNQUEUE, SOCKETS, SYSCALLS};
 use report::{Failure, ProbeReport, State};
+use rustix::time::ClockId;
 
 /// The object that was embedded when the agent was built; empty when there was none.
 static OBJECT: &[u8] = aya::include_bytes_aligned!(concat!(env!("OUT_DIR"), "/fleetscope.bpf.o"));
@@ -200,6 +201,9 @@ fn open(options: &Options, object: &[u8]) -> Result<Opened, Failure> {
     let (ring_bytes, frames_bytes) = (size(options.ring_bytes), size(options.frames_bytes));
     let (wakeup_bytes, frames_wakeup_bytes) = (wakeup(ring_bytes), wakeup(frames_bytes));
     let machine = MACHINE.map(|(global, value)| (global, u32::try_from(value).expect("a small number")));
+    // The resolution of the coarse clocks is a tick (kernel/time/posix-timers.c, `posix_get_coarse_res`).
+    let tick = rustix::time::clock_getres(ClockId::MonotonicCoarse);
+    let tick = u32::try_from(tick.tv_nsec / 1000).unwrap_or(0);
     let mut loader = EbpfLoader::new();
     loader.btf(Some(&kernel)).allow_unsupported_maps().verifier_log_level(VerifierLogLevel::DEBUG);
     for (global, offset) in &globals {
@@ -214,6 +218,7 @@ fn open(options: &Options, object: &[u8]) -> Result<Opened, Failure> {
     loader
         .override_global("FRAMES_WAKEUP_BYTES", &frames_wakeup_bytes, true)
         .override_global("EXIT_HAS_GROUP_DEAD", &group_dead, true)
+        .override_global("TICK_MICROSECONDS", &tick, true)
         .override_global("WAKEUP_BYTES", &wakeup_bytes, true)
         .map_max_entries(map::RECORDS, ring_bytes)
         .map_max_entries(map::FRAMES, frames_bytes)

@@ -58,12 +58,22 @@ const EXIT: &[&str] = &[
     "SIGNAL_OOM_MM",
 ];
 
-const SOCKET: &[&str] =
-    &["SOCK_FAMILY", "SOCK_TYPE", "TASK_FLAGS", "REGS_CALL", "REGS_SECOND", "REGS_THIRD", "REGS_MODE"];
+const SOCKET: &[&str] = &[
+    "SOCK_FAMILY",
+    "SOCK_TYPE",
+    "TCP_COPIED_SEQ",
+    "TCP_WRITE_SEQ",
+    "TASK_FLAGS",
+    "REGS_CALL",
+    "REGS_SECOND",
+    "REGS_THIRD",
+    "REGS_MODE",
+];
 
 const SOCKET_FILE: &[&str] = &["SOCK_SOCKET", "SOCKET_FILE", "FILE_INODE", "INODE_NUMBER"];
 
 const DESCRIPTOR: &[&str] = &[
+    "SOCK_PROTOCOL",
     "REGS_FIRST",
     "REGS_FOURTH",
     "TASK_FILES",
@@ -247,6 +257,8 @@ const MEMBERS: &[Member] = &[
     Member { global: "SOCK_PROTOCOL", paths: &[("sock.sk_protocol", 2)] },
     Member { global: "TCP_COPIED_SEQ", paths: &[("tcp_sock.copied_seq", 4)] },
     Member { global: "TCP_WRITE_SEQ", paths: &[("tcp_sock.write_seq", 4)] },
+    // No program asks for it: what the sockets of another kernel waited for is not known.
+    Member { global: "TCP_LAST_DATA", paths: &[("tcp_sock.inet_conn.icsk_ack.lrcvtime", 4)] },
     Member { global: "TASK_FILES", paths: &[("task_struct.files", 8)] },
     Member { global: "FILES_FDT", paths: &[("files_struct.fdt", 8)] },
     Member { global: "FDT_MAX", paths: &[("fdtable.max_fds", 4)] },

@@ -1,9 +1,11 @@
 //! What ends a call, and with which status.
 
 use super::wire::{
-    Wire, block, data_end, found_closed, go_away, headers, kind, last, request, request_with, reset, response, trailers,
+    Sheet, Wire, block, data_end, found_closed, go_away, headers, kind, last, request, request_with, reset, response,
+    trailers,
 };
 use super::{MS, Rig};
+use crate::rpc::frame::Direction;
 use crate::rpc::{Loss, Role, Status};
 
 /// Codes of `RST_STREAM` (RFC 9113 section 7).
@@ -165,6 +167,23 @@ fn of_a_short_timeout_seven_eighths_have_to_pass() {
 }
 
 #[test]
+fn a_request_that_waited_in_the_servers_socket_had_come_by_then() {
+    // The server reads of the call 60 ms after it came; its reset comes 40 ms later.
+    for (waited, text) in [(0, "CANCELLED"), (60_000, "DEADLINE_EXCEEDED"), (u32::MAX, "DEADLINE_EXCEEDED")] {
+        let mut rig = Rig::new();
+        let timed = request_with("/a.B/C", &[("content-type", "application/grpc"), ("grpc-timeout", "100m")]);
+        let request = headers(1, &timed).cut(&[]);
+        rig.sheet(&Sheet { waited, ..Sheet::new(1, Direction::Received, 61 * MS, 0, request) });
+        rig.pass(Direction::Received, 1).received(101, &[reset(1, CANCEL)]);
+        assert_eq!(
+            rig.lines(),
+            ["1 server a.B/C starts at 61".to_owned(), format!("1 server a.B/C 61..101 {text}")],
+            "how long it took is told as the server knows it"
+        );
+    }
+}
+
+#[test]
 fn the_first_end_counts() {
     let mut rig = Rig::new();
     rig.sent(1, &[headers(1, &request("/a.B/C"))]);
@@ -220,7 +239,7 @@ fn a_reset_that_is_torn_ends_with_its_last_byte() {
         let mut rig = Rig::new();
         rig.sent(1, &[headers(1, &request("/a.B/C"))]);
         for (ms, part) in (2..).zip(reset(1, CANCEL).cut(&[cut])) {
-            rig.parts(crate::rpc::frame::Direction::Sent, ms, vec![part]);
+            rig.parts(Direction::Sent, ms, vec![part]);
         }
         assert_eq!(rig.lines(), ["1 client a.B/C starts at 1", "1 client a.B/C 1..3 CANCELLED"]);
     }

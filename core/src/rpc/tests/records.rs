@@ -11,7 +11,7 @@ type Change = fn(&mut Sheet, &Part);
 
 fn sheet() -> Sheet {
     let parts = [headers(5, b"block").cut(&[2]), go_away(3).cut(&[])].concat();
-    Sheet { cgroup: 77, ..Sheet::new(u64::MAX, Direction::Received, 1 << 40, 1 << 50, parts) }
+    Sheet { cgroup: 77, waited: 3_000_000_000, ..Sheet::new(u64::MAX, Direction::Received, 1 << 40, 1 << 50, parts) }
 }
 
 #[test]
@@ -21,6 +21,7 @@ fn a_record_is_read_whole() {
     bytes.extend([0xff; 7]);
     let Record::Frames(frames) = parse(&bytes).unwrap() else { panic!("it is a record of frames") };
     assert_eq!((frames.time, frames.cgroup, frames.cookie, frames.seq), (1 << 40, 77, u64::MAX, 1 << 50));
+    assert_eq!(frames.waited, 3_000_000_000_000);
     assert_eq!((frames.direction, frames.start, frames.end), (Direction::Received, Start::Preface, 0));
     let expected = [
         Piece { stream: 5, length: 5, offset: 0, kind: 1, flags: 4, data: b"bl" },

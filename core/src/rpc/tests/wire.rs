@@ -31,6 +31,8 @@ pub(crate) struct Part {
 #[derive(Clone, Debug)]
 pub(crate) struct Sheet {
     pub(crate) time: u64,
+    /// Microseconds.
+    pub(crate) waited: u32,
     pub(crate) cgroup: u64,
     pub(crate) cookie: u64,
     pub(crate) seq: u64,
@@ -92,7 +94,7 @@ impl Wire {
 impl Sheet {
     pub(crate) fn new(cookie: u64, direction: Direction, time: u64, seq: u64, parts: Vec<Part>) -> Self {
         let (start, end) = (start::PREFACE, reason::NONE);
-        Self { time, cgroup: 7, cookie, seq, direction, start, end, parts }
+        Self { time, waited: 0, cgroup: 7, cookie, seq, direction, start, end, parts }
     }
 
     /// The highest stream of which it has headers, 0 if it has none.
@@ -116,7 +118,7 @@ impl Sheet {
         let mut bytes = head(record_kind::HTTP2, self.time, self.cgroup);
         bytes.extend(self.cookie.to_ne_bytes());
         bytes.extend(self.seq.to_ne_bytes());
-        bytes.extend(99_u32.to_ne_bytes());
+        bytes.extend(self.waited.to_ne_bytes());
         bytes.extend(u32::try_from(after.len()).unwrap().to_ne_bytes());
         bytes.extend(u16::try_from(self.parts.len()).unwrap().to_ne_bytes());
         let direction = if self.direction == Direction::Sent { direction::SENT } else { direction::RECEIVED };
@@ -143,10 +145,10 @@ pub(crate) fn closed(cookie: u64, time: u64, ends: [u64; 2], streams: [u32; 2]) 
 fn closing(cookie: u64, time: u64, late: u32, ends: [u64; 2], streams: [u32; 2]) -> Vec<u8> {
     let mut bytes = head(record_kind::HTTP2_CLOSED, time, 1);
     bytes.extend(cookie.to_ne_bytes());
-    bytes.extend([0; 4]);
-    bytes.extend(late.to_ne_bytes());
     bytes.extend(ends.map(u64::to_ne_bytes).concat());
     bytes.extend(streams.map(u32::to_ne_bytes).concat());
+    bytes.extend(late.to_ne_bytes());
+    bytes.extend([0; 4]);
     bytes
 }
 

@@ -12,7 +12,7 @@ use crate::rpc::connection::Connection;
 use crate::rpc::counts::{Counts, Loss};
 
 /// `FLSRPC`, then the version: to be counted up with each change to what is saved, to an enum that is, and to what it means.
-const MAGIC: u64 = u64::from_le_bytes(*b"FLSRPC\x06\x00");
+const MAGIC: u64 = u64::from_le_bytes(*b"FLSRPC\x07\x00");
 
 saved_struct!(Losses { at, pieces });
 

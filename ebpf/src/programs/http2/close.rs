@@ -8,9 +8,7 @@ use crate::kernel::FileSocket;
 use crate::maps::{CLOSES, CONNECTIONS_BY_SOCKET, HTTP2_COUNTERS, PULSE, UNIX_SOCKETS};
 use crate::record::{head, send_frames};
 use aya_ebpf::bindings::BPF_ANY;
-use aya_ebpf::helpers::generated::{
-    bpf_for_each_map_elem, bpf_get_current_cgroup_id, bpf_get_current_pid_tgid, bpf_ktime_get_boot_ns,
-};
+use aya_ebpf::helpers::generated::{bpf_for_each_map_elem, bpf_get_current_cgroup_id, bpf_ktime_get_boot_ns};
 use core::ffi::c_void;
 use fleetscope_ebpf::http2::{ClosedRecord, Connection, Direction, Shared};
 use fleetscope_ebpf::{RecordHead, kind, pulse};
@@ -48,9 +46,8 @@ pub(super) fn end(direction: &Direction, place: Option<u32>, epoch: u64) -> u64 
 unsafe fn tell(cookie: u64, cgroup: u64, time: u64, late: u32, ends: [u64; 2], streams: [u32; 2]) {
     // SAFETY: helpers without arguments; the record is on the stack; the counters are this processor's own.
     unsafe {
-        let tgid = (bpf_get_current_pid_tgid() >> 32) as u32;
         let head = RecordHead { time, ..head(kind::HTTP2_CLOSED, 0, cgroup) };
-        let record = ClosedRecord { head, cookie, tgid, late, ends, streams };
+        let record = ClosedRecord { head, cookie, ends, streams, late, pad: 0 };
         let sent = send_frames((&raw const record).cast(), size_of::<ClosedRecord>() as u64);
         let Some(counters) = HTTP2_COUNTERS.get_ptr_mut(0) else { return };
         if sent {

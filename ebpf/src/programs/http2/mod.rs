@@ -121,13 +121,15 @@ unsafe fn find(
 
 /// Compares where the socket is with where it was behind the last I/O that was seen; what passed in between makes the direction lost. So nothing
 /// is built on a header table that missed something, whatever it was: a time without verdict, a task of another group, a program that was not run.
+/// Whether its bytes come by the packets of the socket.
 #[inline(always)]
-unsafe fn check_place(place: u32, one: *mut Direction, len: u32, received: bool) {
+unsafe fn check_place(place: u32, one: *mut Direction, len: u32, received: bool) -> bool {
     // SAFETY: the value of a map.
     unsafe {
         if (*one).pass(place, len, received) {
             miss(one);
         }
+        (*one).has_place()
     }
 }
 
@@ -149,14 +151,13 @@ fn is_proven(shared: &Shared) -> bool {
     matches!(shared.state, state::JOINED | state::COMPLETE)
 }
 
-/// What is the same in all records of one I/O; the rest is written when one is sent, as most I/Os send none.
+/// What is the same in all records of one I/O, but for how long its bytes waited; the rest is written when one is sent, as most I/Os send none.
 #[inline(always)]
-unsafe fn begin_record(record: *mut Http2Record, task: Task, cgroup: u64, cookie: u64, way: u8) {
+unsafe fn begin_record(record: *mut Http2Record, cgroup: u64, cookie: u64, way: u8) {
     // SAFETY: this processor's own.
     unsafe {
         (*record).head.cgroup = cgroup;
         (*record).cookie = cookie;
-        (*record).tgid = task.tgid();
         (*record).direction = way;
         (*record).pad = [0; 3];
     }

@@ -132,8 +132,9 @@ unsafe fn close_tcp(socket: u64, connection: *mut Connection) {
     // I/O that is under way, or after it.
     unsafe {
         let (time, sock, now) = (closing(&raw mut (*connection).shared), Sock::new(socket), epoch());
-        let sent = end(&(*connection).sent, sock.tcp_place(false), now);
-        let received = end(&(*connection).received, sock.tcp_place(true), now);
+        let tcp = sock.tcp();
+        let sent = end(&(*connection).sent, tcp.map(|tcp| tcp.place(false)), now);
+        let received = end(&(*connection).received, tcp.map(|tcp| tcp.place(true)), now);
         tell_closed(connection, sent, received, bpf_get_current_cgroup_id(), time);
     }
 }
@@ -164,8 +165,12 @@ unsafe fn look(
         let shared = &raw mut (*connection).shared;
         let one = if way == direction::SENT { &raw mut (*connection).sent } else { &raw mut (*connection).received };
         let received = way == direction::RECEIVED;
-        if let Some(place) = sock.tcp_place(received) {
-            check_place(place, one, len, received);
+        (*scratch).record.waited = 0;
+        if let Some(tcp) = sock.tcp()
+            && check_place(tcp.place(received), one, len, received)
+            && received
+        {
+            (*scratch).record.waited = tcp.waited();
         }
         let mut next = course::begin(&*shared, &mut *one);
         if next == Next::Skip {
@@ -174,7 +179,7 @@ unsafe fn look(
         let proven = is_proven(&*shared);
         let mut walked = Walked { scratch, shared, direction: one };
         let ctx: *mut c_void = (&raw mut walked).cast();
-        begin_record(&raw mut (*scratch).record, task, cgroup, (*shared).cookie, way);
+        begin_record(&raw mut (*scratch).record, cgroup, (*shared).cookie, way);
         let registers = task.registers();
         let found = if is_of_this_call(task, registers, socket, received) {
             find(scratch, task, registers, len, flags)

@@ -208,8 +208,12 @@ unsafe fn observe(registers: Registers, ret: i64) -> Next {
             Err(_) => 1,
         };
         let received = way == direction::RECEIVED;
-        if let Some(place) = socket.tcp_place(received) {
-            check_place(place, one, len, received);
+        (*scratch).record.waited = 0;
+        if let Some(place) = socket.tcp_place(received)
+            && check_place(place, one, len, received)
+            && received
+        {
+            (*scratch).record.waited = socket.tcp_waited();
         }
         // The group was not looked at for a time.
         if (*one).epoch != turn {
@@ -266,7 +270,7 @@ unsafe fn look(
             return Next::Skip;
         }
         (*scratch).proven = u32::from(is_proven(&*shared));
-        begin_record(&raw mut (*scratch).record, task, cgroup, (*shared).cookie, way);
+        begin_record(&raw mut (*scratch).record, cgroup, (*shared).cookie, way);
         (*scratch).walk = Walk::new(len);
         if let Err(why) = find(scratch, task, registers, len, flags & MSG_TRUNC) {
             count_unreadable(&*shared, why);
