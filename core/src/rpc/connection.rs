@@ -105,11 +105,11 @@ impl Connection {
     }
 
     /// One of which nothing was heard but that it was closed; `None` if nothing of it can have been lost: another agent heard it, or it was forgotten,
-    /// and its calls are counted.
+    /// and its calls are counted. So are those of one whose close was told before, and which is over since.
     pub(super) fn unheard(closed: &Closed, losses: &Losses, now: u64, counts: &mut Counts) -> Option<Self> {
         let calls = closed.streams.iter().any(|stream| *stream > 0);
         let lost = closed.ends.iter().any(|end| (1..=losses.pieces).contains(end));
-        (calls && lost).then(|| Self::of(Calls::new(closed.cookie, false), now, counts))
+        (calls && lost && !closed.again).then(|| Self::of(Calls::new(closed.cookie, false), now, counts))
     }
 
     fn of(calls: Calls, now: u64, counts: &mut Counts) -> Self {

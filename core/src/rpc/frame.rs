@@ -82,6 +82,8 @@ pub struct Closed {
     pub ends: [u64; 2],
     /// The highest stream of which a HEADERS frame has begun in what was sent, and in what was received; 0 when the kernel cannot tell.
     pub streams: [u32; 2],
+    /// It was told before.
+    pub again: bool,
 }
 
 /// One record.
@@ -216,8 +218,8 @@ pub fn is_record(bytes: &[u8]) -> bool {
 
 /// What a close says that the ring buffer had no room for.
 pub fn from_deferred(record: &ClosedRecord) -> Record<'static> {
-    let ClosedRecord { head: RecordHead { time, .. }, cookie, late, ends, streams, pad: _ } = *record;
-    Record::Closed(Closed { time, cookie, late: late != 0, ends, streams })
+    let ClosedRecord { head: RecordHead { time, .. }, cookie, late, ends, streams, again } = *record;
+    Record::Closed(Closed { time, cookie, late: late != 0, ends, streams, again: again != 0 })
 }
 
 /// Parses one entry of the ring buffer. Bytes after the record are ignored: the ring buffer rounds sizes up.
@@ -233,6 +235,7 @@ pub fn parse(bytes: &[u8]) -> Result<Record<'_>, FrameError> {
                 late: u32_at(bytes, offset_of!(ClosedRecord, late)) != 0,
                 ends: [0, 8].map(|at| u64_at(bytes, offset_of!(ClosedRecord, ends) + at)),
                 streams: [0, 4].map(|at| u32_at(bytes, offset_of!(ClosedRecord, streams) + at)),
+                again: u32_at(bytes, offset_of!(ClosedRecord, again)) != 0,
             }))
         }
         kind => Err(FrameError::Kind { kind }),

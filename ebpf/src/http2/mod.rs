@@ -214,8 +214,8 @@ pub struct ClosedRecord {
     pub streams: [u32; 2],
     /// 1 when it was found to be closed some time afterwards: `head.time` says when it was found, and `ends` is 0.
     pub late: u32,
-    /// Always 0.
-    pub pad: u32,
+    /// 1 when it was told before.
+    pub again: u32,
 }
 const _: () = assert!(size_of::<ClosedRecord>() == 64);
 

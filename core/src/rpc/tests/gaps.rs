@@ -3,8 +3,8 @@
 use fleetscope_ebpf::http2::reason;
 
 use super::wire::{
-    Wire, block, closed, data_end, flag, go_away, headers, indexed, kind, last, literal, request, reset, response,
-    trailers,
+    Wire, block, closed, closed_again, data_end, flag, go_away, headers, indexed, kind, last, literal, request, reset,
+    response, trailers,
 };
 use super::{MS, Rig};
 use crate::rpc::frame::Direction;
@@ -345,6 +345,12 @@ fn calls_of_a_connection_whose_records_are_all_lost_are_counted() {
         rig.close(5).tick(2_000);
         assert_eq!((lost(&rig.counts()), rig.counts().bytes, rig.tracker.connections()), (told, 0, 0));
     }
+    // It was over before: what is told again, as its last bytes are read seconds later, is counted.
+    let mut rig = Rig::new();
+    rig.tracker.records_lost(0, 8);
+    let record = closed_again(rig.cookie, 4 * MS, [4, 4], [5, 3]);
+    rig.bytes(&record, 4 * MS);
+    assert_eq!(rig.tracker.connections(), 0);
     // Its calls were none.
     let mut rig = Rig::new();
     rig.lose(Direction::Sent, 1).lose(Direction::Received, 1).close(4);

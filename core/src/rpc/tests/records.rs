@@ -3,7 +3,7 @@
 use proptest::collection::vec;
 use proptest::prelude::*;
 
-use super::wire::{Part, Sheet, closed, found_closed, go_away, headers};
+use super::wire::{Part, Sheet, closed, closed_again, found_closed, go_away, headers};
 use crate::rpc::frame::{Closed, Direction, FrameError, Piece, Record, Start, is_record, parse};
 
 /// What a case changes of a sound record.
@@ -31,12 +31,22 @@ fn a_record_is_read_whole() {
     assert_eq!((frames.pieces().collect::<Vec<_>>(), frames.count()), (expected.to_vec(), 3));
     assert_eq!(
         parse(&closed(9, 8, [3, 1 << 40], [7, 1 << 30])),
-        Ok(Record::Closed(Closed { time: 8, cookie: 9, late: false, ends: [3, 1 << 40], streams: [7, 1 << 30] }))
+        Ok(Record::Closed(Closed {
+            time: 8,
+            cookie: 9,
+            late: false,
+            ends: [3, 1 << 40],
+            streams: [7, 1 << 30],
+            again: false
+        }))
     );
     assert_eq!(
         parse(&found_closed(9, 8)),
-        Ok(Record::Closed(Closed { time: 8, cookie: 9, late: true, ends: [0; 2], streams: [0; 2] }))
+        Ok(Record::Closed(Closed { time: 8, cookie: 9, late: true, ends: [0; 2], streams: [0; 2], again: false }))
     );
+    let again = closed_again(9, 8, [3, 4], [5, 6]);
+    let again = parse(&again);
+    assert!(matches!(again, Ok(Record::Closed(Closed { again: true, late: false, .. }))), "{again:?}");
     assert!(is_record(&bytes) && is_record(&closed(9, 8, [0; 2], [0; 2])) && !is_record(&[1, 0]) && !is_record(&[5]));
 }
 

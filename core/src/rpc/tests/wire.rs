@@ -139,22 +139,26 @@ fn head(kind: u16, time: u64, cgroup: u64) -> Vec<u8> {
 
 /// The record of a closed connection whose directions end there; its group is that of whatever ran then.
 pub(crate) fn closed(cookie: u64, time: u64, ends: [u64; 2], streams: [u32; 2]) -> Vec<u8> {
-    closing(cookie, time, 0, ends, streams)
+    closing(cookie, time, ends, streams, [0, 0])
 }
 
-fn closing(cookie: u64, time: u64, late: u32, ends: [u64; 2], streams: [u32; 2]) -> Vec<u8> {
+/// As [`closed`], when it was told before.
+pub(crate) fn closed_again(cookie: u64, time: u64, ends: [u64; 2], streams: [u32; 2]) -> Vec<u8> {
+    closing(cookie, time, ends, streams, [0, 1])
+}
+
+fn closing(cookie: u64, time: u64, ends: [u64; 2], streams: [u32; 2], late_and_again: [u32; 2]) -> Vec<u8> {
     let mut bytes = head(record_kind::HTTP2_CLOSED, time, 1);
     bytes.extend(cookie.to_ne_bytes());
     bytes.extend(ends.map(u64::to_ne_bytes).concat());
     bytes.extend(streams.map(u32::to_ne_bytes).concat());
-    bytes.extend(late.to_ne_bytes());
-    bytes.extend([0; 4]);
+    bytes.extend(late_and_again.map(u32::to_ne_bytes).concat());
     bytes
 }
 
 /// The record of a connection that was closed some time before.
 pub(crate) fn found_closed(cookie: u64, time: u64) -> Vec<u8> {
-    closing(cookie, time, 1, [0; 2], [0; 2])
+    closing(cookie, time, [0; 2], [0; 2], [1, 0])
 }
 
 /// A header block of literals that are not indexed.

@@ -13,25 +13,28 @@ use core::ffi::c_void;
 use fleetscope_ebpf::http2::{ClosedRecord, Connection, Direction, Shared};
 use fleetscope_ebpf::{RecordHead, kind, pulse};
 
-/// A connection is closed. To be called before it is looked where its directions end: who finds the mark at the end of an I/O that was under way, tells
-/// it again, and what has the later time was looked at later.
+/// A connection is closed: when, and whether it was already. To be called before it is looked where its directions end: who finds the mark at the end of
+/// an I/O that was under way, tells it again, and what has the later time was looked at later.
 #[inline(always)]
-pub(super) unsafe fn closing(shared: *mut Shared) -> u64 {
+pub(super) unsafe fn closing(shared: *mut Shared) -> (u64, bool) {
     // SAFETY: a value of a map; the helper has no arguments.
     unsafe {
-        core::ptr::write_volatile(&raw mut (*shared).closed, 1);
-        bpf_ktime_get_boot_ns()
+        let closed = &raw mut (*shared).closed;
+        let again = core::ptr::read_volatile(closed) != 0;
+        core::ptr::write_volatile(closed, 1);
+        (bpf_ktime_get_boot_ns(), again)
     }
 }
 
-/// Tells that a connection is closed, if it was HTTP/2; `sent` and `received` are where its directions end, `time` is what [`closing`] gave.
+/// Tells that a connection is closed, if it was HTTP/2; `sent` and `received` are where its directions end, `time` and `again` are what [`closing`] gave.
 #[inline(always)]
-pub(super) unsafe fn closed(connection: *const Connection, sent: u64, received: u64, cgroup: u64, time: u64) {
+pub(super) unsafe fn closed(connection: *const Connection, sent: u64, received: u64, time: u64, again: bool) {
     // SAFETY: a value of a map, of which words are read; `tell` as it says.
     unsafe {
         if is_proven(&(*connection).shared) {
             let streams = [(*connection).sent.opened, (*connection).received.opened];
-            tell((*connection).shared.cookie, cgroup, time, 0, [sent, received], streams);
+            let (cookie, ends) = ((*connection).shared.cookie, [sent, received]);
+            tell(time, ClosedRecord { cookie, ends, streams, again: again as u32, ..ClosedRecord::default() });
         }
     }
 }
@@ -43,16 +46,16 @@ pub(super) fn end(direction: &Direction, place: Option<u32>, epoch: u64) -> u64 
 }
 
 #[inline(always)]
-unsafe fn tell(cookie: u64, cgroup: u64, time: u64, late: u32, ends: [u64; 2], streams: [u32; 2]) {
-    // SAFETY: helpers without arguments; the record is on the stack; the counters are this processor's own.
+unsafe fn tell(time: u64, closed: ClosedRecord) {
+    // SAFETY: the record is on the stack; the counters are this processor's own.
     unsafe {
-        let head = RecordHead { time, ..head(kind::HTTP2_CLOSED, 0, cgroup) };
-        let record = ClosedRecord { head, cookie, ends, streams, late, pad: 0 };
+        let head = RecordHead { time, ..head(kind::HTTP2_CLOSED, 0, bpf_get_current_cgroup_id()) };
+        let record = ClosedRecord { head, ..closed };
         let sent = send_frames((&raw const record).cast(), size_of::<ClosedRecord>() as u64);
         let Some(counters) = HTTP2_COUNTERS.get_ptr_mut(0) else { return };
         if sent {
             (*counters).records += 1;
-        } else if CLOSES.insert(cookie, record, BPF_ANY as u64).is_ok() {
+        } else if CLOSES.insert(record.cookie, record, BPF_ANY as u64).is_ok() {
             (*counters).closes_deferred += 1;
         } else {
             (*counters).closes_lost += 1;
@@ -100,7 +103,7 @@ unsafe extern "C" fn look_at(_: *mut c_void, cookie: *const u64, socket: *const 
             {
                 let _ = CONNECTIONS_BY_SOCKET.remove(socket.address);
             }
-            tell(cookie, bpf_get_current_cgroup_id(), bpf_ktime_get_boot_ns(), 1, [0; 2], [0; 2]);
+            tell(bpf_ktime_get_boot_ns(), ClosedRecord { cookie, late: 1, ..ClosedRecord::default() });
         }
     }
     0

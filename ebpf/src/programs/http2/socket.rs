@@ -13,7 +13,7 @@ use crate::kernel::{FileSocket, Registers, Sock, Task};
 use crate::maps::{HTTP2_COUNTERS, HTTP2_SCRATCH, Http2Scratch, connection_made, connection_of};
 use crate::programs::argument;
 use crate::user_memory::Tap;
-use aya_ebpf::helpers::generated::{bpf_get_current_cgroup_id, bpf_get_socket_cookie, bpf_loop};
+use aya_ebpf::helpers::generated::{bpf_get_socket_cookie, bpf_loop};
 use aya_ebpf::macros::btf_tracepoint;
 use aya_ebpf::programs::BtfTracePointContext;
 use core::ffi::c_void;
@@ -87,9 +87,9 @@ unsafe fn observe(socket: u64, ret: i32, flags: u32, way: u8) {
         if ret == 0 {
             // The other end of a socket that has no state is gone.
             if way == direction::RECEIVED && family == AF_UNIX && !connection.is_null() {
-                let (time, now) = (closing(&raw mut (*connection).shared), epoch());
+                let ((time, again), now) = (closing(&raw mut (*connection).shared), epoch());
                 let ends = [end(&(*connection).sent, None, now), end(&(*connection).received, None, now)];
-                tell_closed(connection, ends[0], ends[1], cgroup, time);
+                tell_closed(connection, ends[0], ends[1], time, again);
             }
             return;
         }
@@ -131,11 +131,11 @@ unsafe fn close_tcp(socket: u64, connection: *mut Connection) {
     // SAFETY: `socket` is an argument of the tracepoint; the value is the socket's own. What is read of it are words, each as it was before an
     // I/O that is under way, or after it.
     unsafe {
-        let (time, sock, now) = (closing(&raw mut (*connection).shared), Sock::new(socket), epoch());
+        let ((time, again), sock, now) = (closing(&raw mut (*connection).shared), Sock::new(socket), epoch());
         let tcp = sock.tcp();
         let sent = end(&(*connection).sent, tcp.map(|tcp| tcp.place(false)), now);
         let received = end(&(*connection).received, tcp.map(|tcp| tcp.place(true)), now);
-        tell_closed(connection, sent, received, bpf_get_current_cgroup_id(), time);
+        tell_closed(connection, sent, received, time, again);
     }
 }
 
@@ -233,9 +233,9 @@ pub(super) fn is_file_of(task: Task, descriptor: u32, socket: u64) -> bool {
 }
 
 #[inline(never)]
-unsafe fn tell_closed(connection: *const Connection, sent: u64, received: u64, cgroup: u64, time: u64) {
+unsafe fn tell_closed(connection: *const Connection, sent: u64, received: u64, time: u64, again: bool) {
     // SAFETY: as of `closed`.
-    unsafe { closed(connection, sent, received, cgroup, time) };
+    unsafe { closed(connection, sent, received, time, again) };
 }
 
 #[inline(never)]

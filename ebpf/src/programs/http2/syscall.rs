@@ -16,7 +16,7 @@ use crate::maps::{CHAIN, CONNECTIONS_BY_SOCKET, HTTP2_COUNTERS, HTTP2_SCRATCH, H
 use crate::programs::argument;
 use crate::user_memory::Tap;
 use aya_ebpf::bindings::{BPF_ANY, BPF_NOEXIST};
-use aya_ebpf::helpers::generated::{bpf_get_current_cgroup_id, bpf_loop, bpf_probe_read_user};
+use aya_ebpf::helpers::generated::{bpf_loop, bpf_probe_read_user};
 use aya_ebpf::macros::btf_tracepoint;
 use aya_ebpf::programs::BtfTracePointContext;
 use core::ffi::c_void;
@@ -107,13 +107,13 @@ fn http2_syscall_state(ctx: BtfTracePointContext) -> i32 {
             let socket = argument(&ctx, 0);
             if let Some(kept) = CONNECTIONS_BY_SOCKET.get_ptr_mut(socket) {
                 let connection = &raw mut (*kept).connection;
-                let time = closing(&raw mut (*connection).shared);
+                let (time, again) = closing(&raw mut (*connection).shared);
                 let place =
                     if is_sending(current_task(), socket) { None } else { FileSocket::tcp_place_at(socket, false) };
                 // Whether the group was looked at all the time shows in the places alone.
                 let sent = (*connection).sent.end(place);
                 let received = (*connection).received.end(FileSocket::tcp_place_at(socket, true));
-                closed(connection, sent, received, bpf_get_current_cgroup_id(), time);
+                closed(connection, sent, received, time, again);
                 let _ = CONNECTIONS_BY_SOCKET.remove(socket);
             }
         }
@@ -163,9 +163,9 @@ unsafe fn observe(registers: Registers, ret: i64) -> Next {
                 && (*kept).inode == socket.inode
             {
                 let connection = &raw mut (*kept).connection;
-                let time = closing(&raw mut (*connection).shared);
+                let (time, again) = closing(&raw mut (*connection).shared);
                 let ends = [end(&(*connection).sent, None, turn), end(&(*connection).received, None, turn)];
-                closed(connection, ends[0], ends[1], cgroup, time);
+                closed(connection, ends[0], ends[1], time, again);
             }
             return Next::Skip;
         }
@@ -175,8 +175,8 @@ unsafe fn observe(registers: Registers, ret: i64) -> Next {
                 // Another socket was at this address; of one that is not TCP nobody said that it is gone.
                 if let Some(kept) = known {
                     let connection = &raw mut (*kept).connection;
-                    let time = closing(&raw mut (*connection).shared);
-                    closed(connection, (*connection).sent.seq, (*connection).received.seq, cgroup, time);
+                    let (time, again) = closing(&raw mut (*connection).shared);
+                    closed(connection, (*connection).sent.seq, (*connection).received.seq, time, again);
                 }
                 let mut fresh = KeptConnection::NOTHING;
                 fresh.inode = socket.inode;
