@@ -139,8 +139,10 @@ impl FileSocket {
 #[inline(always)]
 fn since(tick: u32) -> u32 {
     // SAFETY: the helper has no arguments.
-    let ticks = (unsafe { bpf_jiffies64() } as u32).wrapping_sub(tick).saturating_sub(1);
-    let microseconds = ticks as u64 * constant(&TICK_MICROSECONDS) as u64;
+    let ticks = (unsafe { bpf_jiffies64() } as u32).wrapping_sub(tick);
+    // Another processor may have seen the next tick before this one did: that is no long time ago.
+    let over = if ticks > i32::MAX as u32 { 0 } else { ticks.saturating_sub(1) };
+    let microseconds = over as u64 * constant(&TICK_MICROSECONDS) as u64;
     if microseconds > u32::MAX as u64 { u32::MAX } else { microseconds as u32 }
 }
 
