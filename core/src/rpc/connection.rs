@@ -104,12 +104,12 @@ impl Connection {
         Self::of(calls, now, counts)
     }
 
-    /// One of which nothing was heard but that it was closed; `None` if nothing of it can have been lost: another agent heard it, or it was forgotten,
-    /// and its calls are counted. So are those of one whose close was told before, and which is over since.
-    pub(super) fn unheard(closed: &Closed, losses: &Losses, now: u64, counts: &mut Counts) -> Option<Self> {
+    /// One of which nothing was heard but that it was closed; `None` if there is nothing of it to lose: its calls were none, or its close was told before.
+    /// Whether something was lost shows at the end of the wait for its last records ([`Connection::expire`]): the kernel's count of losses may have been
+    /// read before they were.
+    pub(super) fn unheard(closed: &Closed, now: u64, counts: &mut Counts) -> Option<Self> {
         let calls = closed.streams.iter().any(|stream| *stream > 0);
-        let lost = closed.ends.iter().any(|end| (1..=losses.pieces).contains(end));
-        (calls && lost && !closed.again).then(|| Self::of(Calls::new(closed.cookie, false), now, counts))
+        (calls && !closed.again).then(|| Self::of(Calls::new(closed.cookie, false), now, counts))
     }
 
     fn of(calls: Calls, now: u64, counts: &mut Counts) -> Self {
@@ -232,6 +232,11 @@ impl Connection {
     /// Time has passed: gives up what has waited long enough. Whether the connection is gone. `losses` as of [`Connection::handle`].
     pub(super) fn expire(&mut self, losses: &mut Losses, cx: &mut Context<'_>) -> bool {
         if let Some(End { time, ends, streams, .. }) = self.closed.take_if(|end| end.due <= cx.now) {
+            let heard = self.ways.iter().any(|way| way.next > 0);
+            if !heard && !ends.iter().any(|end| (1..=losses.pieces).contains(end)) {
+                // Another agent heard it, or it was forgotten, and its calls are counted.
+                return true;
+            }
             for from in [Direction::Sent, Direction::Received] {
                 let (end, next) = (ends[from.index()], self.ways[from.index()].next);
                 let missing = end.saturating_sub(next);

@@ -112,9 +112,9 @@ impl Tracker {
     }
 
     fn closed(&mut self, closed: &Closed, now: u64, emit: &mut impl FnMut(Event<'_>)) {
-        let Self { limits, connections, counts, losses, .. } = self;
+        let Self { limits, connections, counts, .. } = self;
         let Some(connection) = connections.get_mut(closed.cookie) else {
-            if let Some(mut connection) = Connection::unheard(closed, losses, now, counts) {
+            if let Some(mut connection) = Connection::unheard(closed, now, counts) {
                 connection.close(closed, now);
                 connections.insert(closed.cookie, Box::new(connection)).measure(counts);
                 self.shed(now, emit);

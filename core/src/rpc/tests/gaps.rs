@@ -337,13 +337,17 @@ fn calls_of_a_connection_whose_records_are_all_lost_are_counted() {
         // The client's were heard by another one.
         (9, 2, vec![(Loss::Unclassified, 2)]),
     ] {
-        let mut rig = Rig::new();
-        rig.tracker.records_lost(0, 8);
-        rig.pass(Direction::Sent, sent).opened(Direction::Sent, 5);
-        rig.pass(Direction::Received, received).opened(Direction::Received, 3).close(4);
-        // It is told twice when an I/O was under way.
-        rig.close(5).tick(2_000);
-        assert_eq!((lost(&rig.counts()), rig.counts().bytes, rig.tracker.connections()), (told, 0, 0));
+        // What was lost may be known before the close is read, and after.
+        for (before, after) in [(8, 0), (0, 8), (3, 5)] {
+            let mut rig = Rig::new();
+            rig.tracker.records_lost(0, before);
+            rig.pass(Direction::Sent, sent).opened(Direction::Sent, 5);
+            rig.pass(Direction::Received, received).opened(Direction::Received, 3).close(4);
+            rig.tracker.records_lost(5 * MS, after);
+            // It is told twice when an I/O was under way.
+            rig.close(5).tick(2_000);
+            assert_eq!((lost(&rig.counts()), rig.counts().bytes, rig.tracker.connections()), (told.clone(), 0, 0));
+        }
     }
     // It was over before: what is told again, as its last bytes are read seconds later, is counted.
     let mut rig = Rig::new();
