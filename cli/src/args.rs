@@ -6,6 +6,7 @@
 use std::path::PathBuf;
 use std::time::Duration;
 
+use clap::error::{ContextKind, ContextValue, ErrorKind};
 use clap::{Args, Parser, Subcommand, ValueEnum};
 
 use crate::commands::{agents, grpc, lint, metrics, render, slow, status, tasks};
@@ -152,6 +153,20 @@ fn label_value(text: &str) -> Result<String, String> {
     }
 }
 
+/// What is wrong with a command line, with the option that was meant where a path or the name of a fleet stands alone.
+pub(crate) fn explained(mut error: clap::Error) -> clap::Error {
+    if error.kind() == ErrorKind::UnknownArgument
+        && let Some(ContextValue::String(found)) = error.get(ContextKind::InvalidArg)
+        && !found.starts_with('-')
+    {
+        let takes_files = error.get(ContextKind::Usage).is_some_and(|usage| usage.to_string().contains("--filename"));
+        let (option, what) = if takes_files { ("-f", "a file or folder") } else { ("--fleet", "a fleet") };
+        let tip = format!("to name {what}, use '{option} {}'", found.escape_default());
+        error.insert(ContextKind::Suggested, ContextValue::StyledStrs(vec![tip.into()]));
+    }
+    error
+}
+
 /// Parses `500ms`, `30s` or `5m`, from 100 ms to 10 min.
 pub(crate) fn duration(text: &str) -> Result<Duration, String> {
     let wrong = || format!("`{}` is not a duration: write 500ms, 30s or 5m", text.escape_default());
@@ -204,6 +219,21 @@ mod tests {
     fn interval_without_watch_is_refused() {
         assert!(Cli::try_parse_from(["fleetscope", "status", "--interval", "1s"]).is_err());
         assert!(Cli::try_parse_from(["fleetscope", "status", "--watch", "--interval", "1s"]).is_ok());
+    }
+
+    #[test]
+    fn what_stands_alone_is_explained() {
+        for (line, tip) in [
+            ("lint a.yaml", Some("tip: to name a file or folder, use '-f a.yaml'")),
+            ("render -f a.yaml b/", Some("tip: to name a file or folder, use '-f b/'")),
+            ("tasks coders", Some("tip: to name a fleet, use '--fleet coders'")),
+            ("tasks --fleets", None),
+        ] {
+            let line = ["fleetscope"].into_iter().chain(line.split(' '));
+            let error = explained(Cli::try_parse_from(line).unwrap_err()).to_string();
+            let found = error.lines().map(str::trim).find(|line| line.contains("tip: ") && line.contains(", use '-"));
+            assert_eq!(found, tip, "{error}");
+        }
     }
 
     #[test]

@@ -34,7 +34,7 @@ use commands::Failure;
 use exit::Outcome;
 
 fn main() -> ExitCode {
-    let cli = Cli::parse();
+    let cli = Cli::try_parse().unwrap_or_else(|error| args::explained(error).exit());
     if cli.scope.no_color {
         anstream::ColorChoice::Never.write_global();
     }

@@ -8,8 +8,9 @@ use tokio::sync::{Semaphore, SemaphorePermit};
 
 /// Of so many places for work there is one for a status.
 const WORK_PER_STATUS: usize = 4;
-/// Objects of one controller that have or wait for a place, at most, for each place for work: what is to be said of an object is held until it is.
-const BEGUN_PER_PLACE: usize = 8;
+/// Objects of one controller that have or wait for a place, at most, for each place for work: what is to be said of an object is held until it is. When so
+/// many wait to be told about, who comes next waits for them before anything is done: at 30 edits a second that the API server cannot take, some 300 do.
+const BEGUN_PER_PLACE: usize = 32;
 
 /// All places, of all controllers together.
 #[derive(Debug)]
