@@ -65,9 +65,9 @@ unit() { # all but the suites below, which are the tests crate's; and the fuzz t
 }
 chart() { cargo_test --test chart ${TEST:+"$TEST"} -- --include-ignored; }
 rules() { cargo_test --test rules ${TEST:+"$TEST"} -- --include-ignored; }
-kernel() { # the programs by themselves, then the whole agent without Kubernetes
+kernel() { # the programs by themselves, of which each test loads its own, then the whole agent without Kubernetes
   local rc=0
-  cargo_test --test kernel ${TEST:+"$TEST"} "${ignored_too[@]}" || rc=1
+  cargo_test --test kernel ${TEST:+"$TEST"} -- --include-ignored --test-threads=2 || rc=1
   cargo_test --test standalone ${TEST:+"$TEST"} "${ignored_too[@]}" || rc=1
   return $rc
 }

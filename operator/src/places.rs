@@ -3,11 +3,16 @@
 //! A status costs the API server about as much as an object that a fleet is scraped by, and nobody waits for it as much. With places in
 //! common a load that the API server just cannot take makes all wait alike; with its own, statuses have their share and no more, so that they
 //! wait and what they are about is in place. Measured: docs/performance.md, 30 edits a second.
+//!
+//! A policy's turn may be some hundred requests, where a fleet's is some: a hundred policies that come first, as at a start, would have all fleets wait for them.
+//! So each kind has its own [`Queue`] before the places that all have in common, and of policies fewer come through at the same time.
 
 use tokio::sync::{Semaphore, SemaphorePermit};
 
 /// Of so many places for work there is one for a status.
 const WORK_PER_STATUS: usize = 4;
+/// Of so many places for work one kind of policies has or waits for one.
+const WORK_PER_POLICY: usize = 4;
 /// Objects of one controller that have or wait for a place, at most, for each place for work: what is to be said of an object is held until it is. When so
 /// many wait to be told about, who comes next waits for them before anything is done: at 30 edits a second that the API server cannot take, some 300 do.
 const BEGUN_PER_PLACE: usize = 32;
@@ -20,11 +25,15 @@ pub struct Places {
     status: Semaphore,
 }
 
+/// The objects of one kind that want to be worked on.
+#[derive(Debug)]
+pub struct Queue(Semaphore);
+
 /// A place for work.
 #[derive(Debug)]
 pub struct Place<'a> {
     places: &'a Places,
-    _permit: SemaphorePermit<'a>,
+    _permits: [SemaphorePermit<'a>; 2],
 }
 
 /// A place for a status.
@@ -56,9 +65,20 @@ impl Places {
         self.count * BEGUN_PER_PLACE
     }
 
-    /// Waits for a place, first come, first served. None after [`Places::close`].
-    pub async fn work(&self) -> Option<Place<'_>> {
-        Some(Place { places: self, _permit: self.work.acquire().await.ok()? })
+    /// That of fleets: all places may be theirs.
+    pub fn fleets(&self) -> Queue {
+        Queue(Semaphore::new(self.count))
+    }
+
+    /// That of one kind of policies.
+    pub fn policies(&self) -> Queue {
+        Queue(Semaphore::new(self.count.div_ceil(WORK_PER_POLICY)))
+    }
+
+    /// Waits for a place, in the queue of its kind and then among all that came through theirs, first come, first served. None after [`Places::close`].
+    pub async fn work<'a>(&'a self, queue: &'a Queue) -> Option<Place<'a>> {
+        let through = queue.0.acquire().await.ok()?;
+        Some(Place { places: self, _permits: [through, self.work.acquire().await.ok()?] })
     }
 
     /// Gives no more places: who waits for one is told so, and who has one keeps it.
@@ -95,17 +115,18 @@ mod tests {
     #[tokio::test]
     async fn statuses_that_wait_keep_nobody_from_work() {
         let places = Places::new(4);
-        let first = places.work().await.unwrap().tell(pending()).await;
+        let fleets = places.fleets();
+        let first = places.work(&fleets).await.unwrap().tell(pending()).await;
         assert!(matches!(first, Wait::Over(_)), "{first:?}");
         let mut others = Vec::new();
         for _ in 0..3 {
-            let mut waits = Box::pin(places.work().await.unwrap().tell(pending()));
+            let mut waits = Box::pin(places.work(&fleets).await.unwrap().tell(pending()));
             assert!(waits.as_mut().now_or_never().is_none(), "one of four is for statuses");
             others.push(waits);
         }
-        let work: Vec<Option<Place<'_>>> = (0..4).map(|_| places.work().now_or_never().flatten()).collect();
+        let work: Vec<Option<Place<'_>>> = (0..4).map(|_| places.work(&fleets).now_or_never().flatten()).collect();
         assert!(work.iter().all(Option::is_some), "all four are free");
-        assert!(places.work().now_or_never().is_none(), "and no more than four");
+        assert!(places.work(&fleets).now_or_never().is_none(), "and no more than four");
         drop(first);
         let told: Vec<bool> =
             others.iter_mut().map(|waits| matches!(waits.now_or_never(), Some(Wait::Over(_)))).collect();
@@ -113,13 +134,33 @@ mod tests {
     }
 
     #[tokio::test]
+    async fn policies_that_came_first_keep_no_fleet_waiting() {
+        let places = Places::new(8);
+        let (fleets, policies, others) = (places.fleets(), places.policies(), places.policies());
+        let mut waits: Vec<_> = [&policies, &policies, &policies, &others, &others, &others]
+            .map(|queue| Box::pin(places.work(queue)))
+            .into_iter()
+            .collect();
+        let mut through: Vec<_> = waits.iter_mut().map(|waits| waits.as_mut().now_or_never().flatten()).collect();
+        let there: Vec<bool> = through.iter().map(Option::is_some).collect();
+        assert_eq!(there, [true, true, false, true, true, false], "two of each kind");
+        let work: Vec<Option<Place<'_>>> = (0..4).map(|_| places.work(&fleets).now_or_never().flatten()).collect();
+        assert!(work.iter().all(Option::is_some), "four are left");
+        through[0] = None;
+        assert!(waits[2].as_mut().now_or_never().flatten().is_some(), "the next one of its kind");
+    }
+
+    #[tokio::test]
     async fn after_the_end_nobody_waits() {
         let places = Places::new(1);
-        let place = places.work().await.unwrap();
-        let mut waits = Box::pin(places.work());
-        assert!(waits.as_mut().now_or_never().is_none());
+        let fleets = places.fleets();
+        let place = places.work(&fleets).await.unwrap();
+        let mut waits = [Box::pin(places.work(&fleets)), Box::pin(places.work(&fleets))];
+        assert!(waits.iter_mut().all(|waits| waits.as_mut().now_or_never().is_none()));
         places.close();
-        assert!(waits.await.is_none() && places.work().await.is_none());
         assert!(matches!(place.tell(pending()).await, Wait::Closed));
+        for waits in waits {
+            assert!(waits.await.is_none());
+        }
     }
 }

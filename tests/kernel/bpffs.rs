@@ -2,6 +2,7 @@
 
 use std::path::{Path, PathBuf};
 use std::process::Command;
+use std::sync::atomic::{AtomicU32, Ordering};
 
 /// A bpffs of the test's own; unmounted at the end, also when the test fails.
 #[derive(Debug)]
@@ -9,7 +10,9 @@ pub(crate) struct Bpffs(PathBuf);
 
 impl Bpffs {
     pub(crate) fn new() -> Self {
-        let folder = std::env::temp_dir().join(format!("fleetscope-bpffs-{}", std::process::id()));
+        static NEXT: AtomicU32 = AtomicU32::new(0);
+        let number = NEXT.fetch_add(1, Ordering::Relaxed);
+        let folder = std::env::temp_dir().join(format!("fleetscope-bpffs-{}-{number}", std::process::id()));
         std::fs::create_dir_all(&folder).unwrap();
         let mounted = Command::new("mount").args(["-t", "bpf", "bpf"]).arg(&folder).status().unwrap();
         assert!(mounted.success(), "a bpffs can be mounted: run as root");

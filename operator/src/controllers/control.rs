@@ -16,7 +16,7 @@ use super::memory::{Guarded, Turns, key};
 use super::turn::reconcile;
 use crate::context::Context;
 use crate::follow::{Followed, Subject, follow};
-use crate::owner::OwnerKey;
+use crate::owner::{OwnerKey, OwnerKind};
 
 /// Objects per page of a list: a policy may have a thousand rules.
 const PAGE: u32 = 250;
@@ -28,6 +28,7 @@ pub(crate) async fn control<K: Kind>(
     stopped: watch::Receiver<bool>,
 ) {
     let (turns, begun) = (Arc::new(Turns::<K>::new(Arc::clone(&ctx))), ctx.places.begun());
+    let queue = Arc::new(if K::KIND == OwnerKind::AgentFleet { ctx.places.fleets() } else { ctx.places.policies() });
     let (cache, writer) = reflector::store::<Guarded<K>>();
     let seen = Arc::clone(&turns);
     let mut changes = Changes::new(cache.clone());
@@ -68,10 +69,10 @@ pub(crate) async fn control<K: Kind>(
     };
     let asked = stream::select(touched, stream::select(requeued, everybody));
     dispatch(asked, begun, listed, signalled(stopped), |key| {
-        let (turns, key, cache) = (Arc::clone(&turns), key.clone(), cache.clone());
+        let (turns, key, cache, queue) = (Arc::clone(&turns), key.clone(), cache.clone(), Arc::clone(&queue));
         async move {
             // None: the process is to stop.
-            let place = turns.ctx.places.work().await?;
+            let place = turns.ctx.places.work(&queue).await?;
             // As it is now, and not as it was when it had to wait. What was said of it is of the same moment: the watch is of this task.
             if let Some(object) = cache.get(&reference::<K>(&key)) {
                 let said = turns.said(&key, object.meta());

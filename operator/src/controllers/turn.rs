@@ -124,7 +124,8 @@ mod tests {
         given_up: impl Future<Output = ()>,
     ) -> (String, Vec<&'static str>, u64) {
         let (places, began, mut told) = (Places::new(2), Instant::now(), Vec::new());
-        let Wait::Over(taken) = places.work().await.unwrap().tell(pending()).await else { panic!("it is free") };
+        let fleets = places.fleets();
+        let Wait::Over(taken) = places.work(&fleets).await.unwrap().tell(pending()).await else { panic!("it is free") };
         let release = async {
             sleep(held * SECOND).await;
             drop(taken);
@@ -139,7 +140,9 @@ mod tests {
             Ok(())
         };
         let turn = async {
-            turn(places.work().await.unwrap(), working, given_up, telling).await.map_err(|error| error.to_string())
+            turn(places.work(&fleets).await.unwrap(), working, given_up, telling)
+                .await
+                .map_err(|error| error.to_string())
         };
         let (end, ()) = tokio::join!(async { (turn.await, began.elapsed().as_secs()) }, release);
         (format!("{:?}", end.0), told, end.1)
