@@ -54,6 +54,8 @@ struct Life<'l> {
     books: Books,
     heard: Vec<Heard>,
     lossless: bool,
+    /// Pieces that were lost, of which the tracker was not told yet.
+    unknown: u64,
 }
 
 /// What was told of a call.
@@ -106,6 +108,7 @@ impl Life<'_> {
             books: Books::new(Limits { streams: 600, ..Limits::default() }),
             heard: Vec::new(),
             lossless: true,
+            unknown: 0,
         }
     }
 
@@ -208,11 +211,19 @@ impl Life<'_> {
         self.seq[way] += count;
         if input.byte() >= 224 {
             self.lossless = false;
-            self.books.tracker.records_lost(now, count);
+            self.unknown += count;
         } else {
+            self.learn();
             self.hear(|books, see| books.handle_with(&sheet.bytes(), now, see));
         }
         now
+    }
+
+    /// The count of what was lost is read before the records of a drain are: what is lost after that is known at the next one.
+    fn learn(&mut self) {
+        if self.unknown > 0 {
+            self.books.tracker.records_lost(self.now, std::mem::take(&mut self.unknown));
+        }
     }
 
     /// Calls that have not ended do with their connection.
@@ -221,6 +232,7 @@ impl Life<'_> {
         let (now, ends) = (self.now, self.seq);
         let streams = [self.calls.last_key_value().map_or(0, |(stream, _)| *stream), 0];
         self.hear(|books, see| books.handle_with(&closed(COOKIE, now, ends, streams), now, see));
+        self.learn();
         for truth in self.calls.values_mut().filter(|truth| truth.ends.is_empty()) {
             truth.end(now, Status::Unavailable, true);
         }
