@@ -13,9 +13,10 @@ use tokio::sync::{Semaphore, SemaphorePermit};
 const WORK_PER_STATUS: usize = 4;
 /// Of so many places for work one kind of policies has or waits for one.
 const WORK_PER_POLICY: usize = 4;
-/// Objects of one controller that have or wait for a place, at most, for each place for work: what is to be said of an object is held until it is. When so
-/// many wait to be told about, who comes next waits for them before anything is done: at 30 edits a second that the API server cannot take, some 300 do.
-const BEGUN_PER_PLACE: usize = 32;
+/// Objects of one kind that wait to be told about, at most, for each place for work: what is to be said of an object is held meanwhile.
+const WAITING_PER_PLACE: usize = 8;
+/// Other turns of one kind that may have begun at the same time, for each place for work.
+const BEGUN_PER_PLACE: usize = 2;
 
 /// All places, of all controllers together.
 #[derive(Debug)]
@@ -25,14 +26,18 @@ pub struct Places {
     status: Semaphore,
 }
 
-/// The objects of one kind that want to be worked on.
+/// The objects of one kind that want to be worked on, and those that wait to be told about.
 #[derive(Debug)]
-pub struct Queue(Semaphore);
+pub struct Queue {
+    work: Semaphore,
+    waiting: Semaphore,
+}
 
 /// A place for work.
 #[derive(Debug)]
 pub struct Place<'a> {
     places: &'a Places,
+    queue: &'a Queue,
     _permits: [SemaphorePermit<'a>; 2],
 }
 
@@ -45,7 +50,7 @@ pub struct Telling<'a>(#[expect(dead_code, reason = "held for its end")] Semapho
 pub enum Wait<'a> {
     /// Here it is.
     Over(Telling<'a>),
-    /// Something else came before.
+    /// Something else came before, or too many wait already.
     GivenUp,
     /// There are no more places: see [`Places::close`].
     Closed,
@@ -60,25 +65,34 @@ impl Places {
         Self { count, work: Semaphore::new(count), status: Semaphore::new(count.div_ceil(WORK_PER_STATUS)) }
     }
 
-    /// How many turns a controller may have begun at the same time.
+    /// How many turns a controller may have begun at the same time: more than can wait to be told about, so that those never keep others from work.
     pub fn begun(&self) -> usize {
-        self.count * BEGUN_PER_PLACE
+        self.count * (WAITING_PER_PLACE + BEGUN_PER_PLACE)
+    }
+
+    /// How many it may have begun when it comes back to those that were not told about: so few that there is room for them to wait.
+    pub fn quiet(&self) -> usize {
+        self.count * WAITING_PER_PLACE / 2
     }
 
     /// That of fleets: all places may be theirs.
     pub fn fleets(&self) -> Queue {
-        Queue(Semaphore::new(self.count))
+        self.queue(self.count)
     }
 
     /// That of one kind of policies.
     pub fn policies(&self) -> Queue {
-        Queue(Semaphore::new(self.count.div_ceil(WORK_PER_POLICY)))
+        self.queue(self.count.div_ceil(WORK_PER_POLICY))
+    }
+
+    fn queue(&self, work: usize) -> Queue {
+        Queue { work: Semaphore::new(work), waiting: Semaphore::new(self.count * WAITING_PER_PLACE) }
     }
 
     /// Waits for a place, in the queue of its kind and then among all that came through theirs, first come, first served. None after [`Places::close`].
     pub async fn work<'a>(&'a self, queue: &'a Queue) -> Option<Place<'a>> {
-        let through = queue.0.acquire().await.ok()?;
-        Some(Place { places: self, _permits: [through, self.work.acquire().await.ok()?] })
+        let through = queue.work.acquire().await.ok()?;
+        Some(Place { places: self, queue, _permits: [through, self.work.acquire().await.ok()?] })
     }
 
     /// Gives no more places: who waits for one is told so, and who has one keeps it.
@@ -91,10 +105,12 @@ impl Places {
 // === impl Place ===
 
 impl<'a> Place<'a> {
-    /// Gives it up for a place for a status, as soon as there is one, unless `given_up` comes first.
+    /// Gives it up for a place for a status, as soon as there is one, unless `given_up` comes first. Where too many of its kind wait for one it waits not
+    /// at all: what is done for others is worth more than to keep what is to be said, which can be found out again.
     pub async fn tell(self, given_up: impl Future<Output = ()>) -> Wait<'a> {
-        let places = self.places;
+        let (places, queue) = (self.places, self.queue);
         drop(self);
+        let Ok(_waiting) = queue.waiting.try_acquire() else { return Wait::GivenUp };
         tokio::select! {
             // Who has a place does not give it up.
             biased;
@@ -148,6 +164,28 @@ mod tests {
         assert!(work.iter().all(Option::is_some), "four are left");
         through[0] = None;
         assert!(waits[2].as_mut().now_or_never().flatten().is_some(), "the next one of its kind");
+    }
+
+    #[tokio::test]
+    async fn who_would_wait_behind_too_many_gives_up_at_once_and_keeps_nobody_from_work() {
+        let places = Places::new(1);
+        let (fleets, others) = (places.fleets(), places.policies());
+        let Wait::Over(first) = places.work(&fleets).await.unwrap().tell(pending()).await else { panic!("it is free") };
+        let mut waits = Vec::new();
+        for _ in 0..WAITING_PER_PLACE {
+            let mut wait = Box::pin(places.work(&fleets).await.unwrap().tell(pending()));
+            assert!(wait.as_mut().now_or_never().is_none());
+            waits.push(wait);
+        }
+        assert!(waits.len() < places.begun() && places.quiet() < waits.len());
+        let more = places.work(&fleets).await.unwrap();
+        assert!(matches!(more.tell(pending()).await, Wait::GivenUp));
+        let mut other = Box::pin(places.work(&others).await.unwrap().tell(pending()));
+        assert!(other.as_mut().now_or_never().is_none(), "another kind's wait is its own");
+        drop(first);
+        assert!(matches!(waits.remove(0).await, Wait::Over(_)));
+        let mut next = Box::pin(places.work(&fleets).await.unwrap().tell(pending()));
+        assert!(next.as_mut().now_or_never().is_none(), "there is room again");
     }
 
     #[tokio::test]

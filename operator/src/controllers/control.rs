@@ -10,7 +10,7 @@ use kube::{CustomResourceExt as _, Resource as _, ResourceExt as _};
 use tokio::sync::watch;
 
 use super::changes::Changes;
-use super::dispatch::dispatch;
+use super::dispatch::{Again, Most, dispatch};
 use super::kind::Kind;
 use super::memory::{Guarded, Turns, key};
 use super::turn::reconcile;
@@ -27,7 +27,8 @@ pub(crate) async fn control<K: Kind>(
     mut leading: watch::Receiver<bool>,
     stopped: watch::Receiver<bool>,
 ) {
-    let (turns, begun) = (Arc::new(Turns::<K>::new(Arc::clone(&ctx))), ctx.places.begun());
+    let turns = Arc::new(Turns::<K>::new(Arc::clone(&ctx)));
+    let most = Most { begun: ctx.places.begun(), quiet: ctx.places.quiet() };
     let queue = Arc::new(if K::KIND == OwnerKind::AgentFleet { ctx.places.fleets() } else { ctx.places.policies() });
     let (cache, writer) = reflector::store::<Guarded<K>>();
     let seen = Arc::clone(&turns);
@@ -68,18 +69,18 @@ pub(crate) async fn control<K: Kind>(
         }
     };
     let asked = stream::select(touched, stream::select(requeued, everybody));
-    dispatch(asked, begun, listed, signalled(stopped), |key| {
+    dispatch(asked, most, listed, signalled(stopped), |key| {
         let (turns, key, cache, queue) = (Arc::clone(&turns), key.clone(), cache.clone(), Arc::clone(&queue));
         async move {
             // None: the process is to stop.
-            let place = turns.ctx.places.work(&queue).await?;
+            let Some(place) = turns.ctx.places.work(&queue).await else { return Again::default() };
             // As it is now, and not as it was when it had to wait. What was said of it is of the same moment: the watch is of this task.
             if let Some(object) = cache.get(&reference::<K>(&key)) {
                 let said = turns.said(&key, object.meta());
                 return reconcile::<K>(&object, &key, said, &turns, place).await;
             }
             turns.forget(&key);
-            None
+            Again::default()
         }
     })
     .await;

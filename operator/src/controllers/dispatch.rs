@@ -1,5 +1,6 @@
 //! Turns, in the order of the line: a number of them at a time, and never two of one object.
 
+use std::collections::{HashSet, VecDeque};
 use std::future::Future;
 use std::hash::Hash;
 use std::time::Duration;
@@ -10,24 +11,86 @@ use tokio::time::{Instant, sleep_until};
 
 use super::line::Line;
 
+/// When there is to be another turn, whatever happens.
+#[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
+pub(super) struct Again {
+    /// After this time.
+    pub after: Option<Duration>,
+    /// When nobody else wants one: of this one something is left to be told.
+    pub untold: bool,
+}
+
+/// Turns that may be on at the same time.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Most {
+    /// At most.
+    pub begun: usize,
+    /// When one begins for what is left to be told there are fewer than these.
+    pub quiet: usize,
+}
+
+/// Those of whom something is left to be told, in the order in which that was found; each once.
+#[derive(Debug)]
+struct Untold<K> {
+    order: VecDeque<K>,
+    known: HashSet<K>,
+}
+
+// === impl Again ===
+
+impl Again {
+    /// After this time.
+    pub(super) fn after(time: Duration) -> Self {
+        Self { after: Some(time), untold: false }
+    }
+}
+
+// === impl Untold ===
+
+impl<K: Clone + Eq + Hash> Untold<K> {
+    fn new() -> Self {
+        Self { order: VecDeque::new(), known: HashSet::new() }
+    }
+
+    fn push(&mut self, key: &K) {
+        if self.known.insert(key.clone()) {
+            self.order.push_back(key.clone());
+        }
+    }
+
+    fn pop(&mut self) -> Option<K> {
+        let key = self.order.pop_front()?;
+        self.known.remove(&key);
+        Some(key)
+    }
+}
+
 /// Gives turns to those whom `asked` names, each when it comes, until `stopped`; turns that are on then are brought to their end. Nobody has
-/// one before `ready`. A turn that gives a time has another one after it. Ends also when `asked` does.
-pub(super) async fn dispatch<K: Clone + Eq + Hash, T: Future<Output = Option<Duration>>>(
+/// one before `ready`. Ends also when `asked` does.
+pub(super) async fn dispatch<K: Clone + Eq + Hash, T: Future<Output = Again>>(
     asked: impl Stream<Item = K>,
-    at_a_time: usize,
+    most: Most,
     ready: impl Future<Output = ()>,
     stopped: impl Future<Output = ()>,
     mut turn: impl FnMut(&K) -> T,
 ) {
     let (mut asked, ready) = (std::pin::pin!(asked.fuse()), ready.fuse());
     let (mut ready, mut stopped) = (std::pin::pin!(ready), std::pin::pin!(stopped));
-    let (mut line, mut on, mut open) = (Line::default(), FuturesUnordered::new(), false);
+    let (mut line, mut on, mut open, mut untold) = (Line::default(), FuturesUnordered::new(), false, Untold::new());
     loop {
-        while open && line.on() < at_a_time {
-            let Some(key) = line.begin(Instant::now()) else { break };
-            on.push(turn(&key).map(|again| (key, again)));
+        while open && line.on() < most.begun {
+            let now = Instant::now();
+            if let Some(key) = line.begin(now) {
+                on.push(turn(&key).map(|again| (key, again)));
+            } else if line.on() < most.quiet
+                && let Some(key) = untold.pop()
+            {
+                line.ask(key, now);
+            } else {
+                break;
+            }
         }
-        let due = line.next().filter(|_| open && line.on() < at_a_time);
+        let due = line.next().filter(|_| open && line.on() < most.begun);
         tokio::select! {
             () = &mut stopped => break,
             () = &mut ready, if !open => open = true,
@@ -37,8 +100,11 @@ pub(super) async fn dispatch<K: Clone + Eq + Hash, T: Future<Output = Option<Dur
             },
             Some((key, again)) = on.next() => {
                 // A time that is too far away for a clock is never.
-                if let Some(due) = again.and_then(|again| Instant::now().checked_add(again)) {
+                if let Some(due) = again.after.and_then(|after| Instant::now().checked_add(after)) {
                     line.ask(key.clone(), due);
+                }
+                if again.untold {
+                    untold.push(&key);
                 }
                 line.end(&key);
             }
@@ -61,6 +127,10 @@ mod tests {
 
     const MS: Duration = Duration::from_millis(1);
 
+    fn at_most(begun: usize) -> Most {
+        Most { begun, quiet: begun.div_ceil(2) }
+    }
+
     /// What is asked by a channel; it ends with it.
     fn channel() -> (mpsc::UnboundedSender<u32>, impl Stream<Item = u32>) {
         let (sender, receiver) = mpsc::unbounded_channel();
@@ -76,7 +146,7 @@ mod tests {
         });
         let (began, (last, stopped)) = (Instant::now(), oneshot::channel());
         let (served, last) = (Mutex::new(Vec::new()), Mutex::new(Some(last)));
-        dispatch(asked, 4, ready(()), stopped.map(drop), |key| {
+        dispatch(asked, at_most(4), ready(()), stopped.map(drop), |key| {
             let (key, served, last) = (*key, &served, &last);
             let waited = began.elapsed().checked_sub((key + 1) * MS).expect("nobody is served before he came");
             served.lock().unwrap().push((key, waited));
@@ -85,7 +155,7 @@ mod tests {
                 if key == 499 {
                     last.lock().unwrap().take().expect("once").send(()).unwrap();
                 }
-                None
+                Again::default()
             }
         })
         .await;
@@ -101,7 +171,7 @@ mod tests {
         (0..60).for_each(|number| sender.send(number % 7).unwrap());
         let (on, most, turns) = (Mutex::new(HashSet::new()), Mutex::new(0), Mutex::new(BTreeMap::<u32, u32>::new()));
         let (listed, stopped) = (tokio::time::sleep(MS), tokio::time::sleep(100 * MS));
-        dispatch(asked, 3, listed, stopped, |key| {
+        dispatch(asked, at_most(3), listed, stopped, |key| {
             let (key, on) = (*key, &on);
             let mut known = on.lock().unwrap();
             assert!(known.insert(key), "two turns of {key}");
@@ -118,7 +188,7 @@ mod tests {
                 }
                 tokio::time::sleep(MS).await;
                 on.lock().unwrap().remove(&key);
-                None
+                Again::default()
             }
         })
         .await;
@@ -134,11 +204,11 @@ mod tests {
         sender.send(1).unwrap();
         let began = Instant::now();
         let turns = Mutex::new(Vec::new());
-        dispatch(asked, 1, tokio::time::sleep(5 * MS), tokio::time::sleep(50 * MS), |_| {
+        dispatch(asked, at_most(1), tokio::time::sleep(5 * MS), tokio::time::sleep(50 * MS), |_| {
             let mut turns = turns.lock().unwrap();
             turns.push(began.elapsed());
-            let again = [Some(20 * MS), Some(Duration::MAX)].get(turns.len() - 1).copied().flatten();
-            ready(again)
+            let after = [Some(20 * MS), Some(Duration::MAX)].get(turns.len() - 1).copied().flatten();
+            ready(Again { after, untold: false })
         })
         .await;
         assert_eq!(turns.into_inner().unwrap(), [5 * MS, 25 * MS]);
@@ -152,17 +222,49 @@ mod tests {
             sender.send(2).unwrap();
             let ended = Mutex::new(Vec::new());
             let listed = tokio::time::sleep(if before_ready { Duration::from_hours(1) } else { Duration::ZERO });
-            dispatch(asked, 1, listed, tokio::time::sleep(5 * MS), |key| {
+            dispatch(asked, at_most(1), listed, tokio::time::sleep(5 * MS), |key| {
                 let (key, ended) = (*key, &ended);
                 async move {
                     tokio::time::sleep(10 * MS).await;
                     ended.lock().unwrap().push(key);
-                    None
+                    Again::default()
                 }
             })
             .await;
             let expected: &[u32] = if before_ready { &[] } else { &[1] };
             assert_eq!(ended.into_inner().unwrap(), expected);
         }
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn who_is_left_to_be_told_about_has_another_turn_once_when_nobody_else_wants_one_and_few_are_on() {
+        let (sender, asked) = channel();
+        // 8 and 9 last; the others are quick, and not told about the first time.
+        for key in [8, 9, 1, 2, 3] {
+            sender.send(key).unwrap();
+        }
+        let (began, turns) = (Instant::now(), Mutex::new(Vec::new()));
+        dispatch(asked, Most { begun: 3, quiet: 2 }, ready(()), tokio::time::sleep(200 * MS), |key| {
+            let key = *key;
+            let mut turns = turns.lock().unwrap();
+            let first = !turns.iter().any(|(_, known)| *known == key);
+            turns.push((began.elapsed().as_millis(), key));
+            let sender = sender.clone();
+            async move {
+                tokio::time::sleep(if key < 8 { MS } else { u32::from(key == 9) * 20 * MS + 30 * MS }).await;
+                if key == 8 {
+                    sender.send(4).unwrap();
+                }
+                Again { after: None, untold: first && key < 4 }
+            }
+        })
+        .await;
+        // Two are on until 8 ends, and 4 asks at that moment: the others come after it.
+        let expected = [(0, 8), (0, 9), (0, 1), (1, 2), (2, 3), (30, 1), (30, 4), (31, 2), (32, 3)];
+        let mut found = turns.into_inner().unwrap();
+        found.sort_unstable();
+        let mut expected = expected.to_vec();
+        expected.sort_unstable();
+        assert_eq!(found, expected);
     }
 }

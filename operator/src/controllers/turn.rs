@@ -5,6 +5,7 @@ use std::time::Duration;
 use kube::Resource as _;
 use tokio::time::timeout;
 
+use super::dispatch::Again;
 use super::kind::Kind;
 use super::memory::{Guarded, Said, Turns};
 use super::tell::tell;
@@ -18,13 +19,10 @@ use crate::places::{Place, Wait};
 
 /// Work, or telling, that takes longer is given up and tried again: others wait for its place.
 const LONGEST: Duration = Duration::from_mins(1);
-/// Who has waited so long for a place to tell has another turn first: meanwhile something else may be to be done, and to be told. And of those who wait there
-/// are at most [`Places::begun`](crate::places::Places::begun), behind whom the others would wait.
+/// Who has waited so long for a place to tell has another turn first: meanwhile something else may be to be done, and to be told.
 const PATIENCE: Duration = Duration::from_secs(20);
-/// After which time who has not told has the other turn.
-const UNTOLD: Duration = Duration::from_secs(1);
 
-/// One reconcile, and after how long there is to be another one whatever happens. Never fails: what went wrong is counted, shown, and tried again.
+/// One reconcile, and when there is to be another one whatever happens. Never fails: what went wrong is counted, shown, and tried again.
 /// `said` is of the moment at which the object was as it is given.
 pub(crate) async fn reconcile<K: Kind>(
     object: &Guarded<K>,
@@ -32,14 +30,14 @@ pub(crate) async fn reconcile<K: Kind>(
     said: Said<K::Status>,
     turns: &Turns<K>,
     place: Place<'_>,
-) -> Option<Duration> {
+) -> Again {
     let ctx = &turns.ctx;
     let generation = object.meta().generation.unwrap_or_default();
     if object.meta().deletion_timestamp.is_some() {
-        return None;
+        return Again::default();
     }
     if let Some(wait) = turns.wait(key, generation) {
-        return Some(wait);
+        return Again::after(wait);
     }
     let started = clock::now();
     let result = if ctx.gate.open(started) {
@@ -55,44 +53,47 @@ pub(crate) async fn reconcile<K: Kind>(
     } else {
         Err(Error::NotLeading)
     };
-    let (outcome, next) = match result {
-        Ok(done @ (End::Done | End::Later(_))) => {
+    let (outcome, again) = match result {
+        Ok((done @ (End::Done | End::Later(_)), told)) => {
             lock(&turns.backoffs).forget(key);
             turns.arrived(key, generation);
-            let next = resync(ctx.resync);
-            let next = if let End::Later(wait) = done { Some(next.map_or(wait, |next| next.min(wait))) } else { next };
-            (Outcome::Ok, next)
+            let resync = resync(ctx.resync);
+            let after =
+                if let End::Later(wait) = done { Some(resync.map_or(wait, |next| next.min(wait))) } else { resync };
+            (Outcome::Ok, Again { after, untold: !told })
         }
-        Err(Error::NotLeading) => (Outcome::Standby, None),
+        Err(Error::NotLeading) => (Outcome::Standby, Again::default()),
         failed => {
             let wait = lock(&turns.backoffs).failed(key.clone(), clock::random());
             if let Err(error) = failed {
                 tracing::warn!(object = %key, %error, wait_s = wait.as_secs_f32(), "Reconcile failed");
             }
-            (Outcome::Error, Some(wait))
+            // Also when it was not told: what failed is not to be tried again before its time.
+            (Outcome::Error, Again::after(wait))
         }
     };
     let waiting = lock(&turns.backoffs).len();
     ctx.metrics.reconciled(K::KIND, outcome, clock::now().saturating_sub(started), waiting);
-    next
+    again
 }
 
-/// Works, and tells what is news. Each has its own limit; between them there may be a wait for a place, which is neither's, until `given_up`.
+/// Works, and tells what is news. Each has its own limit; between them there may be a wait for a place, which is neither's, until `given_up`. Whether
+/// all is told.
 async fn turn<N>(
     place: Place<'_>,
     work: impl Future<Output = Result<(End, Option<N>), Error>>,
     given_up: impl Future<Output = ()>,
     tell: impl AsyncFnOnce(N) -> Result<(), Error>,
-) -> Result<End, Error> {
+) -> Result<(End, bool), Error> {
     let (end, news) = limited(work).await?;
-    let Some(news) = news else { return Ok(end) };
+    let Some(news) = news else { return Ok((end, true)) };
     let _place = match place.tell(given_up).await {
         Wait::Over(place) => place,
-        Wait::GivenUp => return Ok(end.or_again(UNTOLD)),
+        Wait::GivenUp => return Ok((end, false)),
         Wait::Closed => return Err(Error::NotLeading),
     };
     limited(tell(news)).await?;
-    Ok(end)
+    Ok((end, true))
 }
 
 async fn limited<T>(part: impl Future<Output = Result<T, Error>>) -> Result<T, Error> {
@@ -151,16 +152,16 @@ mod tests {
     #[tokio::test(start_paused = true)]
     async fn the_wait_for_a_place_is_in_no_limit() {
         let slow = "Err(\"failed to finish within 60 s: the API server answers slowly\")".to_owned();
-        assert_eq!(turned(59, 59, 0, pending()).await, ("Ok(Done)".to_owned(), vec!["news"], 118));
-        assert_eq!(turned(59, 59, 300, pending()).await, ("Ok(Done)".to_owned(), vec!["news"], 359));
+        assert_eq!(turned(59, 59, 0, pending()).await, ("Ok((Done, true))".to_owned(), vec!["news"], 118));
+        assert_eq!(turned(59, 59, 300, pending()).await, ("Ok((Done, true))".to_owned(), vec!["news"], 359));
         assert_eq!(turned(61, 0, 0, pending()).await, (slow.clone(), vec![], 60));
         assert_eq!(turned(0, 61, 0, pending()).await, (slow, vec![], 60));
     }
 
     #[tokio::test(start_paused = true)]
-    async fn who_gives_up_waiting_has_done_his_work_and_looks_again() {
-        let again = ("Ok(Later(1s))".to_owned(), vec![], 30);
+    async fn who_gives_up_waiting_has_done_his_work_and_is_to_look_again() {
+        let again = ("Ok((Done, false))".to_owned(), vec![], 30);
         assert_eq!(turned(10, 0, 300, sleep(30 * SECOND)).await, again, "from the start on");
-        assert_eq!(turned(10, 0, 20, sleep(30 * SECOND)).await, ("Ok(Done)".to_owned(), vec!["news"], 20));
+        assert_eq!(turned(10, 0, 20, sleep(30 * SECOND)).await, ("Ok((Done, true))".to_owned(), vec!["news"], 20));
     }
 }

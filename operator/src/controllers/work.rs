@@ -44,19 +44,6 @@ pub(super) struct News<S> {
     pub next: S,
 }
 
-// === impl End ===
-
-impl End {
-    /// Somebody has to look again by then.
-    pub(super) fn or_again(self, after: Duration) -> Self {
-        match self {
-            Self::Done => Self::Later(after),
-            Self::Later(wait) => Self::Later(wait.min(after)),
-            Self::Failed => Self::Failed,
-        }
-    }
-}
-
 /// The work, and what is to be told of it, if anything is. `last` is the status that was written last, where the object does not show it yet.
 pub(super) async fn work<K: Kind>(
     guarded: &Guarded<K>,
