@@ -18,8 +18,11 @@ use crate::group::Group;
 use crate::http2::{Connection, Manner, PLAIN, frame, hex, request, response};
 use crate::statistics::Statistics;
 
-/// I/Os per figure.
-const TIMES: u32 = 20_000;
+/// I/Os of each end and direction in a slice; slices of a pass; and passes over the table. The median of all slices counts: a mean would have in it what
+/// else the machine, and the one below it, did meanwhile.
+const TIMES: u32 = 1_000;
+const SLICES: usize = 20;
+const PASSES: usize = 3;
 /// System calls of a go; goes of a figure; and how often each figure is taken, in turns. The least counts.
 const CALLS: u32 = 100_000;
 const GOES: usize = 8;
@@ -93,6 +96,39 @@ fn loads() -> Vec<Load> {
     ]
 }
 
+/// What was taken of a row of the first table.
+#[derive(Default)]
+struct Taken {
+    /// Nanoseconds per run of each program, by slice.
+    runs: Vec<Vec<u64>>,
+    /// Nanoseconds of all runs per I/O, by slice.
+    all: Vec<u64>,
+    count: u64,
+    verified: u64,
+}
+
+impl Taken {
+    fn slice(&mut self, programs: &[&str], before: &[ProgramStats], after: &[ProgramStats]) {
+        self.runs.resize(programs.len(), Vec::new());
+        let mut all = 0;
+        for (program, runs) in programs.iter().zip(&mut self.runs) {
+            let of = |all: &[ProgramStats]| {
+                let stats = all.iter().find(|stats| stats.program == *program).unwrap();
+                (stats.run_time_ns, stats.run_cnt)
+            };
+            let (time, count) = (of(after).0 - of(before).0, of(after).1 - of(before).1);
+            runs.push(time / count.max(1));
+            all += time;
+            self.count += count;
+        }
+        self.all.push(all / IOS);
+        self.verified = after.iter().filter(|stats| of_calls(&stats.program)).map(|stats| stats.verified_insns).sum();
+    }
+}
+
+/// I/Os of a slice: both ends send, and receive what the other sent.
+const IOS: u64 = 4 * TIMES as u64;
+
 /// The first table.
 fn per_run() {
     let mut called = 0;
@@ -100,34 +136,36 @@ fn per_run() {
         "| socket | node agent | sent, ns per run | received, ns per run | runs per I/O | all runs, ns per I/O | instructions verified |\n\
          |---|---|---|---|---|---|---|"
     );
-    for load in loads() {
-        for Way { name, rpc, kept, programs } in RUN {
-            let (before, after) = measured(&load, rpc, kept);
-            let (mut cells, mut all) = (String::new(), (0, 0));
-            for program in programs {
-                let delta = |all: &[ProgramStats]| {
-                    let stats = all.iter().find(|stats| stats.program == *program).unwrap();
-                    (stats.run_time_ns, stats.run_cnt)
-                };
-                let (time, count) = (delta(&after).0 - delta(&before).0, delta(&after).1 - delta(&before).1);
-                all = (all.0 + time, all.1 + count);
-                write!(cells, " {} |", time / count.max(1)).unwrap();
-            }
-            if programs.len() == 1 {
-                cells = cells.repeat(2);
-            }
-            // What is called in place of its caller has no runs of its own if the caller's time has it in it.
-            let within = after.iter().filter(|stats| stats.program.starts_with("http2_syscall_"));
-            called +=
-                within.filter(|stats| stats.program != "http2_syscall_state").map(|stats| stats.run_cnt).sum::<u64>();
-            let verified: u64 =
-                after.iter().filter(|stats| of_calls(&stats.program)).map(|stats| stats.verified_insns).sum();
-            // Both ends send, and receive what the other sent.
-            let ios = u64::from(4 * TIMES);
-            let runs = float(all.1) / float(ios);
-            println!("| {} | {name} |{cells} {runs:.1} | {} | {verified} |", load.what, all.0 / ios);
+    let loads = loads();
+    let mut taken: Vec<Taken> = (0..loads.len() * RUN.len()).map(|_| Taken::default()).collect();
+    for _ in 0..PASSES {
+        let rows = loads.iter().flat_map(|load| RUN.iter().map(move |way| (load, way)));
+        for ((load, way), taken) in rows.zip(&mut taken) {
+            called += measured(load, way, taken);
         }
     }
+    let rows = loads.iter().flat_map(|load| RUN.iter().map(move |way| (load, way)));
+    for ((load, way), mut taken) in rows.zip(taken) {
+        let mut cells = String::new();
+        for runs in &mut taken.runs {
+            write!(cells, " {} |", median(runs)).unwrap();
+        }
+        if way.programs.len() == 1 {
+            cells = cells.repeat(2);
+        }
+        let per_io = float(taken.count) / float(IOS * taken.all.len() as u64);
+        println!(
+            "| {} | {} |{cells} {per_io:.1} | {} | {} |",
+            load.what,
+            way.name,
+            median(&mut taken.all),
+            taken.verified
+        );
+    }
+    println!(
+        "\nEach figure is the median of {} slices of {IOS} I/Os, in {PASSES} passes over the table.",
+        SLICES * PASSES
+    );
     println!(
         "\nThe kernel's statistics read a clock twice per run: the first row is their own cost, and a part of all others. In mode syscalls both columns are \
          the same program, at the end of every system call of the machine, whosesoever: what an I/O costs is the column of all runs, where nothing else is \
@@ -142,7 +180,14 @@ fn of_calls(program: &str) -> bool {
     ["http2_", "hook_"].iter().any(|start| program.starts_with(start))
 }
 
-fn measured(load: &Load, rpc: Rpc, kept: bool) -> (Vec<ProgramStats>, Vec<ProgramStats>) {
+fn median(figures: &mut [u64]) -> u64 {
+    figures.sort_unstable();
+    figures[figures.len() / 2]
+}
+
+/// A pass of a row. How often programs ran that are called in place of their caller.
+fn measured(load: &Load, way: &Way, taken: &mut Taken) -> u64 {
+    let Way { rpc, kept, programs, .. } = *way;
     let bpffs = kept.then(Bpffs::new);
     let persist = bpffs.as_ref().map(Bpffs::folder);
     let mut probes = Probes::load(&Options { runqueue: false, rpc, persist, ..Options::default() });
@@ -167,11 +212,17 @@ fn measured(load: &Load, rpc: Rpc, kept: bool) -> (Vec<ProgramStats>, Vec<Progra
                 std::thread::sleep(Duration::from_millis(5));
             }
         });
-        let before = probes.program_stats();
-        repeat(&mut connection, TIMES, load);
-        let after = probes.program_stats();
+        let mut before = probes.program_stats();
+        for _ in 0..SLICES {
+            repeat(&mut connection, TIMES, load);
+            let after = probes.program_stats();
+            taken.slice(programs, &before, &after);
+            before = after;
+        }
         stop.store(true, Ordering::Relaxed);
-        (before, after)
+        // What is called in place of its caller has no runs of its own if the caller's time has it in it.
+        let within = before.iter().filter(|stats| stats.program.starts_with("http2_syscall_"));
+        within.filter(|stats| stats.program != "http2_syscall_state").map(|stats| stats.run_cnt).sum()
     })
 }
 
