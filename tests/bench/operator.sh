@@ -23,4 +23,10 @@ NODES=0 AUDIT=1 tests/cluster/up.sh >/dev/null
 eval "$(tests/cluster/env.sh)"
 tests/cluster/kwok.sh "${FAKE_NODES:-50}"
 ulimit -n 65536 2>/dev/null || true
-timeout --foreground --kill-after=10 "${BENCH_LIMIT:-7200}" "${bench[@]}" operator -- "$@"
+# In a cgroup of the cluster, with which ends what is in it: also operators that a bench which was ended has left behind.
+group=$(. tests/cluster/settings.sh && use_index "$(own_index)" && echo "$CG/$NAME/bench")
+mkdir "$group"
+(
+  echo "$BASHPID" >"$group/cgroup.procs"
+  exec timeout --foreground --kill-after=10 "${BENCH_LIMIT:-7200}" "${bench[@]}" operator -- "$@"
+)
