@@ -231,34 +231,47 @@ impl Connection {
 
     /// Time has passed: gives up what has waited long enough. Whether the connection is gone. `losses` as of [`Connection::handle`].
     pub(super) fn expire(&mut self, losses: &mut Losses, cx: &mut Context<'_>) -> bool {
-        if let Some(End { time, ends, streams, .. }) = self.closed.take_if(|end| end.due <= cx.now) {
-            let heard = self.ways.iter().any(|way| way.next > 0);
-            if !heard && !ends.iter().any(|end| (1..=losses.pieces).contains(end)) {
-                // Another agent heard it, or it was forgotten, and its calls are counted.
-                return true;
-            }
-            for from in [Direction::Sent, Direction::Received] {
-                let (end, next) = (ends[from.index()], self.ways[from.index()].next);
-                let missing = end.saturating_sub(next);
-                // More than was lost of a direction of which nothing was heard is what another agent heard.
-                if missing > 0 && (next > 0 || missing <= losses.pieces.max(1)) {
-                    // How its last calls ended is among what is missing, and that they were made.
-                    losses.pieces = losses.pieces.saturating_sub(missing);
-                    cx.counts.gaps += 1;
-                    self.gap(from, Loss::Gap, u32::try_from(missing).unwrap_or(UNKNOWN), cx);
-                }
-            }
-            self.calls.begun(streams, cx);
-            self.calls.close(time, cx);
+        if let Some(end) = self.closed.take_if(|end| end.due <= cx.now) {
+            self.settle(end, losses, cx);
             return true;
         }
         self.calls.expire(cx);
         false
     }
 
-    /// It is forgotten.
-    pub(super) fn evict(&mut self, cx: &mut Context<'_>) {
-        self.calls.evict(cx);
+    /// It was closed, and nothing of it comes any more.
+    fn settle(&mut self, end: End, losses: &mut Losses, cx: &mut Context<'_>) {
+        let End { time, ends, streams, .. } = end;
+        if !self.is_heard() && !ends.iter().any(|end| (1..=losses.pieces).contains(end)) {
+            // Another agent heard it, or it was forgotten, and its calls are counted.
+            return;
+        }
+        for from in [Direction::Sent, Direction::Received] {
+            let (end, next) = (ends[from.index()], self.ways[from.index()].next);
+            let missing = end.saturating_sub(next);
+            // More than was lost of a direction of which nothing was heard is what another agent heard.
+            if missing > 0 && (next > 0 || missing <= losses.pieces.max(1)) {
+                // How its last calls ended is among what is missing, and that they were made.
+                losses.pieces = losses.pieces.saturating_sub(missing);
+                cx.counts.gaps += 1;
+                self.gap(from, Loss::Gap, u32::try_from(missing).unwrap_or(UNKNOWN), cx);
+            }
+        }
+        self.calls.begun(streams, cx);
+        self.calls.close(time, cx);
+    }
+
+    /// Whether more is known of it than its close.
+    fn is_heard(&self) -> bool {
+        self.ways.iter().any(|way| way.next > 0)
+    }
+
+    /// It is forgotten. Of one that only its close told of, what was lost is said now. `losses` as of [`Connection::handle`].
+    pub(super) fn evict(&mut self, losses: &mut Losses, cx: &mut Context<'_>) {
+        match self.closed.take() {
+            Some(end) if !self.is_heard() => self.settle(end, losses, cx),
+            _ => self.calls.evict(cx),
+        }
     }
 
     /// It is no longer held: takes it out of what is counted now.

@@ -112,12 +112,19 @@ impl Tracker {
     }
 
     fn closed(&mut self, closed: &Closed, now: u64, emit: &mut impl FnMut(Event<'_>)) {
-        let Self { limits, connections, counts, .. } = self;
+        let Self { limits, connections, counts, losses, .. } = self;
+        let full = connections.len() >= limits.connections;
         let Some(connection) = connections.get_mut(closed.cookie) else {
             if let Some(mut connection) = Connection::unheard(closed, now, counts) {
                 connection.close(closed, now);
-                connections.insert(closed.cookie, Box::new(connection)).measure(counts);
-                self.shed(now, emit);
+                if full {
+                    // No connection that is open goes for one that is over.
+                    connection.evict(losses, &mut Context { now, limits, counts, tail_lost: false, emit });
+                    connection.leave(counts);
+                } else {
+                    connections.insert(closed.cookie, Box::new(connection)).measure(counts);
+                    self.shed(now, emit);
+                }
             }
             return;
         };
@@ -186,14 +193,14 @@ impl Tracker {
     /// Forgets the connections that said nothing for the longest time, until all is within the limits. The last one may stay: its
     /// own bounds hold it.
     fn shed(&mut self, now: u64, emit: &mut impl FnMut(Event<'_>)) {
-        let Self { limits, connections, counts, .. } = self;
+        let Self { limits, connections, counts, losses, .. } = self;
         while connections.len() > 1
             && (connections.len() > limits.connections || counts.bytes > limits.bytes as u64)
             && let Some(mut connection) = connections.oldest().and_then(|cookie| connections.remove(cookie))
         {
             counts.evicted_connections += 1;
             let mut cx = Context { now, limits, counts, tail_lost: false, emit: &mut *emit };
-            connection.evict(&mut cx);
+            connection.evict(losses, &mut cx);
             connection.leave(cx.counts);
         }
     }

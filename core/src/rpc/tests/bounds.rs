@@ -6,7 +6,7 @@ use fleetscope_ebpf::http2::GIVEN_UP;
 use proptest::collection::vec;
 use proptest::prelude::*;
 
-use super::wire::{Part, Sheet, Wire, flag, headers, kind, last, request, response, trailers};
+use super::wire::{Part, Sheet, Wire, closed, flag, headers, kind, last, request, response, trailers};
 use super::{MS, Rig};
 use crate::rpc::frame::Direction;
 use crate::rpc::{Event, Limits, Loss, Tracker, parse};
@@ -36,6 +36,34 @@ fn the_connection_that_said_nothing_for_longest_goes_first() {
     );
     let counts = rig.counts();
     assert_eq!((rig.tracker.connections(), counts.evicted_connections, counts.open, counts.in_flight), (2, 1, 2, 3));
+}
+
+#[test]
+fn a_connection_that_only_its_close_tells_of_takes_no_place_of_one_that_is_open() {
+    for (lost, told) in [(0, 0), (8, 3)] {
+        let mut rig = Rig::with(limits(1, 10, 1 << 20));
+        rig.tracker.records_lost(0, lost);
+        rig.sent(1, &[headers(1, &request("/a.B/C"))]);
+        let unheard = closed(99, 2 * MS, [4, 4], [5, 0]);
+        rig.bytes(&unheard, 2 * MS);
+        let counts = rig.counts();
+        assert_eq!(
+            (rig.tracker.connections(), counts.evicted_connections, counts.open, counts.in_flight),
+            (1, 0, 1, 1)
+        );
+        assert_eq!(counts.lost(Loss::Unclassified), told);
+    }
+}
+
+#[test]
+fn what_was_lost_of_a_connection_that_only_its_close_tells_of_is_counted_when_it_is_forgotten() {
+    let mut rig = Rig::with(limits(1, 10, 1 << 20));
+    rig.tracker.records_lost(0, 8);
+    let unheard = closed(99, MS, [4, 4], [5, 0]);
+    rig.bytes(&unheard, MS);
+    assert_eq!((rig.tracker.connections(), rig.counts().lost(Loss::Unclassified)), (1, 0));
+    rig.sent(2, &[headers(1, &request("/a.B/C"))]);
+    assert_eq!((rig.tracker.connections(), rig.counts().lost(Loss::Unclassified)), (1, 3));
 }
 
 #[test]
