@@ -232,7 +232,7 @@ impl Connection {
     /// Time has passed: gives up what has waited long enough. Whether the connection is gone. `losses` as of [`Connection::handle`].
     pub(super) fn expire(&mut self, losses: &mut Losses, cx: &mut Context<'_>) -> bool {
         if let Some(end) = self.closed.take_if(|end| end.due <= cx.now) {
-            self.settle(end, losses, cx);
+            self.settle(&end, losses, cx);
             return true;
         }
         self.calls.expire(cx);
@@ -240,8 +240,8 @@ impl Connection {
     }
 
     /// It was closed, and nothing of it comes any more.
-    fn settle(&mut self, end: End, losses: &mut Losses, cx: &mut Context<'_>) {
-        let End { time, ends, streams, .. } = end;
+    fn settle(&mut self, end: &End, losses: &mut Losses, cx: &mut Context<'_>) {
+        let End { time, ends, streams, .. } = *end;
         if !self.is_heard() && !ends.iter().any(|end| (1..=losses.pieces).contains(end)) {
             // Another agent heard it, or it was forgotten, and its calls are counted.
             return;
@@ -269,7 +269,7 @@ impl Connection {
     /// It is forgotten. Of one that only its close told of, what was lost is said now. `losses` as of [`Connection::handle`].
     pub(super) fn evict(&mut self, losses: &mut Losses, cx: &mut Context<'_>) {
         match self.closed.take() {
-            Some(end) if !self.is_heard() => self.settle(end, losses, cx),
+            Some(end) if !self.is_heard() => self.settle(&end, losses, cx),
             _ => self.calls.evict(cx),
         }
     }

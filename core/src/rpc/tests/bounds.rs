@@ -183,7 +183,7 @@ proptest! {
             now = sheet.time;
             tracker.handle(&parse(&sheet.bytes()).unwrap(), now, &mut check);
             if *close {
-                tracker.handle(&parse(&super::closed(sheet.cookie, now, [sheet.seq, u64::MAX], [u32::MAX, 1])).unwrap(), now, &mut check);
+                tracker.handle(&parse(&closed(sheet.cookie, now, [sheet.seq, u64::MAX], [u32::MAX, 1])).unwrap(), now, &mut check);
                 tracker.tick(now, &mut check);
             }
             prop_assert!(tracker.connections() <= 3);
@@ -192,7 +192,7 @@ proptest! {
             prop_assert_eq!(counts.open + counts.open_opaque.iter().sum::<u64>(), tracker.connections() as u64);
         }
         for cookie in 0..4 {
-            tracker.handle(&parse(&super::closed(cookie, now, [u64::MAX, cookie], [u32::MAX; 2])).unwrap(), now, &mut check);
+            tracker.handle(&parse(&closed(cookie, now, [u64::MAX, cookie], [u32::MAX; 2])).unwrap(), now, &mut check);
         }
         tracker.tick(now + 10_000 * MS, &mut check);
         let counts = *tracker.counts();
