@@ -276,7 +276,7 @@ metrics! {
 
     /// Reconciles of the operator.
     RECONCILES = Counter, Operator, "fleetscope_operator_reconcile_total", "", ["controller", "outcome"],
-        "Reconciles by controller and outcome (ok, error, standby).";
+        "Reconciles by controller and outcome: ok, status_pending (done, but the status is not written yet, as too many wait), error, standby.";
     /// Their duration.
     RECONCILE_DURATION = Histogram(&SELF_BOUNDS), Operator, "fleetscope_operator_reconcile_duration_seconds", "seconds", ["controller"],
         "Time that one reconcile took.";

@@ -26,6 +26,8 @@ const INSTALLATION: &str = "installation";
 pub enum Outcome {
     /// All is as the object says.
     Ok,
+    /// So it is, but the status does not say it yet: the wait for a place to write it was given up. The object is looked at again.
+    StatusPending,
     /// Something failed and is tried again.
     Error,
     /// Another process leads.
@@ -54,11 +56,12 @@ pub struct Metrics {
 // === impl Outcome ===
 
 impl Outcome {
-    const ALL: [Self; 3] = [Self::Ok, Self::Error, Self::Standby];
+    const ALL: [Self; 4] = [Self::Ok, Self::StatusPending, Self::Error, Self::Standby];
 
     const fn as_str(self) -> &'static str {
         match self {
             Self::Ok => "ok",
+            Self::StatusPending => "status_pending",
             Self::Error => "error",
             Self::Standby => "standby",
         }
@@ -205,6 +208,7 @@ mod tests {
             "fleetscope_operator_child_applies_total{kind=\"PodMonitor\",result=\"applied\"} 0",
             "fleetscope_operator_crd_available{kind=\"ServiceMonitor\"} 0",
             "fleetscope_operator_reconcile_total{controller=\"modelpricelist\",outcome=\"ok\"} 0",
+            "fleetscope_operator_reconcile_total{controller=\"modelpricelist\",outcome=\"status_pending\"} 0",
             "fleetscope_operator_objects_in_backoff{controller=\"installation\"} 0",
             "fleetscope_operator_watch_errors_total{kind=\"Pod\"} 0",
         ] {

@@ -60,7 +60,7 @@ pub(crate) async fn reconcile<K: Kind>(
             let resync = resync(ctx.resync);
             let after =
                 if let End::Later(wait) = done { Some(resync.map_or(wait, |next| next.min(wait))) } else { resync };
-            (Outcome::Ok, Again { after, untold: !told })
+            (if told { Outcome::Ok } else { Outcome::StatusPending }, Again { after, untold: !told })
         }
         Err(Error::NotLeading) => (Outcome::Standby, Again::default()),
         failed => {
