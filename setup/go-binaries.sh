@@ -124,6 +124,17 @@ build_prometheus_operator() {
     prometheus-operator=./cmd/operator prometheus-config-reloader=./cmd/prometheus-config-reloader
 }
 
+# No program of it: dashboards are made for it, and an API server has to take them.
+build_grafana_operator() {
+  local dir
+  built grafana-operator-crds "$GRAFANA_OPERATOR" grafana-operator-crds && return 0
+  dir=$(module github.com/grafana/grafana-operator/v5 "v$GRAFANA_OPERATOR")
+  rm -rf "$BIN/grafana-operator-crds"
+  mkdir -p "$BIN/grafana-operator-crds"
+  install -m 644 "$dir"/config/crd/bases/grafana.integreatly.org_grafanadashboards.yaml "$BIN/grafana-operator-crds/"
+  echo "$GRAFANA_OPERATOR" >"$STAMPS/grafana-operator-crds"
+}
+
 # Only the service discoveries that prometheus-operator generates. The web page's files are not in the module; the API is.
 build_prometheus() {
   go_tool prometheus github.com/prometheus/prometheus "$PROMETHEUS" "-X github.com/prometheus/common/version.Version=3.${PROMETHEUS#0.3}" remove_all_sd,enable_kubernetes_sd \

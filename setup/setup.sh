@@ -85,6 +85,7 @@ for part in "${parts[@]}"; do
   monitoring)
     need_go
     build_prometheus_operator
+    build_grafana_operator
     build_prometheus
     build_alertmanager
     ;;

@@ -47,6 +47,14 @@ pub struct RunArgs {
     #[arg(long, env = "FLEETSCOPE_MONITOR_LABELS", value_name = "KEY=VALUE", value_delimiter = ',', value_parser = label)]
     pub monitor_label: Vec<(String, String)>,
 
+    /// Put fleets' dashboards into ConfigMaps, for Grafana's sidecar, also where grafana-operator's kind `GrafanaDashboard` is installed.
+    #[arg(long, env = "FLEETSCOPE_GRAFANA_SIDECAR")]
+    pub grafana_sidecar: bool,
+
+    /// Label of the instances of Grafana that a fleet's dashboard is for, where it is a `GrafanaDashboard`, as key=value; repeat it, or separate by commas in the variable. Without one, all instances.
+    #[arg(long, env = "FLEETSCOPE_GRAFANA_LABELS", value_name = "KEY=VALUE", value_delimiter = ',', value_parser = label)]
+    pub grafana_label: Vec<(String, String)>,
+
     /// File with the `ClusterAlertPolicy` of the installation, which is put into place when this process begins to lead. Without
     /// one, that of an earlier installation is removed.
     #[arg(long, env = "FLEETSCOPE_DEFAULT_POLICY", value_name = "FILE")]
@@ -103,6 +111,11 @@ impl RunArgs {
     /// The labels of all monitors; the last of a key counts.
     pub fn monitor_labels(&self) -> BTreeMap<String, String> {
         self.monitor_label.iter().cloned().collect()
+    }
+
+    /// The labels of the instances of Grafana that dashboards are for; the last of a key counts.
+    pub fn grafana_labels(&self) -> BTreeMap<String, String> {
+        self.grafana_label.iter().cloned().collect()
     }
 }
 

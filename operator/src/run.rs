@@ -61,7 +61,12 @@ type Parts = JoinSet<Result<&'static str, RunError>>;
 
 /// Runs until `stop`, or until something fails.
 pub async fn run(args: RunArgs, stop: impl Future<Output = ()>) -> Result<(), RunError> {
-    let site = Site { namespace: args.pod_namespace.clone(), monitor_labels: args.monitor_labels() };
+    let site = Site {
+        namespace: args.pod_namespace.clone(),
+        monitor_labels: args.monitor_labels(),
+        sidecar: args.grafana_sidecar,
+        grafana_labels: args.grafana_labels(),
+    };
     let RunArgs {
         listen,
         pod_name,
@@ -74,6 +79,8 @@ pub async fn run(args: RunArgs, stop: impl Future<Output = ()>) -> Result<(), Ru
         log_level: _,
         log_format: _,
         monitor_label: _,
+        grafana_sidecar: _,
+        grafana_label: _,
     } = args;
     let gate = Arc::new(Gate::default());
     let client = deadline::client(Some(Arc::clone(&gate))).await.map_err(RunError::Client)?;

@@ -60,6 +60,37 @@ fn dashboards_carry_what_the_sidecar_looks_for() {
 
 #[test]
 #[ignore = "needs helm: make test-chart"]
+fn dashboards_are_for_grafana_operator_where_its_kind_is_or_when_told_so() {
+    if !has_helm("chart::dashboards_are_for_grafana_operator_where_its_kind_is_or_when_told_so") {
+        return;
+    }
+    let there = ["--api-versions", "grafana.integreatly.org/v1beta1/GrafanaDashboard"];
+    let kinds = |when: &str, more: &[&str]| {
+        let set = format!("crds.install=false,monitoring.dashboards.grafanaOperator={when}");
+        let objects = objects(&template(&[&["--set", &set], more].concat()).unwrap()).unwrap();
+        let all = |kind: &str| objects.iter().filter(|object| object["kind"] == kind).cloned().collect::<Vec<_>>();
+        // The operator's policy is in a ConfigMap, too.
+        (all("GrafanaDashboard"), all("ConfigMap").len() - 1)
+    };
+    let count = |(dashboards, maps): (Vec<Value>, usize)| (dashboards.len(), maps);
+    assert_eq!(count(kinds("auto", &[])), (0, 6));
+    assert_eq!(count(kinds("auto", &there)), (6, 0));
+    assert_eq!(count(kinds("never", &there)), (0, 6));
+    let (dashboards, maps) = kinds("always", &[]);
+    assert_eq!((dashboards.len(), maps), (6, 0));
+    let models = files("charts/fleetscope/files/dashboards");
+    for dashboard in &dashboards {
+        let file = format!("{}.json", dashboard["metadata"]["name"].as_str().unwrap());
+        let spec = &dashboard["spec"];
+        assert!(spec["json"] == models[&file].as_str(), "{file} is as it is generated");
+        assert_eq!(spec["instanceSelector"], json!({}), "all instances");
+        assert_eq!((&spec["allowCrossNamespaceImport"], &spec["folder"]), (&json!(true), &json!("Fleetscope")));
+        assert_eq!(dashboard["metadata"].get("annotations"), None);
+    }
+}
+
+#[test]
+#[ignore = "needs helm: make test-chart"]
 fn dashboards_can_be_left_out() {
     if has_helm("chart::dashboards_can_be_left_out") {
         assert_eq!(config_maps(&["--set", "monitoring.dashboards.enabled=false"]), Vec::<Value>::new());

@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# prometheus-operator with its CRDs, one Prometheus that selects monitors and rules by the label `release: kps` in every
+# prometheus-operator with its CRDs, that of grafana-operator's GrafanaDashboard, one Prometheus that selects monitors and rules by the label `release: kps` in every
 # namespace, as kube-prometheus-stack does, and one Alertmanager, which it tells, that selects AlertmanagerConfigs the same way;
 # all as pods. [SCRAPE_INTERVAL=5s] tests/cluster/monitoring.sh
 # With FLEETSCOPE_KUBECONFIG nothing is installed: that cluster has its own, which FLEETSCOPE_PROMETHEUS and FLEETSCOPE_ALERTMANAGER name.
@@ -24,7 +24,7 @@ image "localhost/prometheus-config-reloader:$PROMETHEUS_OPERATOR" prometheus-con
 image "localhost/prometheus:$PROMETHEUS" prometheus
 image "localhost/alertmanager:$ALERTMANAGER" alertmanager
 say "images ready"
-kc apply --server-side -f "$BIN/prometheus-operator-crds" >/dev/null # too large for client-side apply
+kc apply --server-side -f "$BIN/prometheus-operator-crds" -f "$BIN/grafana-operator-crds" >/dev/null # too large for client-side apply
 kc wait --for=condition=Established --timeout=30s crd --all >/dev/null
 sed -e "s/@OPERATOR@/$PROMETHEUS_OPERATOR/g" -e "s/@PROMETHEUS@/$PROMETHEUS/" -e "s/@ALERTMANAGER@/$ALERTMANAGER/g" -e "s/@INTERVAL@/${SCRAPE_INTERVAL:-5s}/" \
   "$HERE/manifests/monitoring.yaml" | kc apply -f - >/dev/null

@@ -48,6 +48,29 @@ async fn seldom() {
     }
 }
 
+/// The same of dashboards: one is made, repaired, and removed.
+async fn seldom_of_dashboards() {
+    let scene = Scene::open("verbs").await;
+    scene.create_fleet(FLEET, rules()).await;
+    let kind = ("grafana.integreatly.org", "v1beta1", "GrafanaDashboard");
+    let (objects, name) = (scene.cluster.dynamic(kind, scene.namespace()), format!("{FLEET}-dashboard"));
+    let told = async |what: &str, wanted: fn(&str) -> bool| {
+        until(Duration::from_secs(20), what, async || {
+            let object = objects.get_opt(&name).await?;
+            Ok(wanted(object.as_ref().and_then(|object| object.data["spec"]["json"].as_str()).unwrap_or_default()))
+        })
+        .await
+        .unwrap();
+    };
+    scene.patch_fleet(json!({ "dashboard": "Overview" })).await;
+    told("the dashboard is made", |model| model.len() > 2).await;
+    let emptied = Patch::Merge(json!({ "spec": { "json": "{}" } }));
+    objects.patch(&name, &PatchParams::default(), &emptied).await.unwrap();
+    told("the dashboard is repaired", |model| model.len() > 2).await;
+    scene.patch_fleet(json!({ "dashboard": "None" })).await;
+    told("the dashboard is removed", str::is_empty).await;
+}
+
 /// The same of policies: each kind of object is made, looked at, changed and removed, a Secret is read, the installation's policy comes and
 /// goes.
 async fn seldom_of_policies() {
@@ -106,6 +129,7 @@ async fn check_10_every_verb_of_the_charts_roles_is_used_and_none_is_missing() {
         return;
     };
     seldom().await;
+    seldom_of_dashboards().await;
     seldom_of_policies().await;
     let objects = release::objects(&release::values()).unwrap();
     let accounts = objects.iter().filter(|object| object["kind"] == "ServiceAccount");

@@ -89,7 +89,7 @@ proptest! {
         let Some(definitions) = upstream() else { return Ok(()) };
         let Ok(read) = admit_as::<AgentFleet>(&object) else { return Ok(()) };
         let monitor_labels = BTreeMap::from([("release".to_owned(), "kps".to_owned())]);
-        let site = Site { namespace: "fleetscope-system".to_owned(), monitor_labels };
+        let site = Site { namespace: "fleetscope-system".to_owned(), monitor_labels, ..Site::default() };
         let installed = if all { Installed::all() } else { Installed::default() };
         for made in fleet::desired(&read, &site, installed) {
             prop_assert!(made.name.len() <= 63);

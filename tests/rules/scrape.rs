@@ -24,6 +24,7 @@ fn site() -> Site {
     Site {
         namespace: "fleetscope-system".to_owned(),
         monitor_labels: BTreeMap::from([("a".to_owned(), "b".to_owned())]),
+        ..Site::default()
     }
 }
 
@@ -88,10 +89,11 @@ fn objects() -> Result<Vec<Value>> {
     Ok(objects)
 }
 
-/// A definition of prometheus-operator, of the version that the test cluster has; `make setup` puts them beside the programs.
-fn definition(plural: &str) -> Option<PathBuf> {
+/// A definition of prometheus-operator or grafana-operator, of the version that the test cluster has; `make setup` puts them beside the programs.
+fn definition(kind: ChildKind) -> Option<PathBuf> {
     let path = std::env::var_os("PATH").unwrap_or_default();
-    let file = format!("prometheus-operator-crds/monitoring.coreos.com_{plural}.yaml");
+    let whose = if kind == ChildKind::GrafanaDashboard { "grafana" } else { "prometheus" };
+    let file = format!("{whose}-operator-crds/{}_{}.yaml", kind.group(), kind.plural());
     std::env::split_paths(&path).map(|folder| folder.join(&file)).find(|file| file.is_file())
 }
 
@@ -99,7 +101,7 @@ fn definition(plural: &str) -> Option<PathBuf> {
 pub(crate) fn upstream() -> Option<&'static BTreeMap<&'static str, CustomResourceDefinition>> {
     static ALL: LazyLock<Option<BTreeMap<&'static str, CustomResourceDefinition>>> = LazyLock::new(|| {
         let read = |kind: ChildKind| {
-            let text = std::fs::read_to_string(definition(kind.plural())?).unwrap();
+            let text = std::fs::read_to_string(definition(kind)?).unwrap();
             let definition: Value = serde_saphyr::from_str(&text).unwrap();
             Some((kind.as_str(), serde_json::from_value(definition).unwrap()))
         };
@@ -112,7 +114,7 @@ pub(crate) fn upstream() -> Option<&'static BTreeMap<&'static str, CustomResourc
 pub(crate) fn upstream_for(test: &str) -> Option<&'static BTreeMap<&'static str, CustomResourceDefinition>> {
     let all = upstream();
     if all.is_none() {
-        let why = "prometheus-operator's definitions are not beside a folder of PATH: make setup, then make test-rules";
+        let why = "the definitions of prometheus-operator and grafana-operator are not beside a folder of PATH: make setup, then make test-rules";
         skip::skip(test, why);
     }
     all

@@ -18,6 +18,7 @@ fn site() -> Site {
     Site {
         namespace: "fleetscope-system".to_owned(),
         monitor_labels: BTreeMap::from([("release".to_owned(), "kps".to_owned())]),
+        ..Site::default()
     }
 }
 

@@ -71,8 +71,9 @@ pub struct AgentFleetSpec {
     /// How Prometheus scrapes the fleet's series from the node agents. Default: a monitor every 15 s.
     #[serde(default)]
     pub scrape: ScrapeSpec,
-    /// A dashboard of the fleet's own, beside those for all fleets that the chart installs: `None`, or `Overview`, in a ConfigMap that
-    /// Grafana's sidecar finds (label `grafana_dashboard: "1"`), with the thresholds of the fleet's profile. Default None.
+    /// A dashboard of the fleet's own, beside those for all fleets that the chart installs: `None`, or `Overview`, with the
+    /// thresholds of the fleet's profile. A GrafanaDashboard where grafana-operator's kind is installed, else a ConfigMap that Grafana's sidecar
+    /// finds (label `grafana_dashboard: "1"`). Default None.
     #[serde(default)]
     pub dashboard: FleetDashboard,
 }

@@ -1,7 +1,7 @@
 //! All that is made for a fleet: what carries its scrape configuration, its recordings, and its dashboard.
 
 use kube::ResourceExt as _;
-use serde_json::json;
+use serde_json::{Value, json};
 
 use super::{ChildKind, Desired, Installed, Site, names, scrape_name, scrape_object};
 use crate::alerting::{built_in, recordings};
@@ -28,11 +28,12 @@ pub fn desired(fleet: &AgentFleet, site: &Site, installed: Installed) -> Vec<Des
     let compat = built_in::recordings_of(profile, &namespace, &name);
     let rows = catalogue::recordings();
     let recordings = recordings::desired(fleet, profile.name.as_str(), rows, compat, site, installed);
-    scrape.into_iter().chain(recordings).chain(dashboard(fleet, site)).collect()
+    scrape.into_iter().chain(recordings).chain(dashboard(fleet, site, installed)).collect()
 }
 
-/// The dashboard of a fleet that asks for one, in a ConfigMap.
-fn dashboard(fleet: &AgentFleet, site: &Site) -> Option<Desired> {
+/// The dashboard of a fleet that asks for one: a GrafanaDashboard where the kind is installed and nobody says otherwise, else a ConfigMap that
+/// Grafana's sidecar finds.
+fn dashboard(fleet: &AgentFleet, site: &Site, installed: Installed) -> Option<Desired> {
     if fleet.spec.dashboard == FleetDashboard::None {
         return None;
     }
@@ -46,20 +47,28 @@ fn dashboard(fleet: &AgentFleet, site: &Site) -> Option<Desired> {
     let name = names::hashed(&format!("{fleet_name}-dashboard"));
     let mut metadata = super::metadata(fleet, site);
     metadata["name"] = json!(name);
-    metadata["labels"][DASHBOARD_LABEL.0] = json!(DASHBOARD_LABEL.1);
-    let body = json!({
-        "apiVersion": "v1",
-        "kind": "ConfigMap",
-        "metadata": metadata,
-        "data": { format!("{name}.json"): model.to_string() },
-    });
-    Some(Desired { kind: ChildKind::ConfigMap, name, namespace, body })
+    let (kind, field, content) = if installed.has(ChildKind::GrafanaDashboard) && !site.sidecar {
+        (ChildKind::GrafanaDashboard, "spec", grafana_dashboard(&model.to_string(), site))
+    } else {
+        metadata["labels"][DASHBOARD_LABEL.0] = json!(DASHBOARD_LABEL.1);
+        (ChildKind::ConfigMap, "data", json!({ format!("{name}.json"): model.to_string() }))
+    };
+    let body = json!({ "apiVersion": kind.api_version(), "kind": kind.as_str(), "metadata": metadata, field: content });
+    Some(Desired { kind, name, namespace, body })
+}
+
+/// The spec of a GrafanaDashboard: grafana-operator's API reference, `GrafanaDashboardSpec`. Fleets are seldom in Grafana's own namespace.
+fn grafana_dashboard(model: &str, site: &Site) -> Value {
+    let selector = match &site.grafana_labels {
+        // An empty one is for all instances.
+        labels if labels.is_empty() => json!({}),
+        labels => json!({ "matchLabels": labels }),
+    };
+    json!({ "allowCrossNamespaceImport": true, "instanceSelector": selector, "json": model })
 }
 
 #[cfg(test)]
 mod tests {
-    use serde_json::Value;
-
     use super::*;
 
     fn fleet(spec: &Value) -> AgentFleet {
@@ -96,7 +105,7 @@ mod tests {
     #[test]
     fn a_dashboard_is_the_fleets_own_and_found_by_grafanas_sidecar() {
         let fleet = fleet(&json!({ "selector": {}, "dashboard": "Overview", "profile": "AgentOrchestrator" }));
-        let made = dashboard(&fleet, &Site::default()).unwrap().body;
+        let made = dashboard(&fleet, &Site { sidecar: true, ..Site::default() }, Installed::all()).unwrap().body;
         assert_eq!(made["metadata"]["labels"]["grafana_dashboard"], "1");
         assert_eq!(made["metadata"]["ownerReferences"][0]["uid"], "0b1c");
         let text = made["data"]["review-dashboard.json"].as_str().unwrap();
@@ -107,5 +116,33 @@ mod tests {
             variables.find(|variable| variable["name"] == name).map(|variable| variable["query"].clone())
         };
         assert_eq!((constant("namespace"), constant("fleet")), (Some(json!("agents")), Some(json!("review"))));
+    }
+
+    #[test]
+    fn a_dashboard_is_an_object_of_grafana_operator_where_that_kind_is_installed() {
+        let fleet = fleet(&json!({ "selector": {}, "dashboard": "Overview" }));
+        let text =
+            dashboard(&fleet, &Site::default(), Installed::default()).unwrap().body["data"]["review-dashboard.json"]
+                .take();
+        for (labels, selector) in
+            [(vec![], json!({})), (vec![("team", "platform")], json!({ "matchLabels": { "team": "platform" } }))]
+        {
+            let grafana_labels = labels.into_iter().map(|(key, value)| (key.to_owned(), value.to_owned())).collect();
+            let site = Site { grafana_labels, ..Site::default() };
+            let mut made = dashboard(&fleet, &site, Installed::all()).unwrap();
+            assert_eq!((made.kind, made.name.as_str()), (ChildKind::GrafanaDashboard, "review-dashboard"));
+            let metadata = made.body["metadata"].take();
+            assert_eq!(metadata["ownerReferences"][0]["uid"], "0b1c");
+            assert_eq!(metadata["labels"].get("grafana_dashboard"), None);
+            assert_eq!(
+                made.body,
+                json!({
+                    "apiVersion": "grafana.integreatly.org/v1beta1",
+                    "kind": "GrafanaDashboard",
+                    "metadata": null,
+                    "spec": { "allowCrossNamespaceImport": true, "instanceSelector": selector, "json": text },
+                })
+            );
+        }
     }
 }

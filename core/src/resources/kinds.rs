@@ -13,6 +13,8 @@ pub enum ChildKind {
     PrometheusRule,
     /// `monitoring.coreos.com/v1alpha1` AlertmanagerConfig.
     AlertmanagerConfig,
+    /// `grafana.integreatly.org/v1beta1` GrafanaDashboard, of grafana-operator.
+    GrafanaDashboard,
     /// `v1` ConfigMap.
     ConfigMap,
 }
@@ -25,12 +27,13 @@ pub struct Installed(u8);
 
 impl ChildKind {
     /// All of them.
-    pub const ALL: [Self; 6] = [
+    pub const ALL: [Self; 7] = [
         Self::PodMonitor,
         Self::ServiceMonitor,
         Self::ScrapeConfig,
         Self::PrometheusRule,
         Self::AlertmanagerConfig,
+        Self::GrafanaDashboard,
         Self::ConfigMap,
     ];
 
@@ -42,6 +45,7 @@ impl ChildKind {
             Self::ScrapeConfig => "ScrapeConfig",
             Self::PrometheusRule => "PrometheusRule",
             Self::AlertmanagerConfig => "AlertmanagerConfig",
+            Self::GrafanaDashboard => "GrafanaDashboard",
             Self::ConfigMap => "ConfigMap",
         }
     }
@@ -50,6 +54,7 @@ impl ChildKind {
     pub const fn group(self) -> &'static str {
         match self {
             Self::ConfigMap => "",
+            Self::GrafanaDashboard => "grafana.integreatly.org",
             _ => "monitoring.coreos.com",
         }
     }
@@ -58,6 +63,7 @@ impl ChildKind {
     pub const fn version(self) -> &'static str {
         match self {
             Self::ScrapeConfig | Self::AlertmanagerConfig => "v1alpha1",
+            Self::GrafanaDashboard => "v1beta1",
             Self::PodMonitor | Self::ServiceMonitor | Self::PrometheusRule | Self::ConfigMap => "v1",
         }
     }
@@ -78,6 +84,7 @@ impl ChildKind {
             Self::ScrapeConfig => "scrapeconfigs",
             Self::PrometheusRule => "prometheusrules",
             Self::AlertmanagerConfig => "alertmanagerconfigs",
+            Self::GrafanaDashboard => "grafanadashboards",
             Self::ConfigMap => "configmaps",
         }
     }
@@ -90,6 +97,7 @@ impl ChildKind {
             Self::ScrapeConfig => Some("scrapeconfigs.monitoring.coreos.com"),
             Self::PrometheusRule => Some("prometheusrules.monitoring.coreos.com"),
             Self::AlertmanagerConfig => Some("alertmanagerconfigs.monitoring.coreos.com"),
+            Self::GrafanaDashboard => Some("grafanadashboards.grafana.integreatly.org"),
             Self::ConfigMap => None,
         }
     }
@@ -138,6 +146,7 @@ mod tests {
             assert_eq!(kind.plural(), format!("{}s", kind.as_str().to_ascii_lowercase()));
         }
         assert_eq!(ChildKind::ScrapeConfig.api_version(), "monitoring.coreos.com/v1alpha1");
+        assert_eq!(ChildKind::GrafanaDashboard.api_version(), "grafana.integreatly.org/v1beta1");
         assert_eq!(ChildKind::ConfigMap.api_version(), "v1");
     }
 

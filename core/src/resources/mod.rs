@@ -51,6 +51,10 @@ pub struct Site {
     pub namespace: String,
     /// Labels on every monitor, by which a Prometheus selects.
     pub monitor_labels: BTreeMap<String, String>,
+    /// Whether dashboards are in ConfigMaps, for Grafana's sidecar, also where the kind GrafanaDashboard is installed.
+    pub sidecar: bool,
+    /// Labels of the instances of Grafana that a GrafanaDashboard is for; none, for all of them.
+    pub grafana_labels: BTreeMap<String, String>,
 }
 
 /// An object as it is applied.

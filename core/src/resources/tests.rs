@@ -9,7 +9,7 @@ use crate::api::agent_fleet::LabelValue;
 
 fn site() -> Site {
     let monitor_labels = BTreeMap::from([("release".to_owned(), "kps".to_owned())]);
-    Site { namespace: "fleetscope-system".to_owned(), monitor_labels }
+    Site { namespace: "fleetscope-system".to_owned(), monitor_labels, ..Site::default() }
 }
 
 fn fleet(name: &str) -> AgentFleet {

@@ -70,7 +70,7 @@ impl Child {
 
 /// Whether one object is taken.
 pub fn judge(child: &Child, workloads: &[Workload]) -> Verdict {
-    if child.kind == ChildKind::ConfigMap {
+    if matches!(child.kind, ChildKind::GrafanaDashboard | ChildKind::ConfigMap) {
         return Verdict::NothingToSelect;
     }
     let told = bindings::read(&child.status);

@@ -78,7 +78,7 @@ impl WorkloadKind {
             }
             ChildKind::PrometheusRule => matches!(self, Self::Prometheus | Self::ThanosRuler),
             ChildKind::AlertmanagerConfig => matches!(self, Self::Alertmanager),
-            ChildKind::ConfigMap => false,
+            ChildKind::GrafanaDashboard | ChildKind::ConfigMap => false,
         }
     }
 }
@@ -112,7 +112,7 @@ impl Workload {
             ChildKind::ScrapeConfig => ("scrapeConfigSelector", "scrapeConfigNamespaceSelector"),
             ChildKind::PrometheusRule => ("ruleSelector", "ruleNamespaceSelector"),
             ChildKind::AlertmanagerConfig => ("alertmanagerConfigSelector", "alertmanagerConfigNamespaceSelector"),
-            ChildKind::ConfigMap => return Selectors::default(),
+            ChildKind::GrafanaDashboard | ChildKind::ConfigMap => return Selectors::default(),
         };
         let read = |field| self.spec.get(field).and_then(|value| serde_json::from_value(value.clone()).ok()).flatten();
         Selectors { field, objects: read(field), namespaces: read(namespaces) }

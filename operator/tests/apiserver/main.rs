@@ -5,6 +5,7 @@
 #![expect(clippy::print_stderr, reason = "where the logs of a failed test are")]
 
 mod behind;
+mod dashboards;
 mod faults;
 mod fleets;
 mod kinds;

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use fleetscope_core::resources::ChildKind::{
-    self, AlertmanagerConfig, ConfigMap, PodMonitor, PrometheusRule, ScrapeConfig, ServiceMonitor,
+    self, AlertmanagerConfig, ConfigMap, GrafanaDashboard, PodMonitor, PrometheusRule, ScrapeConfig, ServiceMonitor,
 };
 use fleetscope_core::resources::names;
 use fleetscope_operator::owner::OwnerKind::{
@@ -44,6 +44,7 @@ fn edited(kind: ChildKind, fields: &Value) -> Value {
         ScrapeConfig => json!({ "staticConfigs": [{ "targets": ["10.0.0.9:1"] }] }),
         PrometheusRule => json!({ "groups": [] }),
         AlertmanagerConfig => json!({ "route": { "receiver": "other" } }),
+        GrafanaDashboard => json!({ "json": "{}" }),
         ConfigMap => fields.as_object().unwrap().keys().map(|key| (key.clone(), json!("edited"))).collect(),
     }
 }
@@ -116,6 +117,7 @@ async fn check_02_an_object_of_the_same_name_that_is_not_ours_stays_as_it_is() {
             PodMonitor => theirs["spec"] = json!({ "selector": {}, "podMetricsEndpoints": [{ "port": "theirs" }] }),
             ServiceMonitor => theirs["spec"] = json!({ "selector": {}, "endpoints": [{ "port": "theirs" }] }),
             PrometheusRule | ScrapeConfig | AlertmanagerConfig => theirs["spec"] = json!({}),
+            GrafanaDashboard => theirs["spec"] = json!({ "instanceSelector": {} }),
         }
         let theirs = api.create(&PostParams::default(), &serde_json::from_value(theirs).unwrap()).await.unwrap();
         world.make(owner, "p", spec).await;

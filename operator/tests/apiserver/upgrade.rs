@@ -46,7 +46,7 @@ fn older(folder: &Path) {
 }
 
 /// Runs helm as admin.
-fn helm(world: &World, args: &[&str]) {
+pub(crate) fn helm(world: &World, args: &[&str]) {
     let (done, said) = helm_says(world, args);
     assert!(done, "{said}");
 }

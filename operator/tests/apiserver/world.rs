@@ -112,9 +112,15 @@ impl World {
 
     /// Installs all kinds of prometheus-operator that we make objects of.
     pub(crate) fn install_children(&self) {
-        let kinds: Vec<&str> =
-            ChildKind::ALL.iter().filter(|kind| kind.crd().is_some()).map(|kind| kind.plural()).collect();
+        let of_it = |kind: &&ChildKind| kind.crd().is_some() && **kind != ChildKind::GrafanaDashboard;
+        let kinds: Vec<&str> = ChildKind::ALL.iter().filter(of_it).map(|kind| kind.plural()).collect();
         self.install(&kinds);
+    }
+
+    /// Installs grafana-operator's definition of dashboards.
+    pub(crate) fn install_dashboards(&self) {
+        self.apply(&[cache().join("grafana-operator-crds/grafana.integreatly.org_grafanadashboards.yaml")]);
+        self.established(ChildKind::GrafanaDashboard.crd().as_slice());
     }
 
     /// Installs prometheus-operator's definitions of these kinds.

@@ -56,6 +56,14 @@ pub(crate) struct RenderArgs {
     /// Label on every object, as key=value, as the operator's option of the same name. May be given several times.
     #[arg(long, value_name = "KEY=VALUE", value_parser = label)]
     pub(crate) monitor_label: Vec<(String, String)>,
+
+    /// Dashboards as GrafanaDashboards, for grafana-operator. Default: as ConfigMaps, for Grafana's sidecar.
+    #[arg(long)]
+    pub(crate) grafana_dashboard: bool,
+
+    /// Label of the instances of Grafana that a GrafanaDashboard is for, as the operator's option of the same name. May be given several times.
+    #[arg(long, value_name = "KEY=VALUE", value_parser = label, requires = "grafana_dashboard")]
+    pub(crate) grafana_label: Vec<(String, String)>,
 }
 
 /// Which objects are made.
@@ -93,6 +101,8 @@ fn render(args: &RenderArgs, scope: &ScopeArgs, stdin: &mut dyn Read) -> Answer 
     let site = Site {
         namespace: scope.system_namespace.clone().unwrap_or_else(|| DEFAULT_SYSTEM_NAMESPACE.to_owned()),
         monitor_labels: args.monitor_label.iter().cloned().collect(),
+        sidecar: !args.grafana_dashboard,
+        grafana_labels: args.grafana_label.iter().cloned().collect(),
     };
     if objects.ours == 0 && faults.is_empty() {
         faults.push(Problem::new(

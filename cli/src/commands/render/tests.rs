@@ -66,6 +66,23 @@ fn the_objects_are_those_of_the_operator() {
 }
 
 #[test]
+fn a_dashboard_is_for_the_sidecar_or_for_grafana_operator_when_asked() {
+    let fleet = format!("{FLEET}  dashboard: Overview\n");
+    let dashboard = |line: &str| -> Value {
+        let list: Value = serde_json::from_str(&rendered(&format!("-o json {line}"), &fleet).text).unwrap();
+        let named = |item: &&Value| item["metadata"]["name"] == "coders-dashboard";
+        list["items"].as_array().unwrap().iter().find(named).unwrap().clone()
+    };
+    let map = dashboard("");
+    assert_eq!((&map["kind"], &map["metadata"]["labels"]["grafana_dashboard"]), (&json!("ConfigMap"), &json!("1")));
+    let object = dashboard("--grafana-dashboard --grafana-label team=platform");
+    assert_eq!(object["kind"], "GrafanaDashboard");
+    assert_eq!(object["spec"]["instanceSelector"], json!({"matchLabels": {"team": "platform"}}));
+    assert_eq!(object["spec"]["json"], map["data"]["coders-dashboard.json"]);
+    assert!(Cli::try_parse_from("fleetscope render -f - --grafana-label a=b".split_whitespace()).is_err());
+}
+
+#[test]
 fn a_namespace_is_taken_from_the_option_only_where_the_document_has_none() {
     let other = FLEET.replace(", namespace: team-a", "").replace("coders", "others");
     let Answer { text, .. } = rendered("-n team-b -o json", &format!("{FLEET}---\n{other}"));

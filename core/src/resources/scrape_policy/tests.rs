@@ -26,7 +26,7 @@ fn policy(text: &str, changes: &Value) -> ScrapePolicy {
 
 fn site() -> Site {
     let monitor_labels = BTreeMap::from([("release".to_owned(), "kps".to_owned())]);
-    Site { namespace: "fleetscope-system".to_owned(), monitor_labels }
+    Site { namespace: "fleetscope-system".to_owned(), monitor_labels, ..Site::default() }
 }
 
 fn requirement(key: &str, operator: &str, values: &[&str]) -> LabelSelectorRequirement {
