@@ -21,7 +21,7 @@ pub struct Cli {
 #[derive(Clone, Debug, Subcommand)]
 pub enum Command {
     /// Watch fleets and act on them.
-    Run(RunArgs),
+    Run(Box<RunArgs>),
     /// Print the custom resource definitions, or write them into a folder.
     Crds(CrdsArgs),
 }

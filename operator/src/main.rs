@@ -11,7 +11,7 @@ use tokio::signal::unix::{SignalKind, signal};
 
 fn main() -> anyhow::Result<()> {
     match Cli::parse().command {
-        Command::Run(args) => start(args),
+        Command::Run(args) => start(*args),
         Command::Crds(args) => print_crds(args),
     }
 }
