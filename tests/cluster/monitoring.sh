@@ -26,7 +26,7 @@ image "localhost/alertmanager:$ALERTMANAGER" alertmanager
 say "images ready"
 kc apply --server-side -f "$BIN/prometheus-operator-crds" -f "$BIN/grafana-operator-crds" >/dev/null # too large for client-side apply
 # A definition that has no status yet is an error to kubectl.
-until_true 100 kc wait --for=condition=Established --timeout=30s crd --all || fail "the definitions of the kinds are not established: kubectl get crd"
+until_true 20 kc wait --for=condition=Established --timeout=10s crd --all || fail "the definitions of the kinds are not established: kubectl get crd"
 sed -e "s/@OPERATOR@/$PROMETHEUS_OPERATOR/g" -e "s/@PROMETHEUS@/$PROMETHEUS/" -e "s/@ALERTMANAGER@/$ALERTMANAGER/g" -e "s/@INTERVAL@/${SCRAPE_INTERVAL:-5s}/" \
   "$HERE/manifests/monitoring.yaml" | kc apply -f - >/dev/null
 for pod in prometheus-k8s-0 alertmanager-main-0; do
